@@ -1,0 +1,157 @@
+//! Every code with its article. Codes are stable: a code is never given another meaning.
+//!
+//! 1nn: evidence of probes. 2nn: the gateway. 3nn: routing objects. 4nn: certificates (later). 5nn: the lock (later).
+
+use super::Severity;
+
+/// What is known of one kind of fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Article {
+    /// `EGR-nnn`.
+    pub code: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Its name in a few words.
+    pub title: &'static str,
+    /// Why it happens.
+    pub cause: &'static str,
+    /// What to do in general.
+    pub fix: &'static str,
+}
+
+macro_rules! catalogue {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $severity:ident, $title:literal, $cause:literal, $fix:literal;)+) => {
+        $($(#[$doc])* pub static $name: Article = Article {
+            code: $code, severity: Severity::$severity, title: $title, cause: $cause, fix: $fix,
+        };)+
+        /// All articles, by code.
+        pub static CATALOGUE: &[&Article] = &[$(&$name),+];
+    };
+}
+
+/// The article of a code such as `EGR-101`.
+pub fn article(code: &str) -> Option<&'static Article> {
+    CATALOGUE
+        .iter()
+        .copied()
+        .find(|article| article.code.eq_ignore_ascii_case(code))
+}
+
+catalogue! {
+    /// The request went out through the sidecar but not through the gateway.
+    BYPASSED_AT_SIDECAR = "EGR-101", Error, "request left directly from the sidecar",
+        "The sidecar had no route to the gateway for this host and port, so outboundTrafficPolicy ALLOW_ANY, or the ServiceEntry alone, let it out directly.",
+        "run `kubectl egress setup HOST`, or `kubectl egress status` to see which routing object is missing";
+    /// A pod without sidecar reached the host.
+    BYPASSED_WITHOUT_SIDECAR = "EGR-102", Warning, "a pod without sidecar reaches the host directly",
+        "Istio routes only what passes a sidecar; nothing below the mesh stops other pods.",
+        "a NetworkPolicy stops it: `kubectl egress lockdown`";
+    /// The gateway's line for a probe did not arrive.
+    NO_GATEWAY_LINE = "EGR-103", Warning, "no line of the gateway's access log for this probe",
+        "The follower did not deliver, the access log is off, or the request did not reach this gateway.",
+        "switch the gateway's access log on: `kubectl egress enable-gateway`";
+    /// The sidecar's line for a probe did not arrive.
+    NO_SIDECAR_LINE = "EGR-104", Warning, "no line of the sidecar's access log for this probe",
+        "The access log of the source's sidecar is off, or its line did not come in time.",
+        "switch the source's access log on: `kubectl egress deploy-curl`";
+    /// A follower could not be shown to deliver.
+    FOLLOWER_SILENT = "EGR-105", Warning, "the gateway's access log does not arrive",
+        "A sentinel connection to the gateway pod left no line in its log, so a missing line proves nothing.",
+        "switch the gateway's access log on: `kubectl egress enable-gateway`";
+    /// No permission to read logs.
+    LOGS_FORBIDDEN = "EGR-106", Warning, "no permission to read a proxy's log",
+        "The user may not `get pods/log` there, so nothing can be proven about what passed the proxy.",
+        "ask for `get` on `pods/log` in that namespace";
+    /// The probe's exec ended without a status.
+    EXEC_LOST = "EGR-107", Warning, "the connection to the probing container was lost",
+        "The exec ended without an exit status, so the probe may or may not have run.",
+        "run the command again";
+    /// The host did not answer.
+    HOST_UNREACHABLE = "EGR-108", Error, "the host did not answer",
+        "The gateway, or the sidecar, let the request out and the connection failed behind it.",
+        "check from outside the cluster that the host answers on this port, and that the network lets the gateway's node out";
+    /// The sidecar refused because of REGISTRY_ONLY.
+    REGISTRY_ONLY = "EGR-109", Info, "stopped by REGISTRY_ONLY",
+        "outboundTrafficPolicy REGISTRY_ONLY lets the sidecar refuse hosts that no ServiceEntry declares. It proves nothing about pods without sidecar.",
+        "to allow the host: `kubectl egress setup HOST`";
+    /// The gateway refused.
+    GATEWAY_REFUSED = "EGR-110", Error, "the gateway has no route for the host",
+        "The sidecar sent the request to the gateway, whose listener has no filter chain or route for this SNI or Host.",
+        "run `kubectl egress setup HOST` again; `kubectl egress status` shows which object is missing or selects another gateway";
+    /// curl failed before anything was sent.
+    NAME_NOT_RESOLVED = "EGR-111", Error, "the host name does not resolve in the pod",
+        "DNS in the pod answered that the name does not exist, or did not answer.",
+        "check the spelling, and that the cluster's DNS forwards outside names";
+    /// curl does not trust the server's certificate.
+    CERTIFICATE_REFUSED = "EGR-112", Error, "the source does not accept the host's certificate",
+        "The request reached a server whose certificate the source does not trust for this name.",
+        "give the CA with `--cacert`, or correct the server's certificate";
+    /// The sidecar has a route but the gateway cannot be connected to.
+    GATEWAY_UNREACHABLE = "EGR-113", Error, "the sidecar could not connect to the gateway",
+        "The route names the gateway, but no gateway pod accepts connections on its target port.",
+        "`kubectl egress status` shows the gateway's pods; `kubectl egress enable-gateway` starts them";
+    /// The proxy has the route, but its cluster is missing.
+    CLUSTER_MISSING = "EGR-114", Error, "the route names a cluster that the proxy does not have",
+        "A VirtualService names a subset, and no DestinationRule that this proxy sees defines it.",
+        "run `kubectl egress setup HOST` again: it applies the DestinationRule";
+    /// Evidence contradicts itself.
+    CONTRADICTION = "EGR-115", Warning, "the witnesses contradict each other",
+        "For example curl succeeded while the proxy's line shows a failure.",
+        "run the command again; if it persists, `kubectl egress logs` shows the raw lines";
+    /// The probing tool is too old or missing.
+    NO_CURL = "EGR-116", Warning, "the source has no usable curl",
+        "curl 7.75 or newer is needed for its per-transfer report.",
+        "use our source (`kubectl egress deploy-curl`), or `--from deploy/NAME` with `--yes` for an ephemeral container";
+    /// The workload has no sidecar.
+    SOURCE_NOT_MESHED = "EGR-117", Warning, "the source has no sidecar",
+        "Nothing routes its traffic to the gateway.",
+        "label the namespace `istio-injection=enabled` (or the pod `sidecar.istio.io/inject=true`) and restart the workload";
+    /// The gateway has no ready pod.
+    GATEWAY_NOT_READY = "EGR-201", Error, "the egress gateway has no ready pod",
+        "Its Deployment is scaled to zero, or its pods do not start.",
+        "`kubectl egress enable-gateway`, or scale the Deployment up";
+    /// Access log off.
+    ACCESS_LOG_OFF = "EGR-202", Warning, "the access log is off",
+        "Neither meshConfig.accessLogFile nor a Telemetry resource switches it on for this proxy.",
+        "`kubectl egress setup` switches it on for the gateway and the source only";
+    /// The proxy's configuration could not be read.
+    PROXY_UNREADABLE = "EGR-203", Info, "the proxy's configuration could not be read",
+        "A port-forward to the proxy's admin port was refused, so the encryption of its hops stays unknown.",
+        "ask for `create` on `pods/portforward` in that namespace";
+    /// A routing object of the plan is missing.
+    OBJECT_MISSING = "EGR-301", Error, "an object of the plan is missing",
+        "Somebody deleted it after the set-up.",
+        "`kubectl egress setup` applies it again";
+    /// A routing object differs from the plan.
+    OBJECT_DRIFTED = "EGR-302", Warning, "an object of the plan was changed",
+        "Its fields differ from what the plan renders.",
+        "`kubectl egress diff` shows the difference; `kubectl egress setup` puts it back";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_well_formed() {
+        let mut codes: Vec<_> = CATALOGUE.iter().map(|article| article.code).collect();
+        assert!(
+            codes
+                .iter()
+                .all(|code| code.len() == 7 && code.starts_with("EGR-"))
+        );
+        let before = codes.len();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), before);
+    }
+
+    #[test]
+    fn finds_an_article_in_any_case() {
+        assert_eq!(
+            article("egr-101").unwrap().title,
+            "request left directly from the sidecar"
+        );
+        assert_eq!(article("EGR-999"), None);
+    }
+}

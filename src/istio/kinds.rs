@@ -1,0 +1,62 @@
+//! The kinds that we touch, so that no discovery is needed to reach them.
+
+use crate::vocabulary::Kind;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $group:literal $version:literal $kind:literal $plural:literal $namespaced:literal;)+) => {
+        $($(#[$doc])* pub fn $name() -> Kind { Kind::new($group, $version, $kind, $plural, $namespaced) })+
+        /// Every kind of this file.
+        pub fn all() -> Vec<Kind> { vec![$($name()),+] }
+    };
+}
+
+kinds! {
+    /// Namespace.
+    namespace = "" "v1" "Namespace" "namespaces" false;
+    /// Pod.
+    pod = "" "v1" "Pod" "pods" true;
+    /// Service.
+    service = "" "v1" "Service" "services" true;
+    /// ServiceAccount.
+    service_account = "" "v1" "ServiceAccount" "serviceaccounts" true;
+    /// ConfigMap.
+    config_map = "" "v1" "ConfigMap" "configmaps" true;
+    /// Secret.
+    secret = "" "v1" "Secret" "secrets" true;
+    /// Event.
+    event = "" "v1" "Event" "events" true;
+    /// Endpoints of a Service.
+    endpoint_slice = "discovery.k8s.io" "v1" "EndpointSlice" "endpointslices" true;
+    /// Deployment.
+    deployment = "apps" "v1" "Deployment" "deployments" true;
+    /// ReplicaSet.
+    replica_set = "apps" "v1" "ReplicaSet" "replicasets" true;
+    /// StatefulSet.
+    stateful_set = "apps" "v1" "StatefulSet" "statefulsets" true;
+    /// DaemonSet.
+    daemon_set = "apps" "v1" "DaemonSet" "daemonsets" true;
+    /// Lease.
+    lease = "coordination.k8s.io" "v1" "Lease" "leases" true;
+    /// Role.
+    role = "rbac.authorization.k8s.io" "v1" "Role" "roles" true;
+    /// RoleBinding.
+    role_binding = "rbac.authorization.k8s.io" "v1" "RoleBinding" "rolebindings" true;
+    /// NetworkPolicy.
+    network_policy = "networking.k8s.io" "v1" "NetworkPolicy" "networkpolicies" true;
+    /// Istio Gateway.
+    gateway = "networking.istio.io" "v1" "Gateway" "gateways" true;
+    /// Istio VirtualService.
+    virtual_service = "networking.istio.io" "v1" "VirtualService" "virtualservices" true;
+    /// Istio DestinationRule.
+    destination_rule = "networking.istio.io" "v1" "DestinationRule" "destinationrules" true;
+    /// Istio ServiceEntry.
+    service_entry = "networking.istio.io" "v1" "ServiceEntry" "serviceentries" true;
+    /// Istio Sidecar.
+    sidecar = "networking.istio.io" "v1" "Sidecar" "sidecars" true;
+    /// Istio Telemetry.
+    telemetry = "telemetry.istio.io" "v1" "Telemetry" "telemetries" true;
+    /// Istio AuthorizationPolicy.
+    authorization_policy = "security.istio.io" "v1" "AuthorizationPolicy" "authorizationpolicies" true;
+    /// Istio PeerAuthentication.
+    peer_authentication = "security.istio.io" "v1" "PeerAuthentication" "peerauthentications" true;
+}

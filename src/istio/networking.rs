@@ -1,0 +1,233 @@
+//! `networking.istio.io/v1` and `telemetry.istio.io/v1`, the fields that we set.
+//!
+//! Source: Istio's configuration reference (Gateway, VirtualService, DestinationRule, ServiceEntry, Telemetry).
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Gateway: which ports and hosts the proxies selected by `selector` listen for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct GatewaySpec {
+    /// Labels of the gateway's pods.
+    pub selector: BTreeMap<String, String>,
+    /// Its servers.
+    pub servers: Vec<Server>,
+}
+
+/// One server of a Gateway.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Server {
+    /// Port of the gateway's Service.
+    pub port: Port,
+    /// Hosts, optionally with `namespace/` in front.
+    pub hosts: Vec<String>,
+    /// TLS settings; absent for plaintext.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ServerTls>,
+}
+
+/// TLS settings of a Gateway's server.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ServerTls {
+    /// `PASSTHROUGH`, `ISTIO_MUTUAL`, …
+    pub mode: String,
+}
+
+/// A port with its protocol.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Port {
+    /// Number, 1 to 65535.
+    pub number: u16,
+    /// Name; its prefix before `-` may choose the protocol.
+    pub name: String,
+    /// `TLS`, `HTTP`, `HTTPS`, `TCP`.
+    pub protocol: String,
+}
+
+/// ServiceEntry: makes an external host known to the mesh.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ServiceEntrySpec {
+    /// At most 256 hosts (a limit of the CRD).
+    pub hosts: Vec<String>,
+    /// Namespaces that see it; absent: all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub export_to: Vec<String>,
+    /// `MESH_EXTERNAL` or `MESH_INTERNAL`.
+    pub location: String,
+    /// Ports.
+    pub ports: Vec<Port>,
+    /// `DNS`, `NONE`, `STATIC`, `DYNAMIC_DNS`.
+    pub resolution: String,
+    /// Fixed endpoints.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// An endpoint of a ServiceEntry.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Endpoint {
+    /// Address or DNS name.
+    pub address: String,
+}
+
+/// DestinationRule: subsets and traffic policy of a destination.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DestinationRuleSpec {
+    /// The destination's host name.
+    pub host: String,
+    /// Namespaces that see it; absent: all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub export_to: Vec<String>,
+    /// Named subsets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub subsets: Vec<Subset>,
+}
+
+/// A subset of a DestinationRule. Without labels it holds all endpoints.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Subset {
+    /// Name, the third part of the cluster's name in Envoy.
+    pub name: String,
+}
+
+/// VirtualService: where requests go.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct VirtualServiceSpec {
+    /// Hosts it is for.
+    pub hosts: Vec<String>,
+    /// `mesh` (all sidecars) and names of Gateways.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gateways: Vec<String>,
+    /// Namespaces that see it; absent: all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub export_to: Vec<String>,
+    /// Routes by SNI.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tls: Vec<TlsRoute>,
+    /// Routes of plain HTTP.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub http: Vec<HttpRoute>,
+}
+
+/// A route by SNI.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TlsRoute {
+    /// When it applies; any of them.
+    #[serde(rename = "match")]
+    pub matches: Vec<TlsMatch>,
+    /// Where to.
+    pub route: Vec<RouteDestination>,
+}
+
+/// A condition of a TLS route.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TlsMatch {
+    /// `mesh` or names of Gateways.
+    pub gateways: Vec<String>,
+    /// Port at which the request arrived.
+    pub port: u16,
+    /// Server names.
+    pub sni_hosts: Vec<String>,
+}
+
+/// A route of plain HTTP.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HttpRoute {
+    /// When it applies; any of them.
+    #[serde(rename = "match")]
+    pub matches: Vec<HttpMatch>,
+    /// Where to.
+    pub route: Vec<RouteDestination>,
+}
+
+/// A condition of an HTTP route.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HttpMatch {
+    /// `mesh` or names of Gateways.
+    pub gateways: Vec<String>,
+    /// Port at which the request arrived.
+    pub port: u16,
+}
+
+/// A weighted destination.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RouteDestination {
+    /// Where to.
+    pub destination: Destination,
+}
+
+/// A destination of a route.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Destination {
+    /// Host name of a Service or ServiceEntry.
+    pub host: String,
+    /// Subset of its DestinationRule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subset: Option<String>,
+    /// Its port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<PortSelector>,
+}
+
+/// A port by number.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PortSelector {
+    /// Number, 1 to 65535.
+    pub number: u16,
+}
+
+/// Telemetry: here only its access logging.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TelemetrySpec {
+    /// Which workloads of the namespace; absent: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub selector: Option<WorkloadSelector>,
+    /// Access logging.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub access_logging: Vec<AccessLogging>,
+}
+
+/// Workloads by labels.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WorkloadSelector {
+    /// Labels of the pods.
+    pub match_labels: BTreeMap<String, String>,
+}
+
+/// One entry of a Telemetry's access logging.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AccessLogging {
+    /// Providers of the mesh configuration, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub providers: Vec<ProviderReference>,
+    /// Switches logging off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<bool>,
+}
+
+/// A provider by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ProviderReference {
+    /// Its name; `envoy` is built in and writes to standard output.
+    pub name: String,
+}

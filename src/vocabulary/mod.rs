@@ -1,0 +1,24 @@
+//! The words of the design, as types: spelled out, validated once, imported by everybody, importing nobody.
+
+mod change;
+mod exit_code;
+mod host_name;
+pub mod names;
+mod object;
+mod object_reference;
+mod outcome;
+mod plan_identity;
+mod pod_name;
+mod probe;
+
+pub use change::Change;
+pub use exit_code::ExitCode;
+pub use host_name::{HostName, HostNameError};
+pub use object::Object;
+pub use object_reference::{Kind, ObjectReference};
+pub use outcome::{
+    BlockedBy, Claim, ClaimState, Encryption, Hop, HopEnd, Outcome, Receipt, Verdict, Witness,
+};
+pub use plan_identity::{PlanIdentity, PlanIdentityError};
+pub use pod_name::PodName;
+pub use probe::{HostPort, Mode, Scheme};

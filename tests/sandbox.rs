@@ -6,3 +6,5 @@ mod common;
 mod field_owners;
 #[path = "sandbox/objects.rs"]
 mod objects;
+#[path = "sandbox/traffic.rs"]
+mod traffic;

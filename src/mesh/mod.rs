@@ -1,1 +1,28 @@
-//! mesh
+//! How Istio carries a request: objects and a request to the path that it takes.
+//!
+//! Pure. Modelled are TLS passthrough and plain HTTP, as measured in truth.md sections 1, 2 and 8; where the model
+//! does not know, the prediction says so in `not_modelled` rather than guessing.
+//!
+//! - [`World`] holds the objects that matter, oldest first (where two say different things, the oldest wins).
+//! - [`predict`] follows one request through the sidecar and the gateway.
+//! - [`configuration`] says which clusters and filter chains a proxy holds, as its admin port shows them.
+//!
+//! The outcome assumes that the host itself answers.
+
+mod cluster;
+mod configuration;
+mod gateway;
+mod names;
+mod predict;
+mod prediction;
+mod records;
+mod sidecar;
+mod world;
+
+#[cfg(test)]
+mod tests;
+
+pub use configuration::{Chain, Listener, ProxyConfiguration, configuration};
+pub use predict::{predict, predict_to_service};
+pub use prediction::{PredictedHop, Prediction, Proxy, Request, SourcePod, Upstream};
+pub use world::World;

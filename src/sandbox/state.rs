@@ -5,6 +5,8 @@ use super::network::OutsideRequest;
 use super::settings::SandboxSettings;
 use super::store::{Key, Store};
 use super::{controllers, seed};
+use crate::mesh::World;
+use crate::vocabulary::Object;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -34,6 +36,15 @@ pub(super) struct LogLine {
 /// A container's log: namespace, pod, container.
 pub(super) type LogKey = (String, String, String);
 
+/// What Envoy counts of one endpoint of a cluster.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counters {
+    pub(super) connections: u64,
+    pub(super) failed_connections: u64,
+    pub(super) requests: u64,
+    pub(super) successes: u64,
+}
+
 /// Everything that changes.
 #[derive(Default)]
 pub(super) struct State {
@@ -42,8 +53,8 @@ pub(super) struct State {
     pub(super) requests: Vec<RecordedRequest>,
     pub(super) faults: Vec<Fault>,
     pub(super) outside: Vec<OutsideRequest>,
-    /// Counters of the proxies' clusters: pod, cluster, and statistic.
-    pub(super) counters: BTreeMap<(String, String, &'static str), u64>,
+    /// Counters of the proxies' clusters, by `namespace/pod`, cluster and upstream address.
+    pub(super) counters: BTreeMap<(String, String, String), Counters>,
     /// Work for later that a controller asked for.
     pub(super) timers: Vec<controllers::Timer>,
     issued: u64,
@@ -103,6 +114,8 @@ impl State {
 pub(super) struct Inner {
     pub(super) settings: SandboxSettings,
     state: Mutex<State>,
+    /// The mesh's view of the objects, at the revision it was made from.
+    world: Mutex<Option<(u64, Arc<World>)>>,
     changed: watch::Sender<u64>,
     cuts: watch::Sender<u64>,
     this: Weak<Inner>,
@@ -113,6 +126,7 @@ impl Inner {
         let inner = Arc::new_cyclic(|this| Self {
             settings,
             state: Mutex::default(),
+            world: Mutex::default(),
             changed: watch::Sender::new(0),
             cuts: watch::Sender::new(0),
             this: this.clone(),
@@ -124,6 +138,36 @@ impl Inner {
     /// The state; the lock is never held over an await.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The mesh's view of the objects as they are now.
+    pub(super) fn world(&self, state: &State) -> Arc<World> {
+        const KINDS: [(&str, &str); 11] = [
+            ("", "services"),
+            ("", "pods"),
+            ("", "configmaps"),
+            ("networking.istio.io", "serviceentries"),
+            ("networking.istio.io", "gateways"),
+            ("networking.istio.io", "virtualservices"),
+            ("networking.istio.io", "destinationrules"),
+            ("networking.istio.io", "sidecars"),
+            ("networking.istio.io", "envoyfilters"),
+            ("security.istio.io", "authorizationpolicies"),
+            ("networking.k8s.io", "networkpolicies"),
+        ];
+        let mut known = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let revision = state.store.revision();
+        if let Some((_, world)) = known.as_ref().filter(|(made, _)| *made == revision) {
+            return Arc::clone(world);
+        }
+        let objects: Vec<Object> = KINDS
+            .iter()
+            .flat_map(|(group, plural)| state.store.list(group, plural, None))
+            .map(|(_, object)| Object(object.clone()))
+            .collect();
+        let world = Arc::new(World::new(&objects));
+        *known = Some((revision, Arc::clone(&world)));
+        world
     }
 
     /// The cluster's clock.

@@ -9,7 +9,7 @@ mod security;
 mod services;
 
 pub(super) use defaults::fill_in;
-pub(super) use pods::is_ready;
+pub(super) use pods::{container_names, is_meshed, is_ready};
 
 use super::api;
 use super::state::{Inner, State};

@@ -1,5 +1,12 @@
 //! The network: who is outside, what curl does, what the proxies write.
 
+pub(super) mod access_log;
+pub(super) mod curl;
+mod curl_arguments;
+mod curl_format;
 mod outside;
+pub(super) mod proxies;
+mod telemetry;
+pub(super) mod transfer;
 
 pub use outside::{OutsideHost, OutsideRequest, Reachability};

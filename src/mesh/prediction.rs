@@ -1,0 +1,152 @@
+//! The question and the answer.
+
+use crate::finding::Finding;
+use crate::vocabulary::{BlockedBy, Outcome, PodName, Scheme};
+use std::collections::BTreeMap;
+
+/// Where a request comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SourcePod {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Whether it has a sidecar.
+    pub meshed: bool,
+}
+
+/// A request of a pod to the outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Who asks.
+    pub source: SourcePod,
+    /// How.
+    pub scheme: Scheme,
+    /// Host: the SNI or the Host header.
+    pub host: String,
+    /// Port, 1 to 65535.
+    pub port: u16,
+}
+
+/// A proxy on the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proxy {
+    /// The source's sidecar.
+    Sidecar,
+    /// A pod of a gateway.
+    Gateway(PodName),
+}
+
+/// Where a proxy sends a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Upstream {
+    /// Nowhere.
+    None,
+    /// To the host itself, at this name or address and port.
+    Host {
+        /// Name or address.
+        address: String,
+        /// Port, 1 to 65535.
+        port: u16,
+    },
+    /// To a pod.
+    Pod {
+        /// The pod.
+        pod: PodName,
+        /// Its address.
+        address: String,
+        /// Target port, 1 to 65535.
+        port: u16,
+    },
+}
+
+/// What one proxy does with the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PredictedHop {
+    /// Which proxy.
+    pub at: Proxy,
+    /// Its listener, for example `0.0.0.0_443` or `virtualOutbound`.
+    pub listener: String,
+    /// Route name as in the access log.
+    pub route: Option<String>,
+    /// Cluster as in the access log; `-` if it has none.
+    pub cluster: String,
+    /// Where it sends the request.
+    pub upstream: Upstream,
+    /// Response flags as in the access log; `None` if all goes well.
+    pub flags: Option<String>,
+    /// What the proxy answers itself, over HTTP.
+    pub response_code: Option<u16>,
+    /// Response code details as in the access log.
+    pub details: Option<String>,
+}
+
+/// The way of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prediction {
+    /// What each proxy does, in order. Empty for a pod without sidecar.
+    pub hops: Vec<PredictedHop>,
+    /// What becomes of it, if the host answers.
+    pub outcome: Outcome,
+    /// Who stops it.
+    pub blocked_by: Option<BlockedBy>,
+    /// Faults of the configuration that this request meets.
+    pub findings: Vec<Finding>,
+    /// What is there but not known to the model, as `not modelled: …`. If it is not empty, the rest is a guess.
+    pub not_modelled: Vec<String>,
+}
+
+impl Prediction {
+    pub(super) fn new(outcome: Outcome) -> Self {
+        Self {
+            hops: Vec::new(),
+            outcome,
+            blocked_by: None,
+            findings: Vec::new(),
+            not_modelled: Vec::new(),
+        }
+    }
+}
+
+impl PredictedHop {
+    pub(super) fn new(at: Proxy, listener: impl Into<String>, cluster: impl Into<String>) -> Self {
+        Self {
+            at,
+            listener: listener.into(),
+            route: None,
+            cluster: cluster.into(),
+            upstream: Upstream::None,
+            flags: None,
+            response_code: None,
+            details: None,
+        }
+    }
+
+    pub(super) fn to(mut self, upstream: Upstream) -> Self {
+        self.upstream = upstream;
+        self
+    }
+
+    pub(super) fn flags(mut self, flags: &str) -> Self {
+        self.flags = Some(flags.to_owned());
+        self
+    }
+
+    /// What it answers itself over HTTP; over TLS it only closes the connection.
+    pub(super) fn answers(mut self, scheme: Scheme, code: u16, details: &str) -> Self {
+        if scheme == Scheme::Http {
+            self.response_code = Some(code);
+        }
+        if scheme == Scheme::Http || details == "filter_chain_not_found" {
+            self.details = Some(details.to_owned());
+        }
+        self
+    }
+
+    pub(super) fn route(mut self, route: &str) -> Self {
+        self.route = Some(route.to_owned());
+        self
+    }
+}

@@ -1,0 +1,255 @@
+//! The objects of a world, reduced to what carries requests.
+
+use crate::istio::{DestinationRuleSpec, GatewaySpec, Server, ServiceEntrySpec, VirtualServiceSpec};
+use crate::vocabulary::{Object, PodName};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Name, namespace and age of an object: the order in which Istio takes them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Identity {
+    created: String,
+    pub(super) name: String,
+    pub(super) namespace: String,
+}
+
+impl Identity {
+    pub(super) fn of(object: &Object) -> Self {
+        Self {
+            created: object.text("/metadata/creationTimestamp").to_owned(),
+            name: object.name().to_owned(),
+            namespace: object.namespace().unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+/// An Istio object with its specification.
+#[derive(Debug, Clone)]
+pub(super) struct Configured<Specification> {
+    pub(super) identity: Identity,
+    pub(super) specification: Specification,
+    /// Fields that the typed specification does not hold and that matter.
+    pub(super) not_modelled: Vec<String>,
+}
+
+pub(super) type GatewayRecord = Configured<GatewaySpec>;
+pub(super) type VirtualServiceRecord = Configured<VirtualServiceSpec>;
+pub(super) type DestinationRuleRecord = Configured<DestinationRuleSpec>;
+
+impl<Specification: serde::de::DeserializeOwned + Default> Configured<Specification> {
+    pub(super) fn read(object: &Object) -> Self {
+        let kind = object.text("/kind").to_owned();
+        let identity = Identity::of(object);
+        let mut not_modelled = Vec::new();
+        let specification = serde_json::from_value(object.at("/spec").clone()).unwrap_or_else(|error| {
+            let Identity { namespace, name, .. } = &identity;
+            not_modelled.push(format!("not modelled: {kind} {namespace}/{name}: {error}"));
+            Specification::default()
+        });
+        Self {
+            identity,
+            specification,
+            not_modelled,
+        }
+    }
+
+    /// Notes a field that is there and that the model does not know.
+    pub(super) fn note(&mut self, kind: &str, what: &str) {
+        let Identity { namespace, name, .. } = &self.identity;
+        self.not_modelled
+            .push(format!("not modelled: {what} of {kind} {namespace}/{name}"));
+    }
+}
+
+/// What is spoken on a port, as far as routing cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PortProtocol {
+    Tls,
+    Http,
+    Other,
+}
+
+impl PortProtocol {
+    pub(super) fn of(text: &str) -> Self {
+        match text.to_ascii_uppercase().as_str() {
+            "TLS" | "HTTPS" => Self::Tls,
+            "HTTP" | "HTTP2" | "GRPC" => Self::Http,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// A port of a service.
+#[derive(Debug, Clone)]
+pub(super) struct ServicePort {
+    pub(super) number: u16,
+    pub(super) protocol: PortProtocol,
+    /// Target port of a Kubernetes Service: number or name.
+    pub(super) target: Value,
+}
+
+/// Where a service's endpoints come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A ServiceEntry: its resolution, and addresses that are written into it.
+    Entry {
+        resolution: String,
+        endpoints: Vec<String>,
+    },
+    /// A Kubernetes Service: the pods of this selector.
+    Pods(BTreeMap<String, String>),
+}
+
+/// Something that has a host name in the mesh.
+#[derive(Debug, Clone)]
+pub(super) struct ServiceRecord {
+    pub(super) host: String,
+    pub(super) identity: Identity,
+    pub(super) export_to: Vec<String>,
+    pub(super) ports: Vec<ServicePort>,
+    pub(super) origin: Origin,
+}
+
+impl ServiceRecord {
+    /// One record per host of a ServiceEntry.
+    pub(super) fn of_entry(object: &Object) -> Vec<Self> {
+        let entry: ServiceEntrySpec = serde_json::from_value(object.at("/spec").clone()).unwrap_or_default();
+        let ports: Vec<_> = entry
+            .ports
+            .iter()
+            .map(|port| ServicePort {
+                number: port.number,
+                protocol: PortProtocol::of(&port.protocol),
+                target: Value::Null,
+            })
+            .collect();
+        entry
+            .hosts
+            .iter()
+            .map(|host| Self {
+                host: host.clone(),
+                identity: Identity::of(object),
+                export_to: entry.export_to.clone(),
+                ports: ports.clone(),
+                origin: Origin::Entry {
+                    resolution: entry.resolution.clone(),
+                    endpoints: entry
+                        .endpoints
+                        .iter()
+                        .map(|endpoint| endpoint.address.clone())
+                        .collect(),
+                },
+            })
+            .collect()
+    }
+
+    pub(super) fn of_service(object: &Object) -> Self {
+        let identity = Identity::of(object);
+        let ports = object.items("/spec/ports").iter().filter_map(|port| {
+            let name = port["appProtocol"].as_str().or_else(|| port["name"].as_str());
+            let protocol = name.and_then(|name| name.split('-').next()).unwrap_or_default();
+            Some(ServicePort {
+                number: u16::try_from(port["port"].as_u64()?).ok()?,
+                protocol: PortProtocol::of(protocol),
+                target: port.get("targetPort").unwrap_or(&port["port"]).clone(),
+            })
+        });
+        Self {
+            host: format!("{}.{}.svc.cluster.local", identity.name, identity.namespace),
+            export_to: object
+                .annotation("networking.istio.io/exportTo")
+                .map(|list| list.split(',').map(|entry| entry.trim().to_owned()).collect())
+                .unwrap_or_default(),
+            ports: ports.collect(),
+            origin: Origin::Pods(text_map(object.at("/spec/selector"))),
+            identity,
+        }
+    }
+
+    /// Whether it comes from a ServiceEntry.
+    pub(super) fn is_external(&self) -> bool {
+        matches!(self.origin, Origin::Entry { .. })
+    }
+
+    pub(super) fn port(&self, number: u16) -> Option<&ServicePort> {
+        self.ports.iter().find(|port| port.number == number)
+    }
+}
+
+/// A pod.
+#[derive(Debug, Clone)]
+pub(super) struct PodRecord {
+    pub(super) name: PodName,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) address: String,
+    pub(super) ready: bool,
+    /// The proxy is an ordinary container: a gateway.
+    pub(super) gateway: bool,
+    /// The proxy stands beside an application.
+    pub(super) sidecar: bool,
+    named_ports: BTreeMap<String, u16>,
+}
+
+impl PodRecord {
+    pub(super) fn read(object: &Object) -> Self {
+        let has_proxy = |pointer: &str| {
+            object
+                .items(pointer)
+                .iter()
+                .any(|container| container["name"] == crate::vocabulary::names::PROXY_CONTAINER)
+        };
+        let containers = object.items("/spec/containers");
+        let alone = containers.len() == 1 && has_proxy("/spec/containers");
+        let ready = object
+            .items("/status/conditions")
+            .iter()
+            .any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
+        let named_ports = containers
+            .iter()
+            .flat_map(|container| container["ports"].as_array().into_iter().flatten())
+            .filter_map(|port| {
+                let number = u16::try_from(port["containerPort"].as_u64()?).ok()?;
+                Some((port["name"].as_str()?.to_owned(), number))
+            })
+            .collect();
+        Self {
+            name: PodName::new(object.namespace().unwrap_or_default(), object.name()),
+            labels: text_map(object.at("/metadata/labels")),
+            address: object.text("/status/podIP").to_owned(),
+            ready: ready && object.at("/metadata/deletionTimestamp").is_null(),
+            gateway: alone,
+            sidecar: !alone && (has_proxy("/spec/initContainers") || has_proxy("/spec/containers")),
+            named_ports,
+        }
+    }
+
+    /// The number of a target port, which may be a name.
+    pub(super) fn target_port(&self, target: &Value) -> Option<u16> {
+        match target {
+            Value::Number(number) => u16::try_from(number.as_u64()?).ok(),
+            Value::String(name) => self.named_ports.get(name).copied(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn has_labels(&self, selector: &BTreeMap<String, String>) -> bool {
+        selector
+            .iter()
+            .all(|(name, value)| self.labels.get(name) == Some(value))
+    }
+}
+
+/// A map of texts.
+pub(super) fn text_map(value: &Value) -> BTreeMap<String, String> {
+    value
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+        .collect()
+}
+
+/// Whether a server of a Gateway takes TLS without ending it.
+pub(super) fn is_passthrough(server: &Server) -> bool {
+    server.tls.as_ref().is_some_and(|tls| tls.mode == "PASSTHROUGH")
+}

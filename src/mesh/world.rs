@@ -1,0 +1,209 @@
+//! All objects that decide on a request's way.
+
+use super::names::{covers, specificity, visible};
+use super::records::{
+    DestinationRuleRecord, GatewayRecord, PodRecord, ServiceRecord, VirtualServiceRecord, text_map,
+};
+use crate::vocabulary::names::ISTIO_NAMESPACE;
+use crate::vocabulary::{Object, PodName};
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+
+/// A namespaced policy that selects pods: kind, namespace, name, labels.
+#[derive(Debug, Clone)]
+pub(super) struct PolicyRecord {
+    pub(super) title: String,
+    pub(super) namespace: String,
+    pub(super) selector: BTreeMap<String, String>,
+}
+
+/// The objects of a cluster, as Istio sees them.
+#[derive(Debug, Clone, Default)]
+pub struct World {
+    pub(super) services: Vec<ServiceRecord>,
+    by_host: HashMap<String, Vec<usize>>,
+    wildcards: Vec<usize>,
+    pub(super) gateways: Vec<GatewayRecord>,
+    pub(super) virtual_services: Vec<VirtualServiceRecord>,
+    pub(super) destination_rules: Vec<DestinationRuleRecord>,
+    pub(super) pods: Vec<PodRecord>,
+    /// Policies below or beside routing, which the model does not know yet.
+    pub(super) policies: Vec<PolicyRecord>,
+    pub(super) registry_only: bool,
+    pub(super) root_namespace: String,
+}
+
+impl World {
+    /// Reads objects; kinds that carry no requests are skipped.
+    pub fn new<'object>(objects: impl IntoIterator<Item = &'object Object>) -> Self {
+        let mut world = Self {
+            root_namespace: ISTIO_NAMESPACE.to_owned(),
+            ..Self::default()
+        };
+        for object in objects {
+            world.add(object);
+        }
+        world
+            .services
+            .sort_by(|left, right| left.identity.cmp(&right.identity));
+        world
+            .gateways
+            .sort_by(|left, right| left.identity.cmp(&right.identity));
+        world
+            .virtual_services
+            .sort_by(|left, right| left.identity.cmp(&right.identity));
+        world
+            .destination_rules
+            .sort_by(|left, right| left.identity.cmp(&right.identity));
+        for (index, service) in world.services.iter().enumerate() {
+            if service.host.starts_with('*') {
+                world.wildcards.push(index);
+            } else {
+                world.by_host.entry(service.host.clone()).or_default().push(index);
+            }
+        }
+        world
+    }
+
+    fn add(&mut self, object: &Object) {
+        let group = object
+            .text("/apiVersion")
+            .rsplit_once('/')
+            .map_or("", |(group, _)| group);
+        match (group, object.text("/kind")) {
+            ("", "Service") => self.services.push(ServiceRecord::of_service(object)),
+            ("", "Pod") => self.pods.push(PodRecord::read(object)),
+            ("", "ConfigMap") if object.name() == "istio" => self.read_mesh_configuration(object),
+            ("networking.istio.io", "ServiceEntry") => {
+                self.services.extend(ServiceRecord::of_entry(object));
+            }
+            ("networking.istio.io", "Gateway") => self.gateways.push(GatewayRecord::read(object)),
+            ("networking.istio.io", "VirtualService") => self.add_virtual_service(object),
+            ("networking.istio.io", "DestinationRule") => {
+                let mut rule = DestinationRuleRecord::read(object);
+                if !object.at("/spec/trafficPolicy").is_null() {
+                    rule.note("DestinationRule", "trafficPolicy");
+                }
+                let of_subsets = object.items("/spec/subsets").iter();
+                if of_subsets
+                    .clone()
+                    .any(|subset| !subset["trafficPolicy"].is_null() || !subset["labels"].is_null())
+                {
+                    rule.note("DestinationRule", "trafficPolicy or labels of a subset");
+                }
+                self.destination_rules.push(rule);
+            }
+            ("networking.istio.io", "Sidecar") => {
+                self.add_policy(object, "/spec/workloadSelector/labels");
+            }
+            ("security.istio.io", "AuthorizationPolicy") => {
+                self.add_policy(object, "/spec/selector/matchLabels");
+            }
+            ("networking.istio.io", "EnvoyFilter") => {
+                self.add_policy(object, "/spec/workloadSelector/labels");
+            }
+            ("networking.k8s.io", "NetworkPolicy") => self.add_network_policy(object),
+            _ => {}
+        }
+    }
+
+    fn add_virtual_service(&mut self, object: &Object) {
+        let mut service = VirtualServiceRecord::read(object);
+        let known = ["gateways", "port", "sniHosts", "name"];
+        let matches = ["/spec/tls", "/spec/http"]
+            .into_iter()
+            .flat_map(|pointer| object.items(pointer))
+            .flat_map(|route| route["match"].as_array().into_iter().flatten());
+        let unknown: Vec<String> = matches
+            .flat_map(|one| one.as_object().into_iter().flatten())
+            .map(|(name, _)| name.clone())
+            .filter(|name| !known.contains(&name.as_str()))
+            .collect();
+        for name in unknown {
+            service.note("VirtualService", &format!("match by `{name}`"));
+        }
+        if !object.items("/spec/tcp").is_empty() {
+            service.note("VirtualService", "`tcp` routes");
+        }
+        for route in object.items("/spec/http") {
+            for name in ["redirect", "rewrite", "fault", "directResponse", "delegate"] {
+                if !route[name].is_null() {
+                    service.note("VirtualService", &format!("`{name}`"));
+                }
+            }
+        }
+        self.virtual_services.push(service);
+    }
+
+    fn add_policy(&mut self, object: &Object, selector: &str) {
+        let namespace = object.namespace().unwrap_or_default().to_owned();
+        self.policies.push(PolicyRecord {
+            title: format!("{} {namespace}/{}", object.text("/kind"), object.name()),
+            selector: text_map(object.at(selector)),
+            namespace,
+        });
+    }
+
+    fn add_network_policy(&mut self, object: &Object) {
+        let declared = object
+            .items("/spec/policyTypes")
+            .iter()
+            .any(|name| name == "Egress");
+        if declared || !object.at("/spec/egress").is_null() {
+            self.add_policy(object, "/spec/podSelector/matchLabels");
+        }
+    }
+
+    fn read_mesh_configuration(&mut self, object: &Object) {
+        let mesh: Value = serde_saphyr::from_str(object.text("/data/mesh")).unwrap_or_default();
+        let root = mesh["rootNamespace"].as_str().unwrap_or(ISTIO_NAMESPACE);
+        if object.namespace() == Some(root) {
+            root.clone_into(&mut self.root_namespace);
+            self.registry_only = mesh["outboundTrafficPolicy"]["mode"] == "REGISTRY_ONLY";
+        }
+    }
+
+    /// The service that a host name belongs to, as a namespace sees it: exact before wildcard, the own
+    /// namespace's before others', older before younger. `port`: only services that have it.
+    pub(super) fn service(&self, viewer: &str, host: &str, port: Option<u16>) -> Option<&ServiceRecord> {
+        let exact = self.by_host.get(host).into_iter().flatten();
+        let fits = |service: &&ServiceRecord| {
+            visible(&service.export_to, &service.identity.namespace, viewer)
+                && port.is_none_or(|port| service.port(port).is_some())
+        };
+        let exact = exact.map(|index| &self.services[*index]).filter(fits);
+        let found = exact.min_by_key(|service| service.identity.namespace != viewer);
+        found.or_else(|| {
+            self.wildcards
+                .iter()
+                .map(|index| &self.services[*index])
+                .filter(|service| covers(&service.host, host))
+                .filter(fits)
+                .max_by_key(|service| specificity(&service.host))
+        })
+    }
+
+    /// A pod by its name.
+    pub(super) fn pod(&self, name: &PodName) -> Option<&PodRecord> {
+        self.pods.iter().find(|pod| pod.name == *name)
+    }
+
+    /// What selects a pod and is not known to the model.
+    pub(super) fn unknown_policies(&self, namespace: &str, labels: &BTreeMap<String, String>) -> Vec<String> {
+        self.policies
+            .iter()
+            .filter(|policy| policy.namespace == namespace || self.is_mesh_wide(policy))
+            .filter(|policy| {
+                policy
+                    .selector
+                    .iter()
+                    .all(|(name, value)| labels.get(name) == Some(value))
+            })
+            .map(|policy| format!("not modelled: {}", policy.title))
+            .collect()
+    }
+
+    fn is_mesh_wide(&self, policy: &PolicyRecord) -> bool {
+        policy.namespace == self.root_namespace && !policy.title.starts_with("NetworkPolicy")
+    }
+}

@@ -1,0 +1,164 @@
+//! exec over WebSocket: the channel protocols v5 and v4 of Kubernetes' remote commands.
+//!
+//! Channels: 1 standard output, 2 standard error, 3 the exit as `metav1.Status`.
+
+use super::web_socket::{Socket, accept, close, framed};
+use super::{Upgrade, container, envoy_admin, running};
+use crate::sandbox::api::{Call, Refusal, Reply};
+use crate::sandbox::fault::FaultKind;
+use crate::sandbox::network::curl::{self, Output};
+use crate::sandbox::state::Inner;
+use crate::vocabulary::PodName;
+use crate::vocabulary::names::PROXY_CONTAINER;
+use futures::SinkExt;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio_tungstenite::tungstenite::Message;
+
+/// Largest message; the real server sends blocks of this order.
+const BLOCK: usize = 32 * 1024;
+
+pub(super) fn start(
+    inner: &Arc<Inner>,
+    call: &Call,
+    pod: &Value,
+    upgrade: Upgrade<'_>,
+) -> Result<Reply, Refusal> {
+    let container = container(call, pod)?;
+    if let Err(reason) = running(pod, &container) {
+        return Err(Refusal::internal(format!(
+            "unable to upgrade connection: container {container} in pod is not running: {reason}"
+        )));
+    }
+    let command: Vec<String> = call.query.all("command").map(str::to_owned).collect();
+    let fault = upgrade.fault.clone();
+    let inner = Arc::clone(inner);
+    let pod = pod.clone();
+    accept(
+        upgrade,
+        &["v5.channel.k8s.io", "v4.channel.k8s.io"],
+        move |socket| async move {
+            let (output, status) = run(&inner, &pod, &container, &command);
+            inner.ring();
+            deliver(socket, &output, &status, fault).await;
+        },
+    )
+}
+
+/// Runs a command in a container.
+fn run(inner: &Inner, pod: &Value, container: &str, command: &[String]) -> (Output, Value) {
+    let Some((program, arguments)) = command.split_first() else {
+        return (Output::default(), cannot_start(""));
+    };
+    let output = match program.rsplit('/').next().unwrap_or_default() {
+        "curl" if has_curl(pod, container) => {
+            let mut state = inner.lock();
+            curl::run(inner, &mut state, pod, arguments)
+        }
+        "true" => Output::default(),
+        "cat" if arguments == ["/etc/resolv.conf"] => resolv_conf(pod),
+        "pilot-agent" if container == PROXY_CONTAINER => agent(inner, pod, arguments),
+        _ => return (Output::default(), cannot_start(program)),
+    };
+    let status = if output.exit == 0 {
+        json!({"metadata": {}, "status": "Success"})
+    } else {
+        let code = output.exit;
+        json!({
+            "metadata": {}, "status": "Failure", "reason": "NonZeroExitCode",
+            "message": format!("command terminated with non-zero exit code: error executing command {command:?}, exit code {code}"),
+            "details": {"causes": [{"reason": "ExitCode", "message": code.to_string()}]},
+        })
+    };
+    (output, status)
+}
+
+/// Whether a container's image is known to hold curl.
+fn has_curl(pod: &Value, container: &str) -> bool {
+    let image = ["containers", "initContainers", "ephemeralContainers"]
+        .into_iter()
+        .flat_map(|list| pod["spec"][list].as_array().into_iter().flatten())
+        .find(|found| found["name"] == container)
+        .and_then(|found| found["image"].as_str())
+        .unwrap_or_default();
+    image.contains("curl") || image.contains("proxyv2")
+}
+
+/// The status of a program that is not there, as containerd and the kubelet word it.
+fn cannot_start(program: &str) -> Value {
+    let message = format!(
+        "Internal error occurred: error executing command in container: failed to exec in container: failed to start exec: OCI runtime exec failed: exec failed: unable to start container process: exec: \"{program}\": executable file not found in $PATH"
+    );
+    json!({"metadata": {}, "status": "Failure", "reason": "InternalError", "message": message, "code": 500})
+}
+
+fn resolv_conf(pod: &Value) -> Output {
+    let namespace = pod["metadata"]["namespace"].as_str().unwrap_or_default();
+    let text = format!(
+        "search {namespace}.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n"
+    );
+    Output {
+        stdout: text.into_bytes(),
+        ..Output::default()
+    }
+}
+
+/// `pilot-agent request GET PATH`.
+fn agent(inner: &Inner, pod: &Value, arguments: &[String]) -> Output {
+    let text = |name: &str| pod["metadata"][name].as_str().unwrap_or_default();
+    let name = PodName::new(text("namespace"), text("name"));
+    let body = match arguments {
+        [request, get, path] if request == "request" && get == "GET" => {
+            envoy_admin::answer(inner, &name, &format!("/{}", path.trim_start_matches('/')))
+        }
+        _ => None,
+    };
+    match body {
+        Some(body) => Output {
+            stdout: body.into_bytes(),
+            ..Output::default()
+        },
+        None => Output {
+            stderr: b"Error: not in the sandbox\n".to_vec(),
+            exit: 1,
+            ..Output::default()
+        },
+    }
+}
+
+/// Sends output and status, as far as the fault lets it.
+async fn deliver(mut socket: Socket, output: &Output, status: &Value, fault: Option<FaultKind>) {
+    let (mut left, hang) = match fault {
+        Some(FaultKind::CutAfterBytes(bytes)) => (bytes, false),
+        Some(FaultKind::HangAfterBytes(bytes)) => (bytes, true),
+        _ => (usize::MAX, false),
+    };
+    let limited = left != usize::MAX;
+    for (channel, bytes) in [(1, &output.stdout), (2, &output.stderr)] {
+        let bytes = &bytes[..bytes.len().min(left)];
+        left = left.saturating_sub(bytes.len());
+        for block in bytes.chunks(BLOCK) {
+            if socket
+                .send(Message::binary(framed(channel, block)))
+                .await
+                .is_err()
+            {
+                return;
+            }
+        }
+    }
+    if limited {
+        // Dropped without a close frame: the connection is cut.
+        if hang {
+            std::future::pending::<()>().await;
+        }
+        return;
+    }
+    if fault != Some(FaultKind::NoStatus) {
+        let status = framed(3, status.to_string().as_bytes());
+        if socket.send(Message::binary(status)).await.is_err() {
+            return;
+        }
+    }
+    close(socket).await;
+}

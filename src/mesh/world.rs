@@ -93,13 +93,10 @@ impl World {
                 }
                 self.destination_rules.push(rule);
             }
-            ("networking.istio.io", "Sidecar") => {
-                self.add_policy(object, "/spec/workloadSelector/labels");
-            }
             ("security.istio.io", "AuthorizationPolicy") => {
                 self.add_policy(object, "/spec/selector/matchLabels");
             }
-            ("networking.istio.io", "EnvoyFilter") => {
+            ("networking.istio.io", "Sidecar" | "EnvoyFilter") => {
                 self.add_policy(object, "/spec/workloadSelector/labels");
             }
             ("networking.k8s.io", "NetworkPolicy") => self.add_network_policy(object),

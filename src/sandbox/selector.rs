@@ -31,14 +31,13 @@ impl Selector {
             .split(',')
             .filter(|part| !part.is_empty())
             .map(|part| {
-                let (name, value, equal) = match part.split_once("!=") {
-                    Some((name, value)) => (name, value, false),
-                    None => {
-                        let (name, value) = part
-                            .split_once('=')
-                            .ok_or_else(|| format!("invalid field selector {part:?}"))?;
-                        (name, value.trim_start_matches('='), true)
-                    }
+                let (name, value, equal) = if let Some((name, value)) = part.split_once("!=") {
+                    (name, value, false)
+                } else {
+                    let (name, value) = part
+                        .split_once('=')
+                        .ok_or_else(|| format!("invalid field selector {part:?}"))?;
+                    (name, value.trim_start_matches('='), true)
                 };
                 Ok((name.to_owned(), value.to_owned(), equal))
             })

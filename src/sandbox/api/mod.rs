@@ -171,7 +171,7 @@ pub(super) fn answer(inner: &Inner, call: &Call) -> Result<Reply, Refusal> {
             objects::answer(
                 inner,
                 call,
-                objects::Target {
+                &objects::Target {
                     kind,
                     namespace,
                     name,

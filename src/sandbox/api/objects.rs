@@ -30,7 +30,7 @@ impl Target {
     }
 }
 
-pub(super) fn answer(inner: &Inner, call: &Call, target: Target) -> Result<Reply, Refusal> {
+pub(super) fn answer(inner: &Inner, call: &Call, target: &Target) -> Result<Reply, Refusal> {
     let one = target.name.is_some();
     let verb = match (&call.method, one) {
         (&Method::GET, true) => "get",
@@ -58,16 +58,16 @@ pub(super) fn answer(inner: &Inner, call: &Call, target: Target) -> Result<Reply
         target.name(),
     )?;
     if target.subresource.is_some() {
-        return subresources::answer(inner, call, &target);
+        return subresources::answer(inner, call, target);
     }
     match verb {
-        "get" => get(inner, call, &target),
-        "list" => list(inner, call, &target),
-        "create" => writes::create(inner, call, &target),
-        "update" => writes::replace(inner, call, &target),
-        "patch" => writes::patch(inner, call, &target),
-        "delete" => removal::delete(inner, call, &target),
-        _ => removal::delete_collection(inner, call, &target),
+        "get" => get(inner, call, target),
+        "list" => list(inner, call, target),
+        "create" => writes::create(inner, call, target),
+        "update" => writes::replace(inner, call, target),
+        "patch" => writes::patch(inner, call, target),
+        "delete" => removal::delete(inner, call, target),
+        _ => removal::delete_collection(inner, call, target),
     }
 }
 

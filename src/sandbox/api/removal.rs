@@ -153,13 +153,13 @@ fn foreground(inner: &Inner, state: &mut State, key: &Key, mut object: Value) {
 
 fn orphan(state: &mut State, owner: &Value) {
     let uid = &owner["metadata"]["uid"];
-    let owned: Vec<(Key, Value)> = state
+    let dependents: Vec<(Key, Value)> = state
         .store
         .all()
         .filter(|(_, object)| controllers::owner_uid(object) == uid.as_str())
         .map(|(key, object)| (key.clone(), object.clone()))
         .collect();
-    for (key, mut object) in owned {
+    for (key, mut object) in dependents {
         if let Some(metadata) = object["metadata"].as_object_mut() {
             metadata.remove("ownerReferences");
         }

@@ -36,7 +36,7 @@ pub(super) fn create(inner: &Inner, call: &Call, target: &Target) -> Result<Repl
     let object = new_object(inner, &mut state, target, body, &name)?;
     let mut object = object;
     apply::track_update(None, &mut object, &manager(inner, call, target), &target.kind);
-    finish(inner, state, call, target, &name, object, StatusCode::CREATED)
+    Ok(finish(inner, state, call, target, &name, object, StatusCode::CREATED))
 }
 
 fn name_it(state: &mut State, body: &mut Value) {
@@ -131,7 +131,7 @@ pub(super) fn update(
         &manager(inner, call, target),
         &target.kind,
     );
-    finish(inner, state, call, target, name, object, StatusCode::OK)
+    Ok(finish(inner, state, call, target, name, object, StatusCode::OK))
 }
 
 /// The optimistic lock, and the UID as a precondition.
@@ -293,7 +293,7 @@ fn server_side_apply(
             (object, StatusCode::OK)
         }
     };
-    finish(inner, state, call, target, &name, object, code)
+    Ok(finish(inner, state, call, target, &name, object, code))
 }
 
 /// Writes the object unless it is a dry run, lets the controllers work, and answers.
@@ -305,7 +305,7 @@ fn finish(
     name: &str,
     object: Value,
     code: StatusCode,
-) -> Result<Reply, Refusal> {
+) -> Reply {
     let warning = controllers::warning(&state, &target.kind, &object);
     let written = if call.dry_run() {
         object
@@ -321,5 +321,5 @@ fn finish(
     {
         reply.headers_mut().insert(http::header::WARNING, value);
     }
-    Ok(reply)
+    reply
 }

@@ -30,13 +30,13 @@ pub(super) fn list_type(kind: &Kind, path: &[&str]) -> ListType {
         return ListType::Atomic;
     }
     match (parent, *name) {
-        (_, "containers" | "initContainers" | "ephemeralContainers") => ListType::Map(&["name"]),
+        (_, "containers" | "initContainers" | "ephemeralContainers")
+        | ("containers" | "initContainers" | "ephemeralContainers", "env")
+        | ("spec", "volumes" | "imagePullSecrets") => ListType::Map(&["name"]),
         ("containers" | "initContainers" | "ephemeralContainers", "ports") => {
             ListType::Map(&["containerPort", "protocol"])
         }
-        ("containers" | "initContainers" | "ephemeralContainers", "env") => ListType::Map(&["name"]),
         (_, "volumeMounts") => ListType::Map(&["mountPath"]),
-        ("spec", "volumes" | "imagePullSecrets") => ListType::Map(&["name"]),
         ("spec", "topologySpreadConstraints") => ListType::Map(&["topologyKey", "whenUnsatisfiable"]),
         ("spec", "ports") if kind.kind == "Service" => ListType::Map(&["port", "protocol"]),
         ("", "secrets" | "imagePullSecrets") if kind.kind == "ServiceAccount" => ListType::Map(&["name"]),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 /// One section between `--next`.
+#[expect(clippy::struct_excessive_bools, reason = "each is one switch of curl's")]
 #[derive(Debug, Clone, Default)]
 pub(super) struct Section {
     pub(super) urls: Vec<String>,

@@ -74,9 +74,8 @@ fn variable(name: &str, url: &str, request: &TransferRequest, result: &TransferR
         "size_download" => result.body.len().to_string(),
         "size_header" => result.headers.len().to_string(),
         "http_version" if result.http_code > 0 => "1.1".to_owned(),
-        "http_version" => "0".to_owned(),
         "content_type" if result.http_code > 0 => "application/json".to_owned(),
-        "num_redirects" | "urlnum" | "num_headers" => "0".to_owned(),
+        "http_version" | "num_redirects" | "urlnum" | "num_headers" => "0".to_owned(),
         // curl prints nothing for what it does not know, after a warning; and `redirect_url` is always empty here.
         _ => String::new(),
     }

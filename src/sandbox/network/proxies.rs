@@ -252,17 +252,16 @@ fn fill_http(
             }
         }
         // The next proxy answered in the host's place; nothing flags it here (truth.md 5).
-        (_, false) => match gives_up.filter(|_| end == End::Dropped) {
-            Some(limit) => {
+        (_, false) => {
+            if let Some(limit) = gives_up.filter(|_| end == End::Dropped) {
                 fields.flags = Some("DC".into());
                 fields.details = Some("downstream_remote_disconnect".into());
                 fields.duration = limit;
-            }
-            None => {
+            } else {
                 fields.response_code = if end == End::Stopped { 404 } else { 503 };
                 fields.details = Some("via_upstream".into());
             }
-        },
+        }
     }
 }
 

@@ -184,7 +184,7 @@ impl Transfer<'_> {
     /// Without sidecar: the network alone decides.
     fn direct(&mut self) -> TransferResult {
         if self.service_at().is_some() {
-            return self.not_modelled("requests of pods without sidecar to Services");
+            return Self::not_modelled("requests of pods without sidecar to Services");
         }
         let (address, port) = (self.address.clone(), self.request.port);
         match self.at(&address, port) {
@@ -246,13 +246,13 @@ impl Transfer<'_> {
         } = &prediction;
         if hops.is_empty() {
             let why = not_modelled.first().map_or("this way", String::as_str);
-            return self.not_modelled(why.trim_start_matches("not modelled: "));
+            return Self::not_modelled(why.trim_start_matches("not modelled: "));
         }
         proxies::carry(self, hops)
     }
 
     /// Says that the sandbox does not know, rather than guessing.
-    fn not_modelled(&self, what: &str) -> TransferResult {
+    fn not_modelled(what: &str) -> TransferResult {
         TransferResult {
             exit: 7,
             error: format!("the sandbox does not model: {what}"),

@@ -61,8 +61,9 @@ pub(super) fn answer(inner: &Inner, pod: &PodName, path: &str) -> Option<String>
             configuration
                 .clusters
                 .iter()
-                .map(|name| format!("{name}::observability_name::{name};\n"))
-                .collect(),
+                .fold(String::new(), |text, name| {
+                    text + name + "::observability_name::" + name + ";\n"
+                }),
         ),
         "/config_dump" => config_dump(&configuration, query).map(|dump| dump.to_string()),
         "/listeners" if as_json => {
@@ -77,8 +78,9 @@ pub(super) fn answer(inner: &Inner, pod: &PodName, path: &str) -> Option<String>
             configuration
                 .listeners
                 .iter()
-                .map(|listener| format!("{}::0.0.0.0:{}\n", listener.name, listener.port))
-                .collect(),
+                .fold(String::new(), |text, listener| {
+                    text + &listener.name + "::0.0.0.0:" + &listener.port.to_string() + "\n"
+                }),
         ),
         "/server_info" => Some(server_info(inner).to_string()),
         "/ready" => Some("LIVE\n".to_owned()),

@@ -1,5 +1,16 @@
 //! Runs steps as a graph, journals before it changes, undoes, probes; says what happens as events.
 
 pub mod event;
+pub mod facts;
+mod gateway_finder;
+pub mod graph;
+mod holders;
+pub mod journal_store;
+pub mod lease;
+pub mod pods;
+pub mod prepare;
+pub mod proxy;
+pub mod setup;
+pub mod undo;
 
 pub use event::{Event, Events, StepId};

@@ -9,8 +9,12 @@ pub mod journal_store;
 pub mod lease;
 pub mod pods;
 pub mod prepare;
+pub mod probe;
 pub mod proxy;
+pub mod sentinel;
 pub mod setup;
 pub mod undo;
+pub mod verify;
+pub mod witness;
 
 pub use event::{Event, Events, StepId};

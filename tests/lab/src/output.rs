@@ -1,0 +1,31 @@
+//! The only place that prints: data on stdout, everything else on stderr.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the one module of the lab that prints"
+)]
+
+use std::time::Duration;
+
+/// Prints a line of data on stdout.
+pub fn data(line: &str) {
+    println!("{line}");
+}
+
+/// Prints what is being done on stderr.
+pub fn note(line: &str) {
+    eprintln!("lab: {line}");
+}
+
+/// Prints an error with its causes, and a hint where there is one.
+pub fn error(error: &anyhow::Error) {
+    eprintln!("error: {error}");
+    for cause in error.chain().skip(1) {
+        eprintln!("  caused by: {cause}");
+    }
+}
+
+/// Prints how long a part took.
+pub fn took(part: &str, duration: Duration) {
+    note(&format!("{part}: {:.1} s", duration.as_secs_f64()));
+}

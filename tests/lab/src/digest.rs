@@ -5,7 +5,7 @@ use std::fmt::Write;
 use sha2::{Digest, Sha256};
 
 /// Lowercase hexadecimal digits.
-pub fn hexadecimal(bytes: &[u8]) -> String {
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes
         .iter()
         .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
@@ -16,7 +16,7 @@ pub fn hexadecimal(bytes: &[u8]) -> String {
 }
 
 /// SHA-256 of several parts; the length of each is hashed too, so that no two lists are the same.
-pub fn of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+pub(crate) fn of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut hasher = Sha256::new();
     for part in parts {
         hasher.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
@@ -26,7 +26,7 @@ pub fn of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
 }
 
 /// A writer that hashes and counts what passes through.
-pub struct HashingWriter<W> {
+pub(crate) struct HashingWriter<W> {
     inner: W,
     hasher: Sha256,
     length: u64,
@@ -34,7 +34,7 @@ pub struct HashingWriter<W> {
 
 impl<W: std::io::Write> HashingWriter<W> {
     /// Wraps a writer.
-    pub fn new(inner: W) -> Self {
+    pub(crate) fn new(inner: W) -> Self {
         Self {
             inner,
             hasher: Sha256::new(),
@@ -43,7 +43,7 @@ impl<W: std::io::Write> HashingWriter<W> {
     }
 
     /// The writer, the digest in hexadecimal digits, and the length.
-    pub fn finish(self) -> (W, String, u64) {
+    pub(crate) fn finish(self) -> (W, String, u64) {
         (self.inner, hexadecimal(&self.hasher.finalize()), self.length)
     }
 }

@@ -23,7 +23,7 @@ use crate::wait::{Look, until};
 pub fn down(layout: &ClusterLayout) -> Result<()> {
     check_machine()?;
     let _lock = lock(&layout.lock_file(), || {
-        output::note("another command works on this lab; waiting for it")
+        output::note("another command works on this lab; waiting for it");
     })?;
     clean(layout)
 }

@@ -79,7 +79,7 @@ impl Lab {
     /// The API server or istiod does not take it.
     pub fn set_outbound_policy(&mut self, policy: OutboundPolicy) -> Result<()> {
         let _lock = lock(&self.layout.lock_file(), || {
-            output::note("another command works on this lab")
+            output::note("another command works on this lab");
         })?;
         istio::set_outbound_policy(&self.layout, policy)?;
         self.options.outbound_policy = policy;

@@ -7,6 +7,11 @@
 //! - `up`, `down`, `status`, `traffic`: the commands. [`Lab`]: a running lab as a test suite sees it.
 //! - `state`, `process`, `shell`, `wait`, `digest`, `output`: what all of them need.
 
+#![cfg_attr(
+    test,
+    expect(clippy::unwrap_used, reason = "a test that panics is a test that fails")
+)]
+
 pub mod build;
 mod cli;
 mod cluster;

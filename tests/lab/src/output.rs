@@ -8,17 +8,17 @@
 use std::time::Duration;
 
 /// Prints a line of data on stdout.
-pub fn data(line: &str) {
+pub(crate) fn data(line: &str) {
     println!("{line}");
 }
 
 /// Prints what is being done on stderr.
-pub fn note(line: &str) {
+pub(crate) fn note(line: &str) {
     eprintln!("lab: {line}");
 }
 
 /// Prints an error with its causes, and a hint where there is one.
-pub fn error(error: &anyhow::Error) {
+pub(crate) fn error(error: &anyhow::Error) {
     eprintln!("error: {error}");
     for cause in error.chain().skip(1) {
         eprintln!("  caused by: {cause}");
@@ -26,6 +26,6 @@ pub fn error(error: &anyhow::Error) {
 }
 
 /// Prints how long a part took.
-pub fn took(part: &str, duration: Duration) {
+pub(crate) fn took(part: &str, duration: Duration) {
     note(&format!("{part}: {:.1} s", duration.as_secs_f64()));
 }

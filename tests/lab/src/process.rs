@@ -20,7 +20,7 @@ const MARK: &str = "KUBECTL_EGRESS_LAB_NAME";
 
 /// A process that the lab started. Its start time tells it from a later one with the same number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Started {
+pub(crate) struct Started {
     /// The component's name.
     pub name: String,
     /// The process id.
@@ -31,13 +31,13 @@ pub struct Started {
 
 impl Started {
     /// Says whether exactly this process still runs.
-    pub fn is_alive(&self) -> bool {
+    pub(crate) fn is_alive(&self) -> bool {
         stat(self.pid).is_some_and(|stat| stat.start_time == self.start_time && !stat.ended)
     }
 }
 
 /// A program to be started and left running.
-pub struct Daemon<'a> {
+pub(crate) struct Daemon<'a> {
     /// The component's name; its log file is called so.
     pub name: &'a str,
     /// The network namespace to run in.
@@ -52,7 +52,7 @@ pub struct Daemon<'a> {
 ///
 /// # Errors
 /// The program cannot be started.
-pub fn start(layout: &ClusterLayout, daemon: &Daemon<'_>) -> Result<Started> {
+pub(crate) fn start(layout: &ClusterLayout, daemon: &Daemon<'_>) -> Result<Started> {
     let log_path = layout.logs().join(format!("{}.log", daemon.name));
     let log = OpenOptions::new().create(true).append(true).open(&log_path)?;
     let child = shell::command("setsid")
@@ -87,7 +87,7 @@ pub fn start(layout: &ClusterLayout, daemon: &Daemon<'_>) -> Result<Started> {
 }
 
 /// The end of a component's log, for an error.
-pub fn log_tail(layout: &ClusterLayout, name: &str) -> String {
+pub(crate) fn log_tail(layout: &ClusterLayout, name: &str) -> String {
     let text = fs::read(layout.logs().join(format!("{name}.log"))).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<_> = text.lines().rev().take(8).collect();
@@ -98,7 +98,7 @@ pub fn log_tail(layout: &ClusterLayout, name: &str) -> String {
 ///
 /// # Errors
 /// Something cannot be killed.
-pub fn stop_all(layout: &ClusterLayout, recorded: &[Started]) -> Result<usize> {
+pub(crate) fn stop_all(layout: &ClusterLayout, recorded: &[Started]) -> Result<usize> {
     let members = members(layout, recorded);
     for pid in &members {
         signal(*pid, Signal::TERM);
@@ -135,7 +135,7 @@ fn signal(pid: i32, signal: Signal) {
 }
 
 /// All processes of the lab: the recorded ones, those in its network namespaces and those in its cgroups.
-pub fn members(layout: &ClusterLayout, recorded: &[Started]) -> BTreeSet<i32> {
+pub(crate) fn members(layout: &ClusterLayout, recorded: &[Started]) -> BTreeSet<i32> {
     let namespaces: Vec<_> = [layout.node_namespace(), layout.world_namespace()]
         .iter()
         .filter_map(|name| namespace_id(&ClusterLayout::namespace_path(name)))
@@ -184,7 +184,7 @@ fn all_pids() -> impl Iterator<Item = i32> {
 }
 
 /// Resident memory of a process in bytes.
-pub fn memory(pid: i32) -> u64 {
+pub(crate) fn memory(pid: i32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status
         .lines()

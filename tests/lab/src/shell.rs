@@ -11,7 +11,7 @@ use crate::layout::ClusterLayout;
 use crate::unavailable::search_path;
 
 /// Makes a command that finds system tools whatever the caller's `PATH`.
-pub fn command(program: impl AsRef<OsStr>) -> Command {
+pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.env("PATH", search_path());
     command
@@ -19,7 +19,7 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
 
 /// Makes a command that runs `program` inside the network namespace `namespace`.
 /// (`ip netns exec` would also remount `/sys` and so hide the cgroups.)
-pub fn inside(namespace: &str, program: impl AsRef<OsStr>) -> Command {
+pub(crate) fn inside(namespace: &str, program: impl AsRef<OsStr>) -> Command {
     let mut net = std::ffi::OsString::from("--net=");
     net.push(ClusterLayout::namespace_path(namespace));
     let mut command = command("nsenter");
@@ -31,7 +31,7 @@ pub fn inside(namespace: &str, program: impl AsRef<OsStr>) -> Command {
 ///
 /// # Errors
 /// The program cannot be started, or ends with another code than 0; the error holds what it wrote.
-pub fn output(command: &mut Command) -> Result<String> {
+pub(crate) fn output(command: &mut Command) -> Result<String> {
     let output = command
         .stdin(Stdio::null())
         .output()
@@ -43,7 +43,7 @@ pub fn output(command: &mut Command) -> Result<String> {
 ///
 /// # Errors
 /// As [`output`].
-pub fn output_with_input(command: &mut Command, input: &str) -> Result<String> {
+pub(crate) fn output_with_input(command: &mut Command, input: &str) -> Result<String> {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -74,7 +74,7 @@ fn finish(command: &Command, output: &std::process::Output) -> Result<String> {
 ///
 /// # Errors
 /// As [`output`].
-pub fn run(words: &[&str]) -> Result<String> {
+pub(crate) fn run(words: &[&str]) -> Result<String> {
     let (program, arguments) = words.split_first().context("an empty command")?;
     output(command(program).args(arguments))
 }
@@ -83,7 +83,7 @@ pub fn run(words: &[&str]) -> Result<String> {
 ///
 /// # Errors
 /// The folder is missing or not writable.
-pub fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
+pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> Result<()> {
     let temporary = path.with_extension(format!("tmp{}", std::process::id()));
     std::fs::write(&temporary, content).with_context(|| format!("cannot write {}", temporary.display()))?;
     std::fs::rename(&temporary, path).with_context(|| format!("cannot write {}", path.display()))

@@ -54,7 +54,7 @@ pub enum Phase {
 /// The record of a lab.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct State {
+pub(crate) struct State {
     /// How far `up` came.
     pub phase: Phase,
     /// What was asked for.
@@ -72,7 +72,7 @@ impl State {
     }
 
     /// Reads the record; `None` where there is none or a killed run left nonsense.
-    pub fn load(layout: &ClusterLayout) -> Option<Self> {
+    pub(crate) fn load(layout: &ClusterLayout) -> Option<Self> {
         serde_json::from_slice(&fs::read(Self::file(layout)).ok()?).ok()
     }
 
@@ -80,7 +80,7 @@ impl State {
     ///
     /// # Errors
     /// The state folder is missing or not writable.
-    pub fn save(&self, layout: &ClusterLayout) -> Result<()> {
+    pub(crate) fn save(&self, layout: &ClusterLayout) -> Result<()> {
         write_atomically(&Self::file(layout), &serde_json::to_vec_pretty(self)?)
     }
 }
@@ -89,7 +89,7 @@ impl State {
 ///
 /// # Errors
 /// The lock file cannot be made.
-pub fn lock(path: &std::path::Path, waiting: impl FnOnce()) -> Result<File> {
+pub(crate) fn lock(path: &std::path::Path, waiting: impl FnOnce()) -> Result<File> {
     let folder = path.parent().context("a lock file has a folder")?;
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let file = File::options().create(true).append(true).open(path)?;

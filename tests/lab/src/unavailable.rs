@@ -100,7 +100,7 @@ impl std::error::Error for Unavailable {}
 ///
 /// # Errors
 /// [`Unavailable`], with what is missing.
-pub fn check_machine() -> Result<()> {
+pub(crate) fn check_machine() -> Result<()> {
     if !cfg!(target_os = "linux") {
         return Err(Unavailable::NotLinux.into());
     }
@@ -114,7 +114,7 @@ pub fn check_machine() -> Result<()> {
 ///
 /// # Errors
 /// [`Unavailable`], with what is missing.
-pub fn check_run_tools() -> Result<()> {
+pub(crate) fn check_run_tools() -> Result<()> {
     check_machine()?;
     check_tools(RUN_TOOLS)
 }
@@ -123,7 +123,7 @@ pub fn check_run_tools() -> Result<()> {
 ///
 /// # Errors
 /// [`Unavailable`], with what is missing.
-pub fn check_build_tools() -> Result<()> {
+pub(crate) fn check_build_tools() -> Result<()> {
     check_tools(BUILD_TOOLS)
 }
 
@@ -141,7 +141,7 @@ fn check_tools(tools: &[Tool]) -> Result<()> {
 }
 
 /// Finds a program as a shell would, in `PATH` and in the folders of system tools.
-pub fn find_program(program: &str) -> Option<PathBuf> {
+pub(crate) fn find_program(program: &str) -> Option<PathBuf> {
     if program.starts_with('/') {
         return Path::new(program).is_file().then(|| PathBuf::from(program));
     }
@@ -151,7 +151,7 @@ pub fn find_program(program: &str) -> Option<PathBuf> {
 }
 
 /// `PATH` with the folders of system tools, which an ordinary user's lacks.
-pub fn search_path() -> std::ffi::OsString {
+pub(crate) fn search_path() -> std::ffi::OsString {
     let mut path = std::env::var_os("PATH").unwrap_or_default();
     path.push(":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
     path

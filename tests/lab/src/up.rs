@@ -27,7 +27,7 @@ use crate::unavailable::check_run_tools;
 pub fn up(layout: &ClusterLayout, options: Options) -> Result<()> {
     check_run_tools()?;
     let _lock = lock(&layout.lock_file(), || {
-        output::note("another command works on this lab; waiting for it")
+        output::note("another command works on this lab; waiting for it");
     })?;
     let binaries = build::all()?;
     if let Some(state) = State::load(layout)

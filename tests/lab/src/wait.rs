@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 /// What a look at a condition found.
-pub enum Look<T> {
+pub(crate) enum Look<T> {
     /// It is as wanted.
     Done(T),
     /// Not yet, and why not.
@@ -16,7 +16,11 @@ pub enum Look<T> {
 ///
 /// # Errors
 /// The deadline passed; the error says what the last look found. An error of `look` itself ends the waiting.
-pub fn until<T>(what: &str, deadline: Duration, mut look: impl FnMut() -> Result<Look<T>>) -> Result<T> {
+pub(crate) fn until<T>(
+    what: &str,
+    deadline: Duration,
+    mut look: impl FnMut() -> Result<Look<T>>,
+) -> Result<T> {
     let end = Instant::now() + deadline;
     loop {
         match look()? {

@@ -72,7 +72,7 @@ pub fn all() -> Result<Binaries> {
     if !complete {
         check_build_tools()?;
         let _lock = lock(&cache.join("build.lock"), || {
-            output::note("another build is running; waiting for it")
+            output::note("another build is running; waiting for it");
         })?;
         for module in MODULES {
             once(module.name, &folder_of(module), |target| build(module, target))?;

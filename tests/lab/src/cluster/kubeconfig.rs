@@ -14,7 +14,7 @@ use crate::shell::write_atomically;
 ///
 /// # Errors
 /// A key is missing, or the folder is not writable.
-pub fn write_admin(layout: &ClusterLayout) -> Result<()> {
+pub(crate) fn write_admin(layout: &ClusterLayout) -> Result<()> {
     write(layout, "admin", &layout.kubeconfig())
 }
 
@@ -22,7 +22,7 @@ pub fn write_admin(layout: &ClusterLayout) -> Result<()> {
 ///
 /// # Errors
 /// As [`write_admin`].
-pub fn write_component(layout: &ClusterLayout, certificate: &str) -> Result<PathBuf> {
+pub(crate) fn write_component(layout: &ClusterLayout, certificate: &str) -> Result<PathBuf> {
     let path = layout.pki().join(format!("{certificate}.kubeconfig"));
     write(layout, certificate, &path)?;
     Ok(path)

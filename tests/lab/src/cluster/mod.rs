@@ -1,6 +1,6 @@
 //! The machine's side of a cluster: what exists before any component runs.
 
-pub mod kubeconfig;
-pub mod network;
-pub mod pki;
-pub mod world_pki;
+pub(crate) mod kubeconfig;
+pub(crate) mod network;
+pub(crate) mod pki;
+pub(crate) mod world_pki;

@@ -20,7 +20,7 @@ const NODE_IN_WORLD: &str = "203.0.113.1";
 ///
 /// # Errors
 /// One of them is there already, or the kernel refuses.
-pub fn create(layout: &ClusterLayout) -> Result<()> {
+pub(crate) fn create(layout: &ClusterLayout) -> Result<()> {
     let (node, world) = (layout.node_namespace(), layout.world_namespace());
     run(&["ip", "netns", "add", &node])?;
     run(&["ip", "netns", "add", &world])?;
@@ -96,7 +96,7 @@ fn settings(node: &str) -> Result<()> {
 ///
 /// # Errors
 /// Something is there and cannot be removed.
-pub fn remove(layout: &ClusterLayout) -> Result<()> {
+pub(crate) fn remove(layout: &ClusterLayout) -> Result<()> {
     for namespace in [layout.node_namespace(), layout.world_namespace()] {
         if ClusterLayout::namespace_path(&namespace).exists() {
             run(&["ip", "netns", "del", &namespace])?;
@@ -113,7 +113,7 @@ pub fn remove(layout: &ClusterLayout) -> Result<()> {
 ///
 /// # Errors
 /// The folder is not writable.
-pub fn write_cni(layout: &ClusterLayout) -> Result<()> {
+pub(crate) fn write_cni(layout: &ClusterLayout) -> Result<()> {
     let folder = layout.state_dir().join("cni");
     fs::create_dir_all(&folder)?;
     let configuration = serde_json::json!({
@@ -138,6 +138,6 @@ pub fn write_cni(layout: &ClusterLayout) -> Result<()> {
 }
 
 /// The name of the pods' network; the CNI library's cache files begin with it.
-pub fn cni_name(layout: &ClusterLayout) -> String {
+pub(crate) fn cni_name(layout: &ClusterLayout) -> String {
     format!("egress-{}", layout.name())
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PublicKeyData, SanType,
+    KeyUsagePurpose, SanType,
 };
 use time::{Duration, OffsetDateTime};
 
@@ -18,7 +18,7 @@ const VALIDITY: Duration = Duration::days(365);
 const BACK: Duration = Duration::days(2);
 
 /// A certificate authority.
-pub struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     /// Its certificate (PEM).
     pub certificate: String,
@@ -28,7 +28,7 @@ pub struct Authority {
 
 /// What a certificate is to say.
 #[derive(Default)]
-pub struct Subject<'a> {
+pub(crate) struct Subject<'a> {
     /// Common name; a user's name for the API server.
     pub common_name: &'a str,
     /// Organisation; a group for the API server.
@@ -46,7 +46,7 @@ impl Authority {
     ///
     /// # Errors
     /// The key cannot be made.
-    pub fn new(common_name: &str) -> Result<Self> {
+    pub(crate) fn new(common_name: &str) -> Result<Self> {
         let key = KeyPair::generate()?;
         let mut params = params(&Subject {
             common_name,
@@ -71,7 +71,7 @@ impl Authority {
     ///
     /// # Errors
     /// The folder is not writable.
-    pub fn write(&self, folder: &Path, name: &str) -> Result<()> {
+    pub(crate) fn write(&self, folder: &Path, name: &str) -> Result<()> {
         write_pair(folder, name, &self.certificate, &self.key)
     }
 
@@ -79,7 +79,7 @@ impl Authority {
     ///
     /// # Errors
     /// A name cannot stand in a certificate, or the folder is not writable.
-    pub fn issue(&self, folder: &Path, name: &str, subject: &Subject<'_>) -> Result<()> {
+    pub(crate) fn issue(&self, folder: &Path, name: &str, subject: &Subject<'_>) -> Result<()> {
         let key = KeyPair::generate()?;
         let mut params = params(subject)?;
         params.key_usages = vec![
@@ -143,7 +143,7 @@ fn write_secret(path: &Path, content: &str) -> Result<()> {
 ///
 /// # Errors
 /// The folder is not writable.
-pub fn create(layout: &ClusterLayout) -> Result<()> {
+pub(crate) fn create(layout: &ClusterLayout) -> Result<()> {
     let folder = layout.pki();
     fs::create_dir_all(&folder)?;
     let authority = Authority::new("lab cluster")?;

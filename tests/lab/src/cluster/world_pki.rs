@@ -13,7 +13,7 @@ use crate::world::{CertificateKind, SERVERS};
 ///
 /// # Errors
 /// The folder is not writable.
-pub fn create(folder: &Path) -> Result<()> {
+pub(crate) fn create(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder)?;
     let authority = Authority::new("lab outside world")?;
     authority.write(folder, "ca")?;

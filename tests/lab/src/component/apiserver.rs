@@ -17,7 +17,7 @@ rules:
 ///
 /// # Errors
 /// It cannot be started.
-pub fn start(cluster: &mut Cluster) -> Result<()> {
+pub(crate) fn start(cluster: &mut Cluster) -> Result<()> {
     let layout = &cluster.layout;
     let pki = |name: &str| text(layout.pki().join(name));
     let policy = layout.state_dir().join("audit-policy.yaml");
@@ -68,7 +68,7 @@ pub fn start(cluster: &mut Cluster) -> Result<()> {
 ///
 /// # Errors
 /// Not within a minute and a half.
-pub fn wait(cluster: &Cluster) -> Result<()> {
+pub(crate) fn wait(cluster: &Cluster) -> Result<()> {
     cluster.wait_for_url(
         "the API server",
         Duration::from_secs(90),

@@ -52,7 +52,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.
 ///
 /// # Errors
 /// It cannot be started.
-pub fn start(cluster: &mut Cluster) -> Result<()> {
+pub(crate) fn start(cluster: &mut Cluster) -> Result<()> {
     write_cni(&cluster.layout)?;
     let path = cluster.layout.state_dir().join("containerd.toml");
     std::fs::write(&path, configuration(&cluster.layout))?;
@@ -64,7 +64,7 @@ pub fn start(cluster: &mut Cluster) -> Result<()> {
 ///
 /// # Errors
 /// Not within half a minute.
-pub fn wait(cluster: &Cluster) -> Result<()> {
+pub(crate) fn wait(cluster: &Cluster) -> Result<()> {
     let socket = cluster.layout.containerd_socket();
     cluster.wait("containerd", Duration::from_secs(30), || {
         let mut ctr = inside(&cluster.layout.node_namespace(), "ctr");
@@ -82,7 +82,7 @@ pub fn wait(cluster: &Cluster) -> Result<()> {
 }
 
 /// The sockets of the containers' supervisors; containerd puts them outside its own folders.
-pub fn supervisor_sockets(layout: &ClusterLayout) -> Vec<PathBuf> {
+pub(crate) fn supervisor_sockets(layout: &ClusterLayout) -> Vec<PathBuf> {
     let tasks = layout
         .containerd_state()
         .join("io.containerd.runtime.v2.task/k8s.io");

@@ -9,7 +9,7 @@ use crate::cluster::kubeconfig::write_component;
 ///
 /// # Errors
 /// One cannot be started.
-pub fn start(cluster: &mut Cluster) -> Result<()> {
+pub(crate) fn start(cluster: &mut Cluster) -> Result<()> {
     start_controller_manager(cluster)?;
     start_scheduler(cluster)
 }

@@ -15,7 +15,7 @@ const MANIFESTS: &str = include_str!("coredns.yaml");
 ///
 /// # Errors
 /// The API server refuses.
-pub fn install(layout: &ClusterLayout) -> Result<()> {
+pub(crate) fn install(layout: &ClusterLayout) -> Result<()> {
     let corefile = corefile().lines().fold(String::new(), |mut text, line| {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "    {line}");
@@ -31,7 +31,7 @@ pub fn install(layout: &ClusterLayout) -> Result<()> {
 ///
 /// # Errors
 /// Not within a minute and a half.
-pub fn wait(layout: &ClusterLayout) -> Result<()> {
+pub(crate) fn wait(layout: &ClusterLayout) -> Result<()> {
     rollout(layout, "kube-system", "deployment/coredns", 90)
 }
 

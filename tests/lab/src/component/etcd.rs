@@ -13,7 +13,7 @@ pub(super) const URL: &str = "http://127.0.0.1:2379";
 ///
 /// # Errors
 /// It cannot be started.
-pub fn start(cluster: &mut Cluster) -> Result<()> {
+pub(crate) fn start(cluster: &mut Cluster) -> Result<()> {
     let program = cluster.binaries.etcd.clone();
     let folder = text(cluster.layout.state_dir().join("etcd"));
     let arguments = [
@@ -36,6 +36,6 @@ pub fn start(cluster: &mut Cluster) -> Result<()> {
 ///
 /// # Errors
 /// Not within half a minute.
-pub fn wait(cluster: &Cluster) -> Result<()> {
+pub(crate) fn wait(cluster: &Cluster) -> Result<()> {
     cluster.wait_for_url("etcd", Duration::from_secs(30), &[format!("{URL}/health")])
 }

@@ -59,7 +59,7 @@ fn operator(options: Options) -> Value {
 ///
 /// # Errors
 /// The installer fails, or something is not ready in time.
-pub fn install(layout: &ClusterLayout, binaries: &Binaries, options: Options) -> Result<()> {
+pub(crate) fn install(layout: &ClusterLayout, binaries: &Binaries, options: Options) -> Result<()> {
     let path = layout.state_dir().join("istio.json");
     std::fs::write(&path, serde_json::to_vec_pretty(&operator(options))?)?;
     let mut istioctl = inside(&layout.node_namespace(), &binaries.istioctl);
@@ -104,7 +104,7 @@ fn remove_gateway(layout: &ClusterLayout) -> Result<()> {
 ///
 /// # Errors
 /// The API server does not answer.
-pub fn is_ready(layout: &ClusterLayout, options: Options) -> Result<bool> {
+pub(crate) fn is_ready(layout: &ClusterLayout, options: Options) -> Result<bool> {
     let path = r#"jsonpath={range .items[?(@.status.availableReplicas>0)]}{.metadata.name}{"\n"}{end}"#;
     let available = kubectl(
         layout,
@@ -126,7 +126,7 @@ pub fn is_ready(layout: &ClusterLayout, options: Options) -> Result<bool> {
 ///
 /// # Errors
 /// The API server refuses, or istiod does not take it within half a minute.
-pub fn set_outbound_policy(layout: &ClusterLayout, policy: OutboundPolicy) -> Result<()> {
+pub(crate) fn set_outbound_policy(layout: &ClusterLayout, policy: OutboundPolicy) -> Result<()> {
     let mesh = kubectl(
         layout,
         &[

@@ -23,7 +23,7 @@ const KERNEL_SETTINGS: &[&str] = &[
 ///
 /// # Errors
 /// It cannot be started.
-pub fn start(cluster: &mut Cluster) -> Result<()> {
+pub(crate) fn start(cluster: &mut Cluster) -> Result<()> {
     let layout = cluster.layout.clone();
     let kubeconfig = write_component(&layout, "node")?;
     let socket = format!("unix://{}", layout.containerd_socket().display());

@@ -9,7 +9,7 @@ use crate::cluster::kubeconfig::write_component;
 ///
 /// # Errors
 /// It cannot be started.
-pub fn start(cluster: &mut Cluster) -> Result<()> {
+pub(crate) fn start(cluster: &mut Cluster) -> Result<()> {
     let layout = &cluster.layout;
     let arguments = [
         ("kubeconfig", text(write_component(layout, "kube-proxy")?)),

@@ -1,14 +1,14 @@
 //! The components of a cluster, one file each: what it is started with, and when it is ready.
 
-pub mod apiserver;
-pub mod containerd;
-pub mod controllers;
-pub mod coredns;
-pub mod etcd;
-pub mod istio;
-pub mod kubelet;
-pub mod kubeproxy;
-pub mod world;
+pub(crate) mod apiserver;
+pub(crate) mod containerd;
+pub(crate) mod controllers;
+pub(crate) mod coredns;
+pub(crate) mod etcd;
+pub(crate) mod istio;
+pub(crate) mod kubelet;
+pub(crate) mod kubeproxy;
+pub(crate) mod world;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::state::State;
 use crate::wait::{Look, until};
 
 /// A cluster being started: where it lives, what runs so far.
-pub struct Cluster {
+pub(crate) struct Cluster {
     /// Names, addresses, folders.
     pub layout: ClusterLayout,
     /// The built programs.
@@ -37,7 +37,12 @@ impl Cluster {
     ///
     /// # Errors
     /// It cannot be started or recorded.
-    pub fn start(&mut self, name: &str, program: &std::path::Path, arguments: Vec<String>) -> Result<()> {
+    pub(crate) fn start(
+        &mut self,
+        name: &str,
+        program: &std::path::Path,
+        arguments: Vec<String>,
+    ) -> Result<()> {
         let namespace = self.layout.node_namespace();
         self.start_in(&namespace, name, program, arguments)
     }
@@ -46,7 +51,7 @@ impl Cluster {
     ///
     /// # Errors
     /// It cannot be started or recorded.
-    pub fn start_in(
+    pub(crate) fn start_in(
         &mut self,
         namespace: &str,
         name: &str,
@@ -70,7 +75,7 @@ impl Cluster {
     ///
     /// # Errors
     /// As [`Self::start`].
-    pub fn start_kubernetes(&mut self, name: &str, arguments: Vec<String>) -> Result<()> {
+    pub(crate) fn start_kubernetes(&mut self, name: &str, arguments: Vec<String>) -> Result<()> {
         let folder = self.layout.state_dir().join("bin");
         std::fs::create_dir_all(&folder)?;
         let program = folder.join(name);
@@ -82,7 +87,7 @@ impl Cluster {
     ///
     /// # Errors
     /// The deadline passed, or a component ended.
-    pub fn wait<T>(
+    pub(crate) fn wait<T>(
         &self,
         what: &str,
         deadline: Duration,
@@ -136,7 +141,7 @@ fn text(path: impl Into<PathBuf>) -> String {
 ///
 /// # Errors
 /// kubectl failed.
-pub fn kubectl(layout: &ClusterLayout, arguments: &[&str]) -> Result<String> {
+pub(crate) fn kubectl(layout: &ClusterLayout, arguments: &[&str]) -> Result<String> {
     output(kubectl_command(layout).args(arguments))
 }
 
@@ -144,7 +149,7 @@ pub fn kubectl(layout: &ClusterLayout, arguments: &[&str]) -> Result<String> {
 ///
 /// # Errors
 /// kubectl failed.
-pub fn apply(layout: &ClusterLayout, manifests: &str) -> Result<()> {
+pub(crate) fn apply(layout: &ClusterLayout, manifests: &str) -> Result<()> {
     let arguments = [
         "apply",
         "--server-side",
@@ -166,7 +171,7 @@ fn kubectl_command(layout: &ClusterLayout) -> std::process::Command {
 ///
 /// # Errors
 /// Not within `seconds`; the error holds the state of the namespace's pods.
-pub fn rollout(layout: &ClusterLayout, namespace: &str, object: &str, seconds: u32) -> Result<()> {
+pub(crate) fn rollout(layout: &ClusterLayout, namespace: &str, object: &str, seconds: u32) -> Result<()> {
     let timeout = format!("--timeout={seconds}s");
     let waited = kubectl(layout, &["-n", namespace, "rollout", "status", object, &timeout]);
     if let Err(error) = waited {

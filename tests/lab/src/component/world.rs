@@ -8,13 +8,13 @@ use super::{Cluster, text};
 use crate::wait::Look;
 
 /// The hidden command that plays the outside world.
-pub const COMMAND: &str = "serve-world";
+pub(crate) const COMMAND: &str = "serve-world";
 
 /// Starts it and waits until every port is open.
 ///
 /// # Errors
 /// It cannot be started, or ends.
-pub fn start(cluster: &mut Cluster) -> Result<()> {
+pub(crate) fn start(cluster: &mut Cluster) -> Result<()> {
     let (folder, log) = (cluster.layout.world(), cluster.layout.world_log());
     // A copy, so that a new build of the lab does not replace a running program's file.
     let program = cluster.layout.state_dir().join("outside-world");

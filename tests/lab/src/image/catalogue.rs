@@ -11,11 +11,11 @@ use crate::build::Binaries;
 use crate::unavailable::find_program;
 
 /// Where Istio's images seem to come from.
-pub const HUB: &str = "docker.io/lab";
+pub(crate) const HUB: &str = "docker.io/lab";
 /// Their tag.
-pub const TAG: &str = "1.31.0";
+pub(crate) const TAG: &str = "1.31.0";
 /// The image of the container that holds a pod's namespaces.
-pub const PAUSE: &str = "docker.io/lab/pause:1";
+pub(crate) const PAUSE: &str = "docker.io/lab/pause:1";
 
 const PATH_VARIABLE: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const BUNDLE: &str = "etc/ssl/certs/ca-certificates.crt";
@@ -143,7 +143,7 @@ fn proxy(binaries: &Binaries) -> Result<Layer> {
     let mut layer = base();
     layer.copy("usr/local/bin/pilot-agent", &binaries.pilot_agent);
     layer.copy("usr/local/bin/envoy", &binaries.envoy);
-    add_libraries(&mut layer, &binaries.envoy)?;
+    add_libraries(&mut layer, &binaries.envoy);
     layer.copy(
         "var/lib/istio/envoy/envoy_bootstrap_tmpl.json",
         &binaries.envoy_bootstrap,

@@ -12,17 +12,17 @@ use crate::unavailable::find_program;
 pub(super) fn add_program(layer: &mut Layer, path: &str, program: &str) -> Result<()> {
     let source = find_program(program).with_context(|| format!("{program} is not installed"))?;
     layer.copy(path, &source);
-    add_libraries(layer, &source)
+    add_libraries(layer, &source);
+    Ok(())
 }
 
 /// Puts the libraries of a program or library into the layer.
-pub(super) fn add_libraries(layer: &mut Layer, program: &Path) -> Result<()> {
+pub(super) fn add_libraries(layer: &mut Layer, program: &Path) {
     // A static program makes ldd fail; one that cannot be read has failed before.
     let listing = shell::output(shell::command("ldd").arg(program)).unwrap_or_default();
     for library in parse(&listing) {
         layer.copy(&library.to_string_lossy(), &library);
     }
-    Ok(())
 }
 
 /// The absolute paths in the output of `ldd`.

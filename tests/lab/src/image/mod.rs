@@ -18,13 +18,13 @@ use crate::build::Binaries;
 use crate::layout::ClusterLayout;
 use crate::shell::inside;
 
-pub use catalogue::{HUB, PAUSE, TAG};
+pub(crate) use catalogue::{HUB, PAUSE, TAG};
 
 /// Builds what the cache does not have of the images and imports all of them.
 ///
 /// # Errors
 /// A program that goes into an image is missing, or containerd refuses.
-pub fn import_all(cluster: &ClusterLayout, binaries: &Binaries) -> Result<()> {
+pub(crate) fn import_all(cluster: &ClusterLayout, binaries: &Binaries) -> Result<()> {
     let authority = std::fs::read(cluster.world().join("ca.pem"))?;
     let images = catalogue::images(binaries, &authority)?;
     let mut ctr = inside(&cluster.node_namespace(), "ctr");

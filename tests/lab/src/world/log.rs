@@ -11,8 +11,8 @@ use anyhow::{Context, Result, bail};
 use super::event::WorldEvent;
 use super::table::addresses_of;
 
-/// A position in the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// A position in the log; the default one is its beginning.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark(u64);
 
 /// The outside world as a test sees it.

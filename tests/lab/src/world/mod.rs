@@ -9,6 +9,8 @@ mod answer;
 mod connection;
 mod event;
 mod log;
+#[cfg(test)]
+mod loopback_tests;
 mod server;
 mod table;
 mod tls;
@@ -16,5 +18,6 @@ mod writer;
 
 pub use event::{ClientCertificate, EventKind, WorldEvent};
 pub use log::{Mark, World};
-pub use server::serve;
-pub use table::{Behaviour, CertificateKind, SERVERS, Server, addresses_of, find};
+pub(crate) use server::serve;
+pub(crate) use table::find;
+pub use table::{Behaviour, CertificateKind, SERVERS, Server, addresses_of};

@@ -21,7 +21,7 @@ const PORTS: [(u16, bool); 2] = [(80, false), (443, true)];
 ///
 /// # Errors
 /// A certificate or an address is missing.
-pub async fn serve(folder: &Path, log: &Path) -> Result<()> {
+pub(crate) async fn serve(folder: &Path, log: &Path) -> Result<()> {
     let writer = Arc::new(Writer::open(log)?);
     let mut listening = Vec::new();
     for server in SERVERS

@@ -122,7 +122,7 @@ impl Server {
 }
 
 /// Finds the server that a name resolves to.
-pub fn find(host: &str) -> Option<&'static Server> {
+pub(crate) fn find(host: &str) -> Option<&'static Server> {
     SERVERS.iter().find(|server| server.answers_to(host))
 }
 

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 /// Folder that holds the state of all labs, unless `KUBECTL_EGRESS_LAB_STATE` says otherwise.
 const DEFAULT_STATE_ROOT: &str = "/run/kubectl-egress-lab";
@@ -12,7 +12,11 @@ const DEFAULT_DATA_ROOT: &str = "/var/lib/kubectl-egress-lab";
 /// Longest name of a lab; a network link's name has at most fifteen characters.
 const LONGEST_NAME: usize = 10;
 
-/// Names, addresses and folders of one cluster.
+/// How many links of four addresses fit into 198.51.100.0/24.
+const HIGHEST_INDEX: u8 = 62;
+
+/// Names, addresses and folders of one cluster. The number at the end of the name chooses the addresses on the link
+/// to the machine, so `lab` and `lab2` can run side by side; everything else of a cluster is in namespaces of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterLayout {
     name: String,
@@ -40,9 +44,17 @@ impl ClusterLayout {
             characters_fit && !name.is_empty() && name.len() <= LONGEST_NAME,
             "the name of a lab is 1 to {LONGEST_NAME} lowercase letters and digits, not {name:?}"
         );
+        let letters = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        let index = name
+            .strip_prefix(letters)
+            .filter(|number| !number.is_empty())
+            .map_or(Ok(0), str::parse::<u8>);
+        let index = index.ok().filter(|index| *index <= HIGHEST_INDEX);
+        let index =
+            index.with_context(|| format!("the number at the end of {name:?} is above {HIGHEST_INDEX}"))?;
         Ok(Self {
             name: name.to_owned(),
-            index: 0,
+            index,
             state_root,
             data_root,
         })
@@ -199,6 +211,16 @@ mod tests {
         assert_eq!(layout.world_namespace(), "egress-lab-ext");
         assert_eq!(layout.server_url(), "https://198.51.100.2:6443");
         assert_eq!(layout.kubeconfig(), Path::new("/run/x/lab/kubeconfig"));
+    }
+
+    #[test]
+    fn a_number_in_the_name_gives_other_addresses() {
+        assert_eq!(layout("lab2").unwrap().server_url(), "https://198.51.100.10:6443");
+        assert_eq!(
+            layout("l62").unwrap().node_address(),
+            Ipv4Addr::new(198, 51, 100, 250)
+        );
+        assert!(layout("lab63").is_err() && layout("lab9999").is_err());
     }
 
     #[test]

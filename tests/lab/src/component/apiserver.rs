@@ -30,7 +30,6 @@ pub(crate) fn start(cluster: &mut Cluster) -> Result<()> {
         ("advertise-address", address),
         ("service-cluster-ip-range", layout.service_range().into()),
         ("allow-privileged", "true".into()),
-        ("anonymous-auth", "false".into()),
         ("authorization-mode", "Node,RBAC".into()),
         ("enable-admission-plugins", "NodeRestriction".into()),
         ("client-ca-file", pki("ca.pem")),

@@ -81,7 +81,7 @@ pub(crate) fn is_healthy(layout: &ClusterLayout, state: &State) -> bool {
     state.phase == Phase::Up
         && state.processes.iter().all(crate::process::Started::is_alive)
         && answers(layout).is_ok()
-        && istio::is_ready(layout, state.options).unwrap_or(false)
+        && istio::is_ready(layout).unwrap_or(false)
 }
 
 fn answers(layout: &ClusterLayout) -> Result<()> {

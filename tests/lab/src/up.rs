@@ -61,7 +61,8 @@ fn adjust(
     options: Options,
     binaries: &build::Binaries,
 ) -> Result<()> {
-    if state.options == options {
+    let lost_gateway = options.egress_gateway && !istio::has_gateway(layout)?;
+    if state.options == options && !lost_gateway {
         output::note("it is up already, as asked for");
         return Ok(());
     }
@@ -72,7 +73,7 @@ fn adjust(
         ));
         istio::set_outbound_policy(layout, options.outbound_policy)?;
     }
-    if state.options.egress_gateway != options.egress_gateway {
+    if lost_gateway || state.options.egress_gateway != options.egress_gateway {
         output::note(if options.egress_gateway {
             "adding the egress gateway"
         } else {

@@ -100,26 +100,35 @@ fn remove_gateway(layout: &ClusterLayout) -> Result<()> {
     kubectl(layout, &arguments).map(|_| ())
 }
 
-/// Says whether istiod and, where it is asked for, the gateway are available.
+/// Says whether istiod is available. The gateway is not asked for: tests take it away and bring it back.
 ///
 /// # Errors
 /// The API server does not answer.
-pub(crate) fn is_ready(layout: &ClusterLayout, options: Options) -> Result<bool> {
+pub(crate) fn is_ready(layout: &ClusterLayout) -> Result<bool> {
+    is_available(layout, "istiod")
+}
+
+/// Says whether the egress gateway is available.
+///
+/// # Errors
+/// The API server does not answer.
+pub(crate) fn has_gateway(layout: &ClusterLayout) -> Result<bool> {
+    is_available(layout, "istio-egressgateway")
+}
+
+fn is_available(layout: &ClusterLayout, deployment: &str) -> Result<bool> {
     let path = r#"jsonpath={range .items[?(@.status.availableReplicas>0)]}{.metadata.name}{"\n"}{end}"#;
-    let available = kubectl(
-        layout,
-        &[
-            "-n",
-            NAMESPACE,
-            "get",
-            "deployments",
-            "-o",
-            path,
-            "--request-timeout=5s",
-        ],
-    )?;
-    let has = |name: &str| available.lines().any(|line| line == name);
-    Ok(has("istiod") && has("istio-egressgateway") == options.egress_gateway)
+    let arguments = [
+        "-n",
+        NAMESPACE,
+        "get",
+        "deployments",
+        "-o",
+        path,
+        "--request-timeout=5s",
+    ];
+    let available = kubectl(layout, &arguments)?;
+    Ok(available.lines().any(|line| line == deployment))
 }
 
 /// Switches the outbound policy of a running mesh and waits until istiod has it.

@@ -158,6 +158,6 @@ pub struct ProbeFlags {
     #[arg(long = "cacert", visible_alias = "ca-cert", value_name = "PATH")]
     pub ca_certificate: Option<String>,
     /// Longest that one request may take, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = value::max_time)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 12, value_parser = value::max_time)]
     pub max_time: u32,
 }

@@ -7,6 +7,7 @@ pub mod graph;
 mod holders;
 pub mod journal_store;
 pub mod lease;
+mod orphans;
 pub mod pods;
 pub mod prepare;
 pub mod probe;

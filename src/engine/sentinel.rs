@@ -2,7 +2,6 @@
 
 use crate::cluster::Cluster;
 use crate::vocabulary::PodName;
-use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -54,7 +53,6 @@ fn client_hello(server_name: &str) -> Option<Vec<u8>> {
     let mut connection = rustls::ClientConnection::new(Arc::new(config), name).ok()?;
     let mut hello = Vec::new();
     connection.write_tls(&mut hello).ok()?;
-    hello.flush().ok()?;
     Some(hello)
 }
 

@@ -1,7 +1,8 @@
 //! Undoes a journal: deletes what is ours alone, gives back what is shared, restores what was replaced.
 
 use super::event::{Event, Events};
-use super::journal_store;
+use super::lease::Lease;
+use super::{journal_store, orphans};
 use crate::cluster::{ApplyOptions, Cluster, DeleteOptions, Deleted};
 use crate::error::{Error, Result};
 use crate::istio::kinds;
@@ -320,4 +321,51 @@ pub async fn forget(cluster: &Cluster, journal: &mut Journal, entries: &[Entry])
         journal.forget(&entry.reference());
     }
     journal_store::write(cluster, journal).await
+}
+
+/// Undoes a whole plan under its Lease: the journal's entries, or without a journal what carries the plan's labels
+/// and managers; last the namespace, if we created it.
+///
+/// # Errors
+/// If another run works on the plan (exit 5), or the cluster refuses.
+pub async fn whole_plan(cluster: &Cluster, plan: &PlanIdentity, settings: UndoSettings, events: &Events) -> Result<Remains> {
+    let namespace = ObjectReference::cluster(kinds::namespace(), &plan.namespace);
+    if cluster.get(&namespace).await?.is_none() {
+        events(Event::Note(format!("namespace {} does not exist, so there is nothing to undo", plan.namespace)));
+        return Ok(Remains::new());
+    }
+    let started = std::time::Instant::now();
+    events(Event::StepStarted { id: STEP.to_owned(), title: format!("undo the plan {plan}") });
+    let lease = if settings.dry_run { None } else { Some(Lease::acquire(cluster, plan).await?) };
+    let result = undo_locked(cluster, plan, settings, events).await;
+    if let Some(lease) = lease {
+        let released = lease.release().await;
+        if result.is_ok() {
+            released?;
+        }
+    }
+    let (journal, mut remains) = result?;
+    if let Some(journal) = journal {
+        remains.extend(remove_namespace(cluster, &journal, settings, events).await?);
+    }
+    events(Event::StepFinished { id: STEP.to_owned(), detail: None, elapsed: started.elapsed() });
+    Ok(remains)
+}
+
+async fn undo_locked(
+    cluster: &Cluster,
+    plan: &PlanIdentity,
+    settings: UndoSettings,
+    events: &Events,
+) -> Result<(Option<Journal>, Remains)> {
+    let journal = match journal_store::read(cluster, plan).await? {
+        Some(journal) => Some(journal),
+        None => orphans::journal(cluster, plan).await?,
+    };
+    let Some(journal) = journal else {
+        events(Event::Note(format!("there is no plan {plan}, and nothing carries its labels")));
+        return Ok((None, Remains::new()));
+    };
+    let remains = undo(cluster, &journal, settings, events).await?;
+    Ok((Some(journal), remains))
 }

@@ -88,7 +88,7 @@ pub async fn verify(cluster: &Cluster, settings: &VerifySettings, events: &Event
         let bare_probes = if bare.is_some() { planned(&hosts, &settings.forbidden, settings, false) } else { Vec::new() };
         round.run(&meshed, meshed_probes, bare.as_ref(), bare_probes).await
     };
-    let results = work.await;
+    let results: Vec<ProbeResult> = work.await.into_iter().map(|(result, _)| result).collect();
     if settings.without_sidecar {
         remove_bare_pod(cluster, &settings.plan, &bare_name, events).await;
     }
@@ -99,7 +99,26 @@ pub async fn verify(cluster: &Cluster, settings: &VerifySettings, events: &Event
     Ok(Verification::new(settings.plan.name.clone(), settings.plan.namespace.clone(), &claims, results))
 }
 
-async fn stored_plan(cluster: &Cluster, plan: &PlanIdentity) -> Result<Journal> {
+/// Sends some probes from one source, listened to and judged; nothing else is made or claimed.
+pub async fn probe_from(
+    cluster: &Cluster,
+    gateway: &GatewayTarget,
+    from: &ProbeSource,
+    planned: Vec<Planned>,
+    events: &Events,
+) -> Vec<(ProbeResult, CurlResult)> {
+    let sources: Vec<_> = if from.meshed { vec![(from.pod.clone(), from.addresses.clone())] } else { Vec::new() };
+    let witness = Witness::start(cluster, gateway, &sources);
+    tokio::join!(witness.ready(), sidecar_sentinel(cluster, &witness, gateway, from));
+    let round = Round { cluster, witness: &witness, policies: any_policy(cluster, from).await, events };
+    round.run(from, planned, None, Vec::new()).await
+}
+
+/// The plan as it was set up.
+///
+/// # Errors
+/// If there is none.
+pub async fn stored_plan(cluster: &Cluster, plan: &PlanIdentity) -> Result<Journal> {
     journal_store::read(cluster, plan).await?.ok_or_else(|| {
         Error::usage(format!("there is no plan {plan}"))
             .hint(format!("set one up: kubectl egress setup HOST -n {}", plan.namespace))
@@ -200,7 +219,11 @@ async fn sidecar_sentinel(cluster: &Cluster, witness: &Witness, gateway: &Gatewa
     let (_, _) = tokio::join!(sending, witness.sidecar_delivers(&from.pod, &name, SIDECAR_SENTINEL_DEADLINE));
 }
 
-async fn make_bare_pod(cluster: &Cluster, journal: &Journal, name: &str, timeout: Duration, events: &Events) -> Result<ProbeSource> {
+/// Makes a pod without sidecar for one run.
+///
+/// # Errors
+/// If it cannot be made or does not get ready.
+pub async fn make_bare_pod(cluster: &Cluster, journal: &Journal, name: &str, timeout: Duration, events: &Events) -> Result<ProbeSource> {
     let id = "unmeshed-source";
     let started = Instant::now();
     events(Event::StepStarted { id: id.to_owned(), title: "pod without sidecar, to see what it reaches".to_owned() });
@@ -259,7 +282,7 @@ struct Round<'run> {
 }
 
 impl Round<'_> {
-    async fn run(&self, meshed: &ProbeSource, meshed_probes: Vec<Planned>, bare: Option<&ProbeSource>, bare_probes: Vec<Planned>) -> Vec<ProbeResult> {
+    async fn run(&self, meshed: &ProbeSource, meshed_probes: Vec<Planned>, bare: Option<&ProbeSource>, bare_probes: Vec<Planned>) -> Vec<(ProbeResult, CurlResult)> {
         let started = Instant::now();
         let number = meshed_probes.len() + bare_probes.len();
         (self.events)(Event::StepStarted { id: "probe".to_owned(), title: format!("send {number} probes") });
@@ -279,7 +302,7 @@ impl Round<'_> {
         (self.events)(Event::StepWaiting { id: "probe".to_owned(), on: "the proxies' lines about them".to_owned() });
         let evidence = self.settle(&sent).await;
         (self.events)(Event::StepFinished { id: "probe".to_owned(), detail: None, elapsed: started.elapsed() });
-        evidence.iter().map(judge).collect()
+        evidence.into_iter().map(|evidence| (judge(&evidence), evidence.curl)).collect()
     }
 
     /// Waits until each probe has the lines that decide it, or no more can be expected.

@@ -175,9 +175,19 @@ impl Cluster {
     /// The pods behind a selector: those there are, then [`PodChange::Synced`], then every change. Ends only if the
     /// server refuses for good.
     pub fn watch_pods(&self, namespace: &str, label_selector: &str) -> mpsc::Receiver<PodChange> {
-        let (sender, receiver) = mpsc::channel(64);
         let query = format!("labelSelector={}", encode(label_selector));
-        let mut watch = Watch::new(self, &kinds::pod(), Some(namespace), query);
+        told(Watch::new(self, &kinds::pod(), Some(namespace), query))
+    }
+
+    /// All objects of a kind in a namespace, like [`Self::watch_pods`].
+    pub fn watch_objects(&self, kind: &Kind, namespace: Option<&str>) -> mpsc::Receiver<PodChange> {
+        told(Watch::new(self, kind, namespace, String::new()))
+    }
+}
+
+/// Tells a watch's changes through a channel, until nobody listens.
+fn told(mut watch: Watch) -> mpsc::Receiver<PodChange> {
+        let (sender, receiver) = mpsc::channel(64);
         tokio::spawn(async move {
             loop {
                 let change = tokio::select! {
@@ -195,7 +205,6 @@ impl Cluster {
             }
         });
         receiver
-    }
 }
 
 /// Lines of a response as they come. Memory is that of the longest line.

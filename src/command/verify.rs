@@ -23,7 +23,8 @@ pub(super) async fn verify(connection: &Connection, settings: cli::Verify, print
         enforced_required: settings.require.contains(&Claim::Enforced),
         timeout: settings.plan.timeout,
     };
-    let work = engine::verify(&connected.cluster, &wanted, &printer.events());
+    let events = printer.events();
+    let work = engine::verify(&connected.cluster, &wanted, &events);
     let verification = or_interrupted(work, &connected.plan).await?;
     printer.document(&verification, |style| view::verification(&verification, style))?;
     printer.next(&view::next_after_verification(&verification));

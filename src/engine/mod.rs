@@ -14,6 +14,7 @@ pub mod probe;
 pub mod proxy;
 pub mod sentinel;
 pub mod setup;
+pub mod status;
 pub mod undo;
 pub mod verify;
 pub mod witness;

@@ -18,49 +18,81 @@ const ADMIN_PORT: u16 = 15000;
 /// A configuration dump of a large mesh has tens of megabytes; an answer takes no longer than this.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// An open connection to one proxy's admin port. Requests follow each other on it.
+/// A connection to one proxy's admin port, opened again when it was lost.
 #[derive(Debug)]
 pub struct ProxyAdmin {
+    cluster: Cluster,
     pod: PodName,
-    sender: hyper::client::conn::http1::SendRequest<Empty<bytes::Bytes>>,
+    sender: Option<Sender>,
 }
 
+type Sender = hyper::client::conn::http1::SendRequest<Empty<bytes::Bytes>>;
+
+/// Tries of one read; a port-forward may be cut by whoever is between.
+const TRIES: usize = 3;
+
 impl ProxyAdmin {
-    /// Opens the port-forward.
-    ///
-    /// # Errors
-    /// If the cluster refuses it (`create` on `pods/portforward`) or nothing listens there.
-    pub async fn open(cluster: &Cluster, pod: &PodName) -> Result<Self> {
-        let stream = cluster.port_forward(pod, ADMIN_PORT).await?;
-        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| unreadable(pod, &error.to_string()))?;
+    /// Names the proxy; the port-forward is opened by the first read.
+    pub fn new(cluster: &Cluster, pod: &PodName) -> Self {
+        Self { cluster: cluster.clone(), pod: pod.clone(), sender: None }
+    }
+
+    async fn open(&self) -> Result<Sender> {
+        let stream = self.cluster.port_forward(&self.pod, ADMIN_PORT).await?;
+        let (sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.unreadable(&error))?;
         tokio::spawn(async move {
             // Ends with the sender; a broken connection shows at the next request.
             let _ = connection.await;
         });
-        Ok(Self { pod: pod.clone(), sender })
+        Ok(sender)
     }
 
     async fn get(&mut self, path: &str) -> Result<Value> {
+        let mut attempt = 1;
+        loop {
+            match self.get_once(path).await {
+                Err(_) if attempt < TRIES => {
+                    self.sender = None;
+                    attempt += 1;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    async fn get_once(&mut self, path: &str) -> Result<Value> {
         let request = http::Request::get(path)
             .header(http::header::HOST, "localhost")
             .body(Empty::new())
             .map_err(|error| Error::bug(error.to_string()))?;
-        let pod = self.pod.clone();
         let exchange = async {
-            let response = self.sender.send_request(request).await.map_err(|error| unreadable(&pod, &error.to_string()))?;
+            let mut sender = match self.sender.take() {
+                Some(sender) => sender,
+                None => self.open().await?,
+            };
+            sender.ready().await.map_err(|error| self.unreadable(&error))?;
+            let response = sender.send_request(request).await.map_err(|error| self.unreadable(&error))?;
             let status = response.status();
-            let body = response.into_body().collect().await.map_err(|error| unreadable(&pod, &error.to_string()))?.to_bytes();
+            let body = response.into_body().collect().await.map_err(|error| self.unreadable(&error))?.to_bytes();
             if !status.is_success() {
-                return Err(unreadable(&pod, &format!("its admin port answered {status} to {path}")));
+                return Err(self.unreadable(&format!("its admin port answered {status} to {path}")));
             }
-            serde_json::from_slice(&body).map_err(|error| unreadable(&pod, &error.to_string()))
+            let value = serde_json::from_slice(&body).map_err(|error| self.unreadable(&error))?;
+            Ok((value, sender))
         };
         match tokio::time::timeout(DEADLINE, exchange).await {
-            Ok(result) => result,
-            Err(_) => Err(unreadable(&pod, "it did not answer in time")),
+            Ok(Ok((value, sender))) => {
+                self.sender = Some(sender);
+                Ok(value)
+            }
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(self.unreadable(&"it did not answer in time")),
         }
+    }
+
+    fn unreadable(&self, cause: &dyn std::fmt::Display) -> Error {
+        Error::cluster(format!("the configuration of the proxy in {} cannot be read", self.pod)).because(cause.to_string())
     }
 
     /// Reads what the proxy holds now.
@@ -72,10 +104,6 @@ impl ProxyAdmin {
         let clusters = self.get("/clusters?format=json").await?;
         Ok(ProxyConfiguration::read(&listeners, &clusters))
     }
-}
-
-fn unreadable(pod: &PodName, cause: &str) -> Error {
-    Error::cluster(format!("the configuration of the proxy in {pod} cannot be read")).because(cause)
 }
 
 /// The part of a proxy's configuration that routing by SNI depends on.

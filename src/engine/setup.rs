@@ -251,7 +251,7 @@ impl<'run> Run<'run> {
 
     async fn proxy_has(self, pod: &PodName, missing: &(dyn Fn(&ProxyConfiguration) -> Option<String> + Sync)) -> Result<()> {
         let started = Instant::now();
-        let mut admin = ProxyAdmin::open(self.cluster, pod).await?;
+        let mut admin = ProxyAdmin::new(self.cluster, pod);
         let mut last = String::new();
         loop {
             let Some(awaited) = missing(&admin.configuration().await?) else { return Ok(()) };

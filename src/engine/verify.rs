@@ -215,8 +215,12 @@ async fn sidecar_sentinel(cluster: &Cluster, witness: &Witness, gateway: &Gatewa
         resolve: Some(format!("{name}:{}:{address}", gateway.tls_port)),
     };
     let requests = [request];
-    let sending = probe::send(cluster, from, &requests);
-    let (_, _) = tokio::join!(sending, witness.sidecar_delivers(&from.pod, &name, SIDECAR_SENTINEL_DEADLINE));
+    // That listener reads no server name, so the line is known by curl's own address.
+    let local = match probe::send(cluster, from, &requests).await.pop() {
+        Some(CurlResult::Report(report)) => report.local_address,
+        _ => None,
+    };
+    witness.sidecar_delivers(&from.pod, local.as_deref(), SIDECAR_SENTINEL_DEADLINE).await;
 }
 
 /// Makes a pod without sidecar for one run.

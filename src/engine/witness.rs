@@ -109,18 +109,19 @@ impl Witness {
         let _ = tokio::time::timeout(SENTINEL_DEADLINE * 3, decided).await;
     }
 
-    /// Waits until a line with this server name came from this pod's sidecar, at most `deadline`.
-    pub async fn sidecar_delivers(&self, pod: &PodName, server_name: &str, deadline: Duration) -> bool {
+    /// Waits until a line about the connection from `address` came from this pod's sidecar, at most `deadline`.
+    pub async fn sidecar_delivers(&self, pod: &PodName, address: Option<&str>, deadline: Duration) -> bool {
         let seen = async {
             loop {
                 let changed = self.shared.changed.notified();
-                if self.shared.state().sidecars.get(pod).is_some_and(|followed| has_name(followed, server_name)) {
+                let from = |line: &AccessLogLine| line.downstream_remote_address.as_deref() == address;
+                if self.shared.state().sidecars.get(pod).is_some_and(|followed| followed.lines.iter().any(from)) {
                     return;
                 }
                 changed.await;
             }
         };
-        let delivers = tokio::time::timeout(deadline, seen).await.is_ok();
+        let delivers = address.is_some() && tokio::time::timeout(deadline, seen).await.is_ok();
         if let Some(followed) = self.shared.state().sidecars.get_mut(pod)
             && !followed.decided
         {
@@ -170,10 +171,6 @@ impl Drop for Witness {
             task.abort();
         }
     }
-}
-
-fn has_name(followed: &Followed, server_name: &str) -> bool {
-    followed.lines.iter().any(|line| line.requested_server_name.as_deref() == Some(server_name))
 }
 
 fn add(shared: &Shared, role: Role, pod: &PodName, addresses: Vec<String>) {

@@ -12,13 +12,12 @@ use std::fmt::Write;
 /// What gets out although nothing locks it is a warning here: whether it fails is for the claim `enforced` to say.
 pub fn probe_mark(result: &ProbeResult) -> Mark {
     match (result.expected, result.outcome) {
-        (_, Outcome::Inconclusive) => Mark::Open,
         (Expected::Routed, Outcome::Routed)
         | (Expected::NotReachable, Outcome::Blocked)
         | (Expected::Reachable, Outcome::Routed | Outcome::Direct | Outcome::Bypassed) => Mark::Good,
-        (Expected::Routed, Outcome::Direct) => Mark::Warning,
-        (Expected::NotReachable, Outcome::Unreachable) => Mark::Open,
-        (Expected::NotReachable, _) => Mark::Warning,
+        // That nobody answers proves no block.
+        (_, Outcome::Inconclusive) | (Expected::NotReachable, Outcome::Unreachable) => Mark::Open,
+        (Expected::Routed, Outcome::Direct) | (Expected::NotReachable, _) => Mark::Warning,
         (Expected::Routed | Expected::Reachable, _) => Mark::Bad,
     }
 }

@@ -3,14 +3,13 @@
 use super::*;
 use crate::engine::Event;
 use crate::error::Error;
-use crate::istio::kinds;
 use crate::report::{Printer, ReportSettings, view};
 use crate::vocabulary::{Change, ColorChoice, ObjectReference};
 use std::time::Duration;
 
 fn story() -> Vec<Event> {
     let id = || "source".to_owned();
-    let entry = ObjectReference::namespaced(kinds::service_entry(), "demo", "egress-default");
+    let entry = ObjectReference::namespaced(kind("ServiceEntry"), "demo", "egress-default");
     vec![
         Event::StepStarted {
             id: id(),
@@ -133,7 +132,7 @@ fn nothing_from_the_cluster_reaches_the_terminal_raw() {
             .about(text())
             .fixed_by(text()),
     ];
-    let object = ObjectReference::namespaced(kinds::gateway(), text(), text());
+    let object = ObjectReference::namespaced(kind("Gateway"), text(), text());
     let events = printer.events();
     for event in [
         Event::StepStarted {

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::error::Error;
-use crate::istio::kinds;
 use crate::report::{Mark, Printer, Style, view};
 use crate::vocabulary::{Change, ObjectReference};
 
@@ -194,8 +193,8 @@ fn errors_show_causes_then_hints() {
 
 #[test]
 fn dry_runs_and_deletions_say_so() {
-    let namespace = ObjectReference::cluster(kinds::namespace(), "demo");
-    let entry = ObjectReference::namespaced(kinds::gateway(), "istio-system", "egress");
+    let namespace = ObjectReference::cluster(kind("Namespace"), "demo");
+    let entry = ObjectReference::namespaced(kind("Gateway"), "istio-system", "egress");
     let text = view::changes(
         [(&namespace, Change::Created), (&entry, Change::Deleted)],
         true,

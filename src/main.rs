@@ -1,7 +1,6 @@
 //! The binary: parse, run, print the error once, exit code.
 
 use kubectl_egress::cli::{self, Invocation, Screen, Stop};
-use kubectl_egress::command;
 use kubectl_egress::error::{Error, Result};
 use kubectl_egress::report::{self, Printer, ReportSettings};
 use kubectl_egress::vocabulary::ExitCode;
@@ -42,7 +41,7 @@ fn run(invocation: Invocation, printer: &Printer) -> Result<ExitCode> {
         .enable_all()
         .build()
         .map_err(|error| Error::bug("cannot start the runtime").because(error.to_string()))?;
-    let result = runtime.block_on(command::run(invocation, printer));
+    let result = runtime.block_on(kubectl_egress::command::run(invocation, printer));
     // A thread that waits for an answer on standard input would never end by itself.
     runtime.shutdown_background();
     result

@@ -48,6 +48,10 @@ pub struct Verify {
 }
 
 /// `probe`: single requests, each judged.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of its own that can be typed"
+)]
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(after_help = "Examples:
   kubectl egress probe kyma-project.io

@@ -16,6 +16,23 @@ pub fn visible_lines(text: &str) -> Cow<'_, str> {
     spell(text, |character| matches!(character, '\n' | '\t'))
 }
 
+/// Like [`visible_lines`], but colours stay: sequences of the form `ESC [ digits and ; m` (ECMA-48 SGR).
+///
+/// The last line of defence for texts that we laid out; what comes from the cluster was made visible before.
+pub(super) fn visible_but_colors(text: &str) -> String {
+    let mut pieces = text.split("\u{1b}[");
+    let mut safe = visible_lines(pieces.next().unwrap_or_default()).into_owned();
+    for piece in pieces {
+        let parameters = piece.find(|character: char| !character.is_ascii_digit() && character != ';');
+        match parameters {
+            Some(end) if piece[end..].starts_with('m') => safe.push_str("\u{1b}["),
+            _ => safe.push_str("\\x1b["),
+        }
+        safe.push_str(&visible_lines(piece));
+    }
+    safe
+}
+
 /// A JSON text with every such character inside its strings as `\uXXXX`, which means the same to a parser.
 ///
 /// serde_json escapes only what is below U+0020; outside of strings none of the others occurs.
@@ -96,6 +113,13 @@ mod tests {
     fn leaves_letters_alone_and_borrows() {
         assert!(matches!(visible("Grüße, мир, 世界 \\n 🦀"), Cow::Borrowed(_)));
         assert_eq!(visible_lines("a\n\tb\u{1b}"), "a\n\tb\\x1b");
+    }
+
+    #[test]
+    fn only_colours_stay_in_what_we_laid_out() {
+        let text = "\u{1b}[1;32mok\u{1b}[0m\n\u{1b}[2J\u{1b}]0;t\u{7}\u{1b}[\u{1b}[3\u{9b}m";
+        let safe = "\u{1b}[1;32mok\u{1b}[0m\n\\x1b[2J\\x1b]0;t\\x07\\x1b[\\x1b[3\\u{9b}m";
+        assert_eq!(visible_but_colors(text), safe);
     }
 
     proptest! {

@@ -11,7 +11,12 @@ pub fn record_panics() {
         let place = panic.location().map_or_else(String::new, |place| {
             format!("{}:{}: ", place.file(), place.line())
         });
-        let message = panic.payload_as_str().unwrap_or("no message");
+        let message = panic.payload();
+        let message = message
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| message.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("no message");
         let _ = FIRST.set(format!("{place}{message}"));
     }));
 }

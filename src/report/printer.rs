@@ -157,9 +157,9 @@ impl Printer {
     /// Prints text made with [`Self::style`], or by clap: its colours stay if there is colour.
     pub fn styled(&self, text: &str) {
         if self.0.output_style.color {
-            self.write(text.as_bytes());
+            self.write(escape::visible_but_colors(text).as_bytes());
         } else {
-            self.write(anstream::adapter::strip_str(text).to_string().as_bytes());
+            self.data(&anstream::adapter::strip_str(text).to_string());
         }
     }
 

@@ -74,7 +74,7 @@ impl Progress {
 
     pub(super) fn handle(&self, event: Event) {
         match event {
-            Event::StepStarted { id, title } => self.started(id, title),
+            Event::StepStarted { id, title } => self.started(id, &title),
             Event::StepWaiting { id, on } => self.waiting(&id, &on),
             Event::StepFinished { id, detail, elapsed } => {
                 let title = self.ended(&id);
@@ -113,7 +113,7 @@ impl Progress {
                 }
             }
             Event::Probed(result) => {
-                self.unless_quiet(&format!("{}\n", view::probe_line(&result, &self.style)))
+                self.unless_quiet(&format!("{}\n", view::probe_line(&result, &self.style)));
             }
             Event::Found(finding) => {
                 let text = view::finding(&finding, &self.style);
@@ -195,8 +195,8 @@ impl Progress {
         }
     }
 
-    fn started(&self, id: StepId, title: String) {
-        let title = escape::visible(&title).into_owned();
+    fn started(&self, id: StepId, title: &str) {
+        let title = escape::visible(title).into_owned();
         let bar = self.live.as_ref().map(|live| {
             let bar = live
                 .bars

@@ -90,25 +90,35 @@ impl Style {
 
     /// Prose broken into lines, each behind `indent` blanks. Words longer than a line stay whole.
     pub fn wrap(&self, text: &str, indent: usize) -> String {
+        self.wrap_lines(text, indent, indent)
+    }
+
+    /// Like [`Self::wrap`], with every line but the first two blanks further in, so that items can be told apart.
+    pub fn wrap_item(&self, text: &str, indent: usize) -> String {
+        self.wrap_lines(text, indent, indent + 2)
+    }
+
+    fn wrap_lines(&self, text: &str, first: usize, rest: usize) -> String {
         let width = self
             .width
             .unwrap_or(DEFAULT_WIDTH)
-            .clamp(indent + 20, LONGEST_PROSE.max(indent + 20));
+            .min(LONGEST_PROSE)
+            .max(rest + 20);
         let mut lines = String::new();
         let mut used = 0;
         for word in escape::visible(text).split(' ').filter(|word| !word.is_empty()) {
             let length = word.chars().count();
-            if used > 0 && used + 1 + length > width {
-                lines.push('\n');
-                used = 0;
-            }
-            if used == 0 {
-                let _ = write!(lines, "{:indent$}{word}", "");
-                used = indent + length;
-            } else {
+            if used > 0 && used + 1 + length <= width {
                 let _ = write!(lines, " {word}");
                 used += 1 + length;
+                continue;
             }
+            let indent = if lines.is_empty() { first } else { rest };
+            if !lines.is_empty() {
+                lines.push('\n');
+            }
+            let _ = write!(lines, "{:indent$}{word}", "");
+            used = indent + length;
         }
         lines
     }

@@ -108,13 +108,21 @@ mod tests {
 
     #[test]
     fn nothing_is_cut_off_a_terminal() {
-        insta::assert_snapshot!(table().render(&style(None)), @r"");
+        insta::assert_snapshot!(table().render(&style(None)), @r"
+        OBJECT                                            STATE    DETAIL
+        ServiceEntry demo/egress-default-passthrough-000  ready
+        Gateway istio-system/egress                       drifted  spec.servers[0]\n\x1b[2J
+        ");
     }
 
     #[test]
     fn the_widest_column_gives_way() {
         let text = table().render(&style(Some(60)));
         assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");
-        insta::assert_snapshot!(text, @r"");
+        insta::assert_snapshot!(text, @r"
+        OBJECT                     STATE    DETAIL
+        ServiceEntry…sthrough-000  ready
+        Gateway isti…ystem/egress  drifted  spec.servers[0]\n\x1b[2J
+        ");
     }
 }

@@ -12,7 +12,7 @@ pub fn finding(finding: &Finding, style: &Style) -> String {
     if !finding.objects.is_empty() {
         let _ = writeln!(text, "{}", style.wrap(&finding.objects.join(", "), 4));
     }
-    let _ = writeln!(text, "{}", style.wrap(&format!("fix: {}", finding.fix), 4));
+    let _ = writeln!(text, "{}", style.wrap_item(&format!("fix: {}", finding.fix), 4));
     text
 }
 
@@ -24,7 +24,7 @@ pub(super) fn headline(finding: &Finding, indent: usize, style: &Style) -> Strin
         Severity::Info => Tone::Quiet,
     };
     let plain = format!("{}: {} {}", finding.severity, finding.code, finding.message);
-    let wrapped = style.wrap(&plain, indent);
+    let wrapped = style.wrap_item(&plain, indent);
     let severity = finding.severity.to_string();
     wrapped.replacen(&severity, &style.color_only(tone, &severity), 1) + "\n"
 }
@@ -37,7 +37,7 @@ pub fn fixes<'a>(findings: impl IntoIterator<Item = &'a Finding>, style: &Style)
         .collect();
     let mut text = String::new();
     for (code, fix) in unique {
-        let _ = writeln!(text, "{}", style.wrap(&format!("{code}: {fix}"), 2));
+        let _ = writeln!(text, "{}", style.wrap_item(&format!("{code}: {fix}"), 2));
     }
     text
 }

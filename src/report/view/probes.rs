@@ -2,7 +2,6 @@
 
 use super::findings;
 use crate::evidence::{Expected, ProbeResult};
-use crate::report::escape;
 use crate::report::style::{Mark, Style, Tone};
 use crate::vocabulary::{Hop, Outcome};
 use std::fmt::Write;
@@ -12,18 +11,17 @@ use std::fmt::Write;
 /// What gets out although nothing locks it is a warning here: whether it fails is for the claim `enforced` to say.
 pub fn probe_mark(result: &ProbeResult) -> Mark {
     match (result.expected, result.outcome) {
-        (_, Outcome::Inconclusive) => Mark::Open,
         (Expected::Routed, Outcome::Routed)
         | (Expected::NotReachable, Outcome::Blocked)
         | (Expected::Reachable, Outcome::Routed | Outcome::Direct | Outcome::Bypassed) => Mark::Good,
-        (Expected::Routed, Outcome::Direct) => Mark::Warning,
-        (Expected::NotReachable, Outcome::Unreachable) => Mark::Open,
-        (Expected::NotReachable, _) => Mark::Warning,
+        // That nobody answers proves no block.
+        (_, Outcome::Inconclusive) | (Expected::NotReachable, Outcome::Unreachable) => Mark::Open,
+        (Expected::Routed, Outcome::Direct) | (Expected::NotReachable, _) => Mark::Warning,
         (Expected::Routed | Expected::Reachable, _) => Mark::Bad,
     }
 }
 
-/// One line: mark, host and port, source, outcome, and the expectation where it was not met.
+/// One line: mark, host and port, outcome, and the expectation where it was not met.
 pub fn probe_line(result: &ProbeResult, style: &Style) -> String {
     let mark = probe_mark(result);
     let tone = match mark {
@@ -36,12 +34,10 @@ pub fn probe_line(result: &ProbeResult, style: &Style) -> String {
         let _ = write!(outcome, " by {by}");
     }
     let mut line = format!(
-        "{} {}  {} from {}{}  {}",
+        "{} {}{}  {}",
         style.mark(mark),
         style.paint(Tone::Strong, &format!("{}:{}", result.host, result.port)),
-        result.scheme,
-        escape::visible(&result.source),
-        if result.meshed { "" } else { " (no sidecar)" },
+        if result.meshed { "" } else { " without sidecar" },
         style.color_only(tone, &outcome),
     );
     if mark != Mark::Good {
@@ -50,9 +46,15 @@ pub fn probe_line(result: &ProbeResult, style: &Style) -> String {
     line
 }
 
-/// The line, the hops with their witnesses, the findings; with `-v` every receipt word for word.
+/// The line, the source, the hops with their witnesses, the findings; with `-v` every receipt word for word.
 pub fn probe(result: &ProbeResult, style: &Style) -> String {
     let mut text = probe_line(result, style) + "\n";
+    let _ = writeln!(
+        text,
+        "    {} from {}",
+        result.scheme,
+        style.paint(Tone::Plain, &result.source)
+    );
     for hop in &result.hops {
         text.push_str(&hop_lines(hop, style));
     }

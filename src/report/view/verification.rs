@@ -103,12 +103,12 @@ fn verdict(verification: &Verification, style: &Style) -> String {
         Verdict::Inconclusive => (Mark::Open, Tone::Warning),
     };
     let count = verification.probes.len();
+    let plan = format!("{}/{}", verification.namespace, verification.plan);
     format!(
-        "{} {} (plan {}/{}, {count} {})",
+        "{} {} (plan {}, {count} {})",
         style.mark(mark),
         style.color_only(tone, &format!("verdict: {}", verification.verdict)),
-        verification.namespace,
-        verification.plan,
+        style.paint(Tone::Plain, &plan),
         if count == 1 { "probe" } else { "probes" },
     )
 }

@@ -130,6 +130,9 @@ pub(super) async fn run(connected: &Connected, wanted: SetupSettings, may_create
     for finding in &prepared.findings {
         events(Event::Found(finding.clone()));
     }
+    for remark in &prepared.remarks {
+        events(Event::Warning(remark.clone()));
+    }
     if prepared.settings.dry_run != DryRun::No {
         show_manifests(&prepared, printer)?;
         engine::dry_run(&connected.cluster, &prepared, &events).await?;

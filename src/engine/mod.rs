@@ -8,6 +8,7 @@ mod holders;
 pub mod journal_store;
 pub mod lease;
 mod orphans;
+pub mod permissions;
 pub mod pods;
 pub mod prepare;
 pub mod probe;

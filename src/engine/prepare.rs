@@ -1,7 +1,7 @@
 //! From what the user wants and what the cluster is like to what a run will do; nothing is changed here.
 
 use super::facts::Facts;
-use super::holders;
+use super::{holders, permissions};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
@@ -102,6 +102,8 @@ pub struct Prepared {
     pub consents: Vec<String>,
     /// What the user should know.
     pub findings: Vec<Finding>,
+    /// Permissions that are missing and only useful.
+    pub remarks: Vec<String>,
     /// The journal as it is to be written before anything is changed.
     pub journal: Journal,
 }
@@ -152,10 +154,12 @@ pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepa
     if settings.parts.routing {
         holders::check(&plan, &facts)?;
     }
+    let remarks = permissions::check(cluster, &settings.plan, &gateway, settings.parts).await?;
     let (injection, injection_label) = injection(&settings, &facts, &mut consents)?;
     let mut prepared = Prepared {
         findings: holders::remarks(&plan, &gateway, &facts),
         journal: facts.journal.clone().unwrap_or_else(|| Journal::new(plan.clone(), gateway.clone(), settings.image.clone())),
+        remarks,
         injection_label,
         gateway_objects: Vec::new(),
         source_objects: Vec::new(),

@@ -23,6 +23,18 @@ pub struct ApplyOptions {
     pub dry_run: bool,
 }
 
+impl ApplyOptions {
+    /// Applies for real, taking nothing from others.
+    pub fn new(reference: &ObjectReference, manager: &str) -> Self {
+        Self {
+            reference: reference.clone(),
+            manager: manager.to_owned(),
+            force: false,
+            dry_run: false,
+        }
+    }
+}
+
 /// An object after it was applied.
 #[derive(Debug, Clone)]
 pub struct Applied {

@@ -6,7 +6,7 @@ use super::settings::Notice;
 use super::watch::{Backoff, Target, next_event};
 use crate::error::Error;
 use crate::istio::kinds;
-use crate::vocabulary::Object;
+use crate::vocabulary::{Kind, Object};
 use std::collections::HashMap;
 use tokio::sync::mpsc;
 
@@ -27,14 +27,27 @@ impl Cluster {
     /// Tells the pods behind a selector and every change, reconnecting by itself; ends when the receiver is dropped.
     /// Costs one list (one plain request per 500 pods) and a watch.
     pub fn watch_pods(&self, namespace: &str, label_selector: &str) -> mpsc::Receiver<PodChange> {
-        let (sender, receiver) = mpsc::channel(64);
-        let cluster = self.clone();
-        let target = Target {
+        self.watch_set(Target {
             kind: kinds::pod(),
             namespace: Some(namespace.to_owned()),
             label_selector: Some(label_selector.to_owned()),
             name: None,
-        };
+        })
+    }
+
+    /// Like [`Self::watch_pods`] for all objects of a kind in a namespace.
+    pub fn watch_objects(&self, kind: &Kind, namespace: &str) -> mpsc::Receiver<PodChange> {
+        self.watch_set(Target {
+            kind: kind.clone(),
+            namespace: Some(namespace.to_owned()),
+            label_selector: None,
+            name: None,
+        })
+    }
+
+    fn watch_set(&self, target: Target) -> mpsc::Receiver<PodChange> {
+        let (sender, receiver) = mpsc::channel(64);
+        let cluster = self.clone();
         tokio::spawn(async move {
             let mut pods = PodSet {
                 known: HashMap::new(),

@@ -9,13 +9,25 @@ use crate::vocabulary::{ExitCode, names};
 use serde_json::json;
 
 /// Undoes, then looks.
-pub(super) async fn cleanup(connection: &Connection, settings: cli::Cleanup, printer: &Printer) -> Result<ExitCode> {
+pub(super) async fn cleanup(
+    connection: &Connection,
+    settings: cli::Cleanup,
+    printer: &Printer,
+) -> Result<ExitCode> {
     let connected = connect(connection, &settings.plan, printer).await?;
     let (cluster, plan) = (&connected.cluster, &connected.plan);
     let dry_run = settings.change.dry_run != cli::DryRun::None;
-    let how = UndoSettings { dry_run, keep_namespace: settings.keep_namespace, timeout: settings.plan.timeout };
+    let how = UndoSettings {
+        dry_run,
+        keep_namespace: settings.keep_namespace,
+        timeout: settings.plan.timeout,
+    };
     let remains = or_interrupted(undo::whole_plan(cluster, plan, how, &printer.events()), plan).await?;
-    let left = if settings.verify && !dry_run { Some(undo::leftovers(cluster, plan).await?) } else { None };
+    let left = if settings.verify && !dry_run {
+        Some(undo::leftovers(cluster, plan).await?)
+    } else {
+        None
+    };
     let document = json!({
         "apiVersion": names::API_VERSION, "kind": "Cleanup",
         "plan": plan.name, "namespace": plan.namespace, "dryRun": dry_run, "kept": remains, "leftovers": left,
@@ -32,5 +44,9 @@ pub(super) async fn cleanup(connection: &Connection, settings: cli::Cleanup, pri
         }
         text
     })?;
-    Ok(if left.is_some_and(|left| !left.is_empty()) { ExitCode::Disproven } else { ExitCode::Success })
+    Ok(if left.is_some_and(|left| !left.is_empty()) {
+        ExitCode::Disproven
+    } else {
+        ExitCode::Success
+    })
 }

@@ -1,6 +1,6 @@
 //! From what was typed to a connected cluster and the plan that is meant; and how Ctrl-C ends a run.
 
-use crate::cli::{Connection, PlanFile, PlanFlags, HostArgument};
+use crate::cli::{Connection, HostArgument, PlanFile, PlanFlags};
 use crate::cluster::{Cluster, ConnectionSettings, Notice, Observer};
 use crate::engine::Event;
 use crate::error::{Error, Result};
@@ -20,10 +20,18 @@ pub(super) struct Connected {
 }
 
 /// Connects, and finds out which namespace is meant: the flag, else the context's.
-pub(super) async fn connect(connection: &Connection, flags: &PlanFlags, printer: &Printer) -> Result<Connected> {
+pub(super) async fn connect(
+    connection: &Connection,
+    flags: &PlanFlags,
+    printer: &Printer,
+) -> Result<Connected> {
     let cluster = Cluster::connect(&settings(connection), observer(printer)).await?;
-    let namespace = connection.namespace.clone().unwrap_or_else(|| cluster.default_namespace().to_owned());
-    let plan = PlanIdentity::new(namespace, flags.name.clone()).map_err(|error| Error::usage(error.to_string()))?;
+    let namespace = connection
+        .namespace
+        .clone()
+        .unwrap_or_else(|| cluster.default_namespace().to_owned());
+    let plan =
+        PlanIdentity::new(namespace, flags.name.clone()).map_err(|error| Error::usage(error.to_string()))?;
     Ok(Connected { cluster, plan })
 }
 
@@ -50,7 +58,9 @@ fn settings(connection: &Connection) -> ConnectionSettings {
 pub(super) fn observer(printer: &Printer) -> Observer {
     let events = printer.events();
     Arc::new(move |notice| match notice {
-        Notice::Retrying { method, path, reason } => events(Event::Retrying(format!("{method} {path}: {reason}"))),
+        Notice::Retrying { method, path, reason } => {
+            events(Event::Retrying(format!("{method} {path}: {reason}")))
+        }
         Notice::Warning(text) => events(Event::Warning(format!("the API server warns: {text}"))),
         Notice::CredentialPluginStarts(_) => events(Event::ScreenPaused),
         Notice::CredentialPluginEnds => events(Event::ScreenResumed),
@@ -60,7 +70,10 @@ pub(super) fn observer(printer: &Printer) -> Observer {
 
 /// Hosts as typed, in mode passthrough.
 pub(super) fn planned(hosts: &[HostArgument]) -> Vec<PlannedHost> {
-    hosts.iter().map(|typed| PlannedHost::passthrough(typed.host.clone(), typed.port.unwrap_or(DEFAULT_PORT))).collect()
+    hosts
+        .iter()
+        .map(|typed| PlannedHost::passthrough(typed.host.clone(), typed.port.unwrap_or(DEFAULT_PORT)))
+        .collect()
 }
 
 /// Reads a plan file, or standard input.
@@ -73,12 +86,17 @@ pub(super) fn read_plan(file: &PlanFile, connection: &Connection, default_namesp
         }
         PlanFile::Path(path) => (path.display().to_string(), std::fs::read_to_string(path)),
     };
-    let text = text.map_err(|error| Error::usage(format!("the plan file {name} cannot be read")).because(error.to_string()))?;
+    let text = text.map_err(|error| {
+        Error::usage(format!("the plan file {name} cannot be read")).because(error.to_string())
+    })?;
     plan::from_file(&name, &text, connection.namespace.as_deref(), default_namespace)
 }
 
 /// Runs work until it is done or the user presses Ctrl-C. Dropping the work leaves what it changed in the journal.
-pub(super) async fn or_interrupted<T>(work: impl Future<Output = Result<T>>, plan: &PlanIdentity) -> Result<T> {
+pub(super) async fn or_interrupted<T>(
+    work: impl Future<Output = Result<T>>,
+    plan: &PlanIdentity,
+) -> Result<T> {
     tokio::select! {
         result = work => result,
         _ = tokio::signal::ctrl_c() => Err(interrupted(plan)),
@@ -88,5 +106,8 @@ pub(super) async fn or_interrupted<T>(work: impl Future<Output = Result<T>>, pla
 fn interrupted(plan: &PlanIdentity) -> Error {
     Error::new(ExitCode::Interrupted, "interrupted")
         .because("what was changed by then is in the plan's journal")
-        .hint(format!("go on: run the same command again; take it back: kubectl egress cleanup -n {} --plan {}", plan.namespace, plan.name))
+        .hint(format!(
+            "go on: run the same command again; take it back: kubectl egress cleanup -n {} --plan {}",
+            plan.namespace, plan.name
+        ))
 }

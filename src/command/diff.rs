@@ -14,9 +14,16 @@ use serde_json::{Value, json};
 use similar::TextDiff;
 
 /// Prints a unified diff per object. Exit 1 if there is any.
-pub(super) async fn diff(connection: &Connection, settings: cli::Diff, printer: &Printer) -> Result<ExitCode> {
+pub(super) async fn diff(
+    connection: &Connection,
+    settings: cli::Diff,
+    printer: &Printer,
+) -> Result<ExitCode> {
     let connected = connect(connection, &settings.plan, printer).await?;
-    let change = ChangeFlags { dry_run: cli::DryRun::Server, force_conflicts: false };
+    let change = ChangeFlags {
+        dry_run: cli::DryRun::Server,
+        force_conflicts: false,
+    };
     let mut wanted = setup::wanted(&connected.plan, Parts::ALL, &settings.plan, &change);
     wanted.create_namespace = true;
     match &settings.file {
@@ -31,7 +38,9 @@ pub(super) async fn diff(connection: &Connection, settings: cli::Diff, printer: 
     }
     let prepared = prepare(&connected.cluster, wanted).await?;
     let cluster = &connected.cluster;
-    let shown = prepared.manifests().map(|manifest| one(cluster, &prepared, manifest));
+    let shown = prepared
+        .manifests()
+        .map(|manifest| one(cluster, &prepared, manifest));
     let mut texts: Vec<String> = try_join_all(shown).await?.into_iter().flatten().collect();
     for entry in &prepared.obsolete {
         let reference = entry.reference();
@@ -40,8 +49,14 @@ pub(super) async fn diff(connection: &Connection, settings: cli::Diff, printer: 
         }
     }
     let document = json!({"kind": "Diff", "differences": texts});
-    printer.document(&document, |style| texts.iter().map(|text| view::diff(text, style)).collect())?;
-    Ok(if texts.is_empty() { ExitCode::Success } else { ExitCode::Disproven })
+    printer.document(&document, |style| {
+        texts.iter().map(|text| view::diff(text, style)).collect()
+    })?;
+    Ok(if texts.is_empty() {
+        ExitCode::Success
+    } else {
+        ExitCode::Disproven
+    })
 }
 
 async fn one(cluster: &Cluster, prepared: &Prepared, manifest: &Manifest) -> Result<Option<String>> {
@@ -51,10 +66,8 @@ async fn one(cluster: &Cluster, prepared: &Prepared, manifest: &Manifest) -> Res
         manifest.object.clone()
     } else {
         let options = ApplyOptions {
-            reference: manifest.reference.clone(),
-            manager: manifest.manager.clone(),
             dry_run: true,
-            ..ApplyOptions::default()
+            ..ApplyOptions::new(&manifest.reference, &manifest.manager)
         };
         cluster.apply(&manifest.object, &options).await?.object
     };
@@ -67,15 +80,29 @@ fn unified(name: &str, before: Option<&Object>, after: Option<&Object>) -> Resul
         return Ok(None);
     }
     let diff = TextDiff::from_lines(&before, &after);
-    Ok(Some(diff.unified_diff().context_radius(3).header(&format!("live: {name}"), &format!("plan: {name}")).to_string()))
+    Ok(Some(
+        diff.unified_diff()
+            .context_radius(3)
+            .header(&format!("live: {name}"), &format!("plan: {name}"))
+            .to_string(),
+    ))
 }
 
 /// The object without what the server writes by itself.
 fn text(object: Option<&Object>) -> Result<String> {
-    let Some(object) = object else { return Ok(String::new()) };
+    let Some(object) = object else {
+        return Ok(String::new());
+    };
     let mut value = object.0.clone();
     if let Some(metadata) = value["metadata"].as_object_mut() {
-        for field in ["managedFields", "resourceVersion", "uid", "creationTimestamp", "generation", "selfLink"] {
+        for field in [
+            "managedFields",
+            "resourceVersion",
+            "uid",
+            "creationTimestamp",
+            "generation",
+            "selfLink",
+        ] {
             metadata.remove(field);
         }
     }

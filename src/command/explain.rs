@@ -10,8 +10,12 @@ use serde_json::json;
 /// Prints the article.
 pub(super) fn explain(settings: &Explain, printer: &Printer) -> Result<ExitCode> {
     let Some(article) = finding::article(&settings.code) else {
-        let known: Vec<&str> = finding::catalogue::CATALOGUE.iter().map(|article| article.code).collect();
-        return Err(Error::usage(format!("there is no finding {}", settings.code)).hint(format!("known codes: {}", known.join(", "))));
+        let known: Vec<&str> = finding::catalogue::CATALOGUE
+            .iter()
+            .map(|article| article.code)
+            .collect();
+        return Err(Error::usage(format!("there is no finding {}", settings.code))
+            .hint(format!("known codes: {}", known.join(", "))));
     };
     let document = json!({
         "code": article.code, "severity": article.severity, "title": article.title, "cause": article.cause, "fix": article.fix,

@@ -21,14 +21,24 @@ const ALL: u32 = u32::MAX >> 1;
 const QUIET: Duration = Duration::from_millis(700);
 
 /// Prints lines until there are no more, or for ever with `-f`.
-pub(super) async fn logs(connection: &Connection, settings: cli::Logs, printer: &Printer) -> Result<ExitCode> {
+pub(super) async fn logs(
+    connection: &Connection,
+    settings: cli::Logs,
+    printer: &Printer,
+) -> Result<ExitCode> {
     let connected = connect(connection, &settings.plan, printer).await?;
-    let gateway = verify::stored_plan(&connected.cluster, &connected.plan).await?.gateway;
+    let gateway = verify::stored_plan(&connected.cluster, &connected.plan)
+        .await?
+        .gateway;
     let pods = pods_of(&connected.cluster, &gateway).await?;
-    let tail = settings.tail.unwrap_or(if settings.follow { FOLLOW_TAIL } else { ALL });
+    let tail = settings
+        .tail
+        .unwrap_or(if settings.follow { FOLLOW_TAIL } else { ALL });
     let (sender, mut receiver) = mpsc::channel::<(PodName, LogEvent)>(256);
     for pod in &pods {
-        let mut log = connected.cluster.follow_log(pod, names::PROXY_CONTAINER, LogStart::Tail(tail));
+        let mut log = connected
+            .cluster
+            .follow_log(pod, names::PROXY_CONTAINER, LogStart::Tail(tail));
         let (pod, sender) = (pod.clone(), sender.clone());
         tokio::spawn(async move {
             loop {
@@ -43,11 +53,17 @@ pub(super) async fn logs(connection: &Connection, settings: cli::Logs, printer: 
     drop(sender);
     let printing = async {
         loop {
-            let event = if settings.follow { receiver.recv().await } else { tokio::time::timeout(QUIET, receiver.recv()).await.unwrap_or(None) };
+            let event = if settings.follow {
+                receiver.recv().await
+            } else {
+                tokio::time::timeout(QUIET, receiver.recv()).await.unwrap_or(None)
+            };
             match event {
                 None => return Ok(()),
                 Some((pod, LogEvent::Line(raw))) => print_line(&pod, &raw, &settings, printer)?,
-                Some((pod, LogEvent::Gap(why))) => printer.warning(&format!("lines of {pod} may be missing: {why}")),
+                Some((pod, LogEvent::Gap(why))) => {
+                    printer.warning(&format!("lines of {pod} may be missing: {why}"))
+                }
                 Some((_, LogEvent::Failed(error))) => return Err(error),
                 Some((_, LogEvent::Opened | LogEvent::Ended)) => {}
             }
@@ -61,15 +77,24 @@ pub(super) async fn logs(connection: &Connection, settings: cli::Logs, printer: 
 }
 
 async fn pods_of(cluster: &Cluster, gateway: &GatewayTarget) -> Result<Vec<PodName>> {
-    let pods = cluster.list(&kinds::pod(), Some(&gateway.namespace), Some(&gateway.label_selector())).await?;
+    let pods = cluster
+        .list(
+            &kinds::pod(),
+            Some(&gateway.namespace),
+            Some(&gateway.label_selector()),
+        )
+        .await?;
     if pods.is_empty() {
-        return Err(Error::usage(format!("the gateway {gateway} has no pods")).hint("`kubectl egress status` shows its state"));
+        return Err(Error::usage(format!("the gateway {gateway} has no pods"))
+            .hint("`kubectl egress status` shows its state"));
     }
     Ok(pods.iter().map(pods::name).collect())
 }
 
 fn print_line(pod: &PodName, raw: &[u8], settings: &cli::Logs, printer: &Printer) -> Result<()> {
-    let Some(line) = parse_line(raw) else { return Ok(()) };
+    let Some(line) = parse_line(raw) else {
+        return Ok(());
+    };
     if !settings.hosts.is_empty() && !settings.hosts.iter().any(|host| concerns(&line, host)) {
         return Ok(());
     }
@@ -93,9 +118,21 @@ fn print_line(pod: &PodName, raw: &[u8], settings: &cli::Logs, printer: &Printer
     });
     printer.record(&document, |style| {
         let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
-        let host = line.requested_server_name.clone().or_else(|| line.authority.clone()).unwrap_or_else(|| "-".to_owned());
-        let flags = if line.response_flags.is_empty() { "ok".to_owned() } else { line.response_flags.join(",") };
-        let tone = if line.response_flags.is_empty() { Tone::Good } else { Tone::Bad };
+        let host = line
+            .requested_server_name
+            .clone()
+            .or_else(|| line.authority.clone())
+            .unwrap_or_else(|| "-".to_owned());
+        let flags = if line.response_flags.is_empty() {
+            "ok".to_owned()
+        } else {
+            line.response_flags.join(",")
+        };
+        let tone = if line.response_flags.is_empty() {
+            Tone::Good
+        } else {
+            Tone::Bad
+        };
         format!(
             "{}  {}  {} {} {}  {}  {} in, {} out, {} ms\n",
             style.paint(Tone::Quiet, &text(&line.start_time)),
@@ -114,5 +151,8 @@ fn print_line(pod: &PodName, raw: &[u8], settings: &cli::Logs, printer: &Printer
 fn concerns(line: &AccessLogLine, host: &HostName) -> bool {
     let host = host.as_str();
     line.requested_server_name.as_deref() == Some(host)
-        || line.authority.as_deref().is_some_and(|authority| authority.split(':').next() == Some(host))
+        || line
+            .authority
+            .as_deref()
+            .is_some_and(|authority| authority.split(':').next() == Some(host))
 }

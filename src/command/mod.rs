@@ -25,7 +25,9 @@ use crate::vocabulary::ExitCode;
 /// # Errors
 /// Whatever the command says; the message is printed by `main`, once.
 pub async fn run(invocation: Invocation, printer: &Printer) -> Result<ExitCode> {
-    let Invocation { connection, command, .. } = invocation;
+    let Invocation {
+        connection, command, ..
+    } = invocation;
     match command {
         Command::Setup(settings) => setup::setup(&connection, *settings, printer).await,
         Command::EnableGateway(settings) => setup::enable_gateway(&connection, settings, printer).await,

@@ -16,7 +16,11 @@ use serde_json::json;
 const MOST_REDIRECTS: usize = 10;
 
 /// Probes and prints.
-pub(super) async fn probe(connection: &Connection, settings: cli::Probe, printer: &Printer) -> Result<ExitCode> {
+pub(super) async fn probe(
+    connection: &Connection,
+    settings: cli::Probe,
+    printer: &Printer,
+) -> Result<ExitCode> {
     let connected = connect(connection, &settings.plan, printer).await?;
     let plan = connected.plan.clone();
     let results = or_interrupted(run(&connected, &settings, printer), &plan).await?;
@@ -44,16 +48,33 @@ pub(super) async fn probe(connection: &Connection, settings: cli::Probe, printer
     Ok(exit_code(&judged, settings.expect))
 }
 
-async fn run(connected: &Connected, settings: &cli::Probe, printer: &Printer) -> Result<Vec<(ProbeResult, CurlResult)>> {
+async fn run(
+    connected: &Connected,
+    settings: &cli::Probe,
+    printer: &Printer,
+) -> Result<Vec<(ProbeResult, CurlResult)>> {
     let events = printer.events();
     let journal = verify::stored_plan(&connected.cluster, &connected.plan).await?;
     if !settings.unmeshed {
         let from = settings.probe.from.first().map(ToString::to_string);
-        let source = find_source(&connected.cluster, &connected.plan.namespace, from.as_deref(), settings.probe.container.as_deref()).await?;
+        let source = find_source(
+            &connected.cluster,
+            &connected.plan.namespace,
+            from.as_deref(),
+            settings.probe.container.as_deref(),
+        )
+        .await?;
         return Ok(follow(connected, &journal, &source, settings, printer).await);
     }
     let name = format!("kubectl-egress-unmeshed-{}", &sentinel::nonce()[..6]);
-    let made = make_bare_pod(&connected.cluster, &journal, &name, settings.plan.timeout, &events).await;
+    let made = make_bare_pod(
+        &connected.cluster,
+        &journal,
+        &name,
+        settings.plan.timeout,
+        &events,
+    )
+    .await;
     let results = match made {
         Ok(source) => Ok(follow(connected, &journal, &source, settings, printer).await),
         Err(error) => Err(error),
@@ -62,16 +83,39 @@ async fn run(connected: &Connected, settings: &cli::Probe, printer: &Printer) ->
     results
 }
 
-async fn follow(connected: &Connected, journal: &Journal, source: &ProbeSource, settings: &cli::Probe, printer: &Printer) -> Vec<(ProbeResult, CurlResult)> {
+async fn follow(
+    connected: &Connected,
+    journal: &Journal,
+    source: &ProbeSource,
+    settings: &cli::Probe,
+    printer: &Printer,
+) -> Vec<(ProbeResult, CurlResult)> {
     let events = printer.events();
     let mut results = Vec::new();
     let mut next: Vec<ProbeRequest> = Vec::new();
     for target in &settings.targets {
-        let path = target.path.clone().or_else(|| settings.path.clone()).unwrap_or_else(|| "/".to_owned());
-        next.push(request(next.len(), settings, target.scheme, target.host.to_string(), target.port, path));
+        let path = target
+            .path
+            .clone()
+            .or_else(|| settings.path.clone())
+            .unwrap_or_else(|| "/".to_owned());
+        next.push(request(
+            next.len(),
+            settings,
+            target.scheme,
+            target.host.to_string(),
+            target.port,
+            path,
+        ));
     }
     for _round in 0..=MOST_REDIRECTS {
-        let planned = next.drain(..).map(|request| Planned { expected: expected(journal, &request, source), request }).collect();
+        let planned = next
+            .drain(..)
+            .map(|request| Planned {
+                expected: expected(journal, &request, source),
+                request,
+            })
+            .collect();
         let round = probe_from(&connected.cluster, &journal.gateway, source, planned, &events).await;
         if settings.follow {
             for (_, curl) in &round {
@@ -87,11 +131,20 @@ async fn follow(connected: &Connected, journal: &Journal, source: &ProbeSource, 
             return results;
         }
     }
-    events(Event::Warning(format!("more than {MOST_REDIRECTS} redirects; the rest was not followed")));
+    events(Event::Warning(format!(
+        "more than {MOST_REDIRECTS} redirects; the rest was not followed"
+    )));
     results
 }
 
-fn request(id: usize, settings: &cli::Probe, scheme: Scheme, host: String, port: u16, path: String) -> ProbeRequest {
+fn request(
+    id: usize,
+    settings: &cli::Probe,
+    scheme: Scheme,
+    host: String,
+    port: u16,
+    path: String,
+) -> ProbeRequest {
     ProbeRequest {
         id: u32::try_from(id).unwrap_or(u32::MAX),
         nonce: sentinel::nonce(),
@@ -111,8 +164,16 @@ fn request(id: usize, settings: &cli::Probe, scheme: Scheme, host: String, port:
 
 /// A host of the plan from a meshed source is to be routed; anything else is only looked at.
 fn expected(journal: &Journal, request: &ProbeRequest, source: &ProbeSource) -> Expected {
-    let planned = journal.plan.hosts.iter().any(|planned| planned.host.as_str() == request.host && planned.port == request.port);
-    if planned && source.meshed { Expected::Routed } else { Expected::Reachable }
+    let planned = journal
+        .plan
+        .hosts
+        .iter()
+        .any(|planned| planned.host.as_str() == request.host && planned.port == request.port);
+    if planned && source.meshed {
+        Expected::Routed
+    } else {
+        Expected::Reachable
+    }
 }
 
 fn redirect(report: &CurlReport) -> Option<(Scheme, String, u16, String)> {
@@ -122,7 +183,8 @@ fn redirect(report: &CurlReport) -> Option<(Scheme, String, u16, String)> {
     let headers = report.headers.as_deref()?;
     let location = headers.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("location").then(|| value.trim().to_owned())
+        name.eq_ignore_ascii_case("location")
+            .then(|| value.trim().to_owned())
     })?;
     let (scheme, rest) = match location.split_once("://")? {
         ("http", rest) => (Scheme::Http, rest),
@@ -135,12 +197,23 @@ fn redirect(report: &CurlReport) -> Option<(Scheme, String, u16, String)> {
         Some((host, port)) => (host, port.parse().ok()?),
         None => (authority, default),
     };
-    Some((scheme, host.to_ascii_lowercase(), port, if path.is_empty() { "/".to_owned() } else { path.to_owned() }))
+    Some((
+        scheme,
+        host.to_ascii_lowercase(),
+        port,
+        if path.is_empty() {
+            "/".to_owned()
+        } else {
+            path.to_owned()
+        },
+    ))
 }
 
 fn answer(curl: &CurlResult) -> serde_json::Value {
     match curl {
-        CurlResult::Report(report) => json!({"httpCode": report.http_code, "headers": report.headers, "body": report.body}),
+        CurlResult::Report(report) => {
+            json!({"httpCode": report.http_code, "headers": report.headers, "body": report.body})
+        }
         CurlResult::Lost(why) | CurlResult::NoCurl(why) => json!({"error": why}),
     }
 }

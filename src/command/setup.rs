@@ -15,7 +15,11 @@ use crate::vocabulary::{ExitCode, OutputFormat, PlanIdentity, Verdict, names};
 use serde_json::json;
 
 /// `setup`: everything, waited for, and one probe per host.
-pub(super) async fn setup(connection: &Connection, settings: cli::Setup, printer: &Printer) -> Result<ExitCode> {
+pub(super) async fn setup(
+    connection: &Connection,
+    settings: cli::Setup,
+    printer: &Printer,
+) -> Result<ExitCode> {
     let connected = connect(connection, &settings.plan, printer).await?;
     let mut wanted = wanted(&connected.plan, Parts::ALL, &settings.plan, &settings.change);
     add_gateway(&mut wanted, &settings.gateway);
@@ -33,14 +37,20 @@ pub(super) async fn setup(connection: &Connection, settings: cli::Setup, printer
     let work = run(&connected, wanted, settings.gateway.create_gateway, printer);
     let done = match or_interrupted(work, &plan).await {
         Ok(done) => done,
-        Err(error) if settings.atomic => return Err(take_back(&connected, &plan, &settings.plan, error, printer).await),
+        Err(error) if settings.atomic => {
+            return Err(take_back(&connected, &plan, &settings.plan, error, printer).await);
+        }
         Err(error) => return Err(add_way_out(error, &plan)),
     };
     if !done || settings.no_probe {
         return Ok(ExitCode::Success);
     }
     let verification = or_interrupted(
-        verify::verify(&connected.cluster, &probe_settings(&plan, &settings), &printer.events()),
+        verify::verify(
+            &connected.cluster,
+            &probe_settings(&plan, &settings),
+            &printer.events(),
+        ),
         &plan,
     )
     .await?;
@@ -48,21 +58,41 @@ pub(super) async fn setup(connection: &Connection, settings: cli::Setup, printer
 }
 
 /// `enable-gateway`: the gateway and its access log.
-pub(super) async fn enable_gateway(connection: &Connection, settings: cli::EnableGateway, printer: &Printer) -> Result<ExitCode> {
+pub(super) async fn enable_gateway(
+    connection: &Connection,
+    settings: cli::EnableGateway,
+    printer: &Printer,
+) -> Result<ExitCode> {
     let connected = connect(connection, &settings.plan, printer).await?;
-    let parts = Parts { gateway: true, source: false, routing: false };
+    let parts = Parts {
+        gateway: true,
+        source: false,
+        routing: false,
+    };
     let mut wanted = wanted(&connected.plan, parts, &settings.plan, &settings.change);
     add_gateway(&mut wanted, &settings.gateway);
     let plan = wanted.plan.clone();
-    or_interrupted(run(&connected, wanted, settings.gateway.create_gateway, printer), &plan).await?;
+    or_interrupted(
+        run(&connected, wanted, settings.gateway.create_gateway, printer),
+        &plan,
+    )
+    .await?;
     printer.next(&format!("kubectl egress deploy-curl -n {}", plan.namespace));
     Ok(ExitCode::Success)
 }
 
 /// `deploy-curl`: the source, its injection and its access log.
-pub(super) async fn deploy_curl(connection: &Connection, settings: cli::DeployCurl, printer: &Printer) -> Result<ExitCode> {
+pub(super) async fn deploy_curl(
+    connection: &Connection,
+    settings: cli::DeployCurl,
+    printer: &Printer,
+) -> Result<ExitCode> {
     let connected = connect(connection, &settings.plan, printer).await?;
-    let parts = Parts { gateway: false, source: true, routing: false };
+    let parts = Parts {
+        gateway: false,
+        source: true,
+        routing: false,
+    };
     let mut wanted = wanted(&connected.plan, parts, &settings.plan, &settings.change);
     add_source(&mut wanted, &settings.source);
     let plan = wanted.plan.clone();
@@ -72,7 +102,12 @@ pub(super) async fn deploy_curl(connection: &Connection, settings: cli::DeployCu
 }
 
 /// What a run wants before its own flags are added.
-pub(super) fn wanted(plan: &PlanIdentity, parts: Parts, flags: &PlanFlags, change: &ChangeFlags) -> SetupSettings {
+pub(super) fn wanted(
+    plan: &PlanIdentity,
+    parts: Parts,
+    flags: &PlanFlags,
+    change: &ChangeFlags,
+) -> SetupSettings {
     SetupSettings {
         plan: plan.clone(),
         hosts: Vec::new(),
@@ -95,8 +130,11 @@ pub(super) fn wanted(plan: &PlanIdentity, parts: Parts, flags: &PlanFlags, chang
 }
 
 fn add_gateway(wanted: &mut SetupSettings, flags: &GatewayFlags) {
-    wanted.gateway_settings.node_selector =
-        flags.node_selectors.iter().map(|selector| (selector.key.clone(), selector.value.clone())).collect();
+    wanted.gateway_settings.node_selector = flags
+        .node_selectors
+        .iter()
+        .map(|selector| (selector.key.clone(), selector.value.clone()))
+        .collect();
     wanted.gateway_settings.tolerations = flags
         .tolerations
         .iter()
@@ -124,7 +162,12 @@ fn add_source(wanted: &mut SetupSettings, flags: &SourceFlags) {
 }
 
 /// Prepares, asks, runs. `false`: it was a dry run.
-pub(super) async fn run(connected: &Connected, wanted: SetupSettings, may_create_gateway: bool, printer: &Printer) -> Result<bool> {
+pub(super) async fn run(
+    connected: &Connected,
+    wanted: SetupSettings,
+    may_create_gateway: bool,
+    printer: &Printer,
+) -> Result<bool> {
     let prepared = prepare(&connected.cluster, wanted).await?;
     let events = printer.events();
     for finding in &prepared.findings {
@@ -139,7 +182,8 @@ pub(super) async fn run(connected: &Connected, wanted: SetupSettings, may_create
         return Ok(false);
     }
     for question in &prepared.consents {
-        let agreed = (may_create_gateway && question.starts_with("There is no egress gateway")) || printer.confirm(question).await?;
+        let agreed = (may_create_gateway && question.starts_with("There is no egress gateway"))
+            || printer.confirm(question).await?;
         if !agreed {
             return Err(Error::consent("nothing was changed, as you did not agree").because(question.clone()));
         }
@@ -153,10 +197,20 @@ fn show_manifests(prepared: &Prepared, printer: &Printer) -> Result<()> {
     if printer.settings().output == OutputFormat::Text {
         return Ok(());
     }
-    let namespace = prepared.facts.namespace.is_none().then(|| prepared.namespace_manifest());
-    let objects: Vec<&serde_json::Value> =
-        namespace.iter().chain(prepared.manifests()).map(|manifest: &Manifest| &manifest.object.0).collect();
-    printer.document(&json!({"apiVersion": "v1", "kind": "List", "items": objects}), |_| String::new())
+    let namespace = prepared
+        .facts
+        .namespace
+        .is_none()
+        .then(|| prepared.namespace_manifest());
+    let objects: Vec<&serde_json::Value> = namespace
+        .iter()
+        .chain(prepared.manifests())
+        .map(|manifest: &Manifest| &manifest.object.0)
+        .collect();
+    printer.document(
+        &json!({"apiVersion": "v1", "kind": "List", "items": objects}),
+        |_| String::new(),
+    )
 }
 
 fn probe_settings(plan: &PlanIdentity, settings: &cli::Setup) -> VerifySettings {
@@ -189,16 +243,27 @@ fn conclude(verification: &Verification, printer: &Printer) -> Result<ExitCode> 
 
 fn add_way_out(error: Error, plan: &PlanIdentity) -> Error {
     match error.code() {
-        ExitCode::Cluster | ExitCode::TimedOut => {
-            error.hint(format!("what was set up stays; take it back: kubectl egress cleanup -n {} --plan {}", plan.namespace, plan.name))
-        }
+        ExitCode::Cluster | ExitCode::TimedOut => error.hint(format!(
+            "what was set up stays; take it back: kubectl egress cleanup -n {} --plan {}",
+            plan.namespace, plan.name
+        )),
         _ => error,
     }
 }
 
 /// `--atomic`: a failed set-up is undone; the error stays the error.
-async fn take_back(connected: &Connected, plan: &PlanIdentity, flags: &PlanFlags, error: Error, printer: &Printer) -> Error {
-    let settings = UndoSettings { dry_run: false, keep_namespace: false, timeout: flags.timeout };
+async fn take_back(
+    connected: &Connected,
+    plan: &PlanIdentity,
+    flags: &PlanFlags,
+    error: Error,
+    printer: &Printer,
+) -> Error {
+    let settings = UndoSettings {
+        dry_run: false,
+        keep_namespace: false,
+        timeout: flags.timeout,
+    };
     match undo::whole_plan(&connected.cluster, plan, settings, &printer.events()).await {
         Ok(remains) if remains.is_empty() => error.hint("everything was taken back (--atomic)"),
         Ok(remains) => error.hint(format!("taken back (--atomic), but for: {}", remains.join("; "))),

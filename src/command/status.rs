@@ -9,7 +9,11 @@ use crate::vocabulary::{ExitCode, names};
 use serde_json::json;
 
 /// Shows it once, or again whenever it changes.
-pub(super) async fn status(connection: &Connection, settings: cli::Status, printer: &Printer) -> Result<ExitCode> {
+pub(super) async fn status(
+    connection: &Connection,
+    settings: cli::Status,
+    printer: &Printer,
+) -> Result<ExitCode> {
     let connected = connect(connection, &settings.plan, printer).await?;
     let (cluster, plan) = (&connected.cluster, &connected.plan);
     let show = |rows: &[StatusRow]| {
@@ -54,7 +58,11 @@ fn tree(plan: &str, rows: &[StatusRow], style: &Style) -> String {
             Health::Drifted => Mark::Warning,
             Health::Missing | Health::Bad => Mark::Bad,
         };
-        text.push_str(&format!("  {} {}", style.mark(mark), style.paint(Tone::Plain, &row.object)));
+        text.push_str(&format!(
+            "  {} {}",
+            style.mark(mark),
+            style.paint(Tone::Plain, &row.object)
+        ));
         if !row.detail.is_empty() {
             text.push_str(&format!("  {}", style.paint(Tone::Quiet, &row.detail)));
         }

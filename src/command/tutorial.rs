@@ -6,6 +6,10 @@ use crate::report::Printer;
 use crate::vocabulary::ExitCode;
 
 /// Tells it.
-pub(super) async fn tutorial(_connection: &Connection, _settings: Tutorial, _printer: &Printer) -> Result<ExitCode> {
+pub(super) async fn tutorial(
+    _connection: &Connection,
+    _settings: Tutorial,
+    _printer: &Printer,
+) -> Result<ExitCode> {
     Err(Error::usage("waiting for the sandbox"))
 }

@@ -8,9 +8,17 @@ use crate::report::{Printer, view};
 use crate::vocabulary::{Claim, ExitCode, HostName, Verdict, names};
 
 /// Probes and judges.
-pub(super) async fn verify(connection: &Connection, settings: cli::Verify, printer: &Printer) -> Result<ExitCode> {
+pub(super) async fn verify(
+    connection: &Connection,
+    settings: cli::Verify,
+    printer: &Printer,
+) -> Result<ExitCode> {
     let connected = connect(connection, &settings.plan, printer).await?;
-    let forbidden = if settings.forbidden.is_empty() { default_forbidden() } else { settings.forbidden.clone() };
+    let forbidden = if settings.forbidden.is_empty() {
+        default_forbidden()
+    } else {
+        settings.forbidden.clone()
+    };
     let wanted = VerifySettings {
         plan: connected.plan.clone(),
         hosts: planned(&settings.hosts),

@@ -12,11 +12,14 @@ pub(super) fn version(settings: &Version, printer: &Printer) -> Result<ExitCode>
     match settings.schema.as_deref() {
         None => {
             let document = json!({"version": env!("CARGO_PKG_VERSION"), "apiVersion": names::API_VERSION, "sourceImage": names::SOURCE_IMAGE});
-            printer.document(&document, |_| format!("kubectl-egress {}\n", env!("CARGO_PKG_VERSION")))?;
+            printer.document(&document, |_| {
+                format!("kubectl-egress {}\n", env!("CARGO_PKG_VERSION"))
+            })?;
         }
         Some(name) if name.eq_ignore_ascii_case("verification") => {
             let schema = Verification::schema();
-            let text = serde_json::to_string_pretty(&schema).map_err(|error| Error::bug(error.to_string()))?;
+            let text =
+                serde_json::to_string_pretty(&schema).map_err(|error| Error::bug(error.to_string()))?;
             printer.document(&schema, |_| format!("{text}\n"))?;
         }
         Some(other) => {

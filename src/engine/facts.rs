@@ -67,22 +67,37 @@ impl Facts {
             futures::future::try_join(lists, single).await?;
         let (version, istio_versions, namespace, mesh, journal) = single;
         check_istio(&istio_versions)?;
-        let mesh = mesh.map_or(Value::Null, |map| serde_saphyr::from_str(map.text("/data/mesh")).unwrap_or(Value::Null));
+        let mesh = mesh.map_or(Value::Null, |map| {
+            serde_saphyr::from_str(map.text("/data/mesh")).unwrap_or(Value::Null)
+        });
         if let Some(namespace) = &namespace {
             check_namespace(namespace)?;
         }
-        let control_planes: Vec<&Object> = services.iter().filter(|service| service.label("app") == Some("istiod") || service.label("istio") == Some("pilot")).collect();
+        let control_planes: Vec<&Object> = services
+            .iter()
+            .filter(|service| {
+                service.label("app") == Some("istiod") || service.label("istio") == Some("pilot")
+            })
+            .collect();
         let mut revisions: Vec<String> = control_planes
             .iter()
             .filter_map(|service| {
-                service.name().strip_prefix("istiod-revision-tag-").or_else(|| service.label("istio.io/rev")).map(str::to_owned)
+                service
+                    .name()
+                    .strip_prefix("istiod-revision-tag-")
+                    .or_else(|| service.label("istio.io/rev"))
+                    .map(str::to_owned)
             })
             .collect();
         revisions.sort();
         revisions.dedup();
         let istio_version = control_planes
             .iter()
-            .find_map(|service| service.label("operator.istio.io/version").or_else(|| service.label("app.kubernetes.io/version")))
+            .find_map(|service| {
+                service
+                    .label("operator.istio.io/version")
+                    .or_else(|| service.label("app.kubernetes.io/version"))
+            })
             .unwrap_or("unknown")
             .to_owned();
         Ok(Self {
@@ -91,7 +106,9 @@ impl Facts {
             revisions,
             mesh,
             namespace,
-            journal: journal.map(|object| Journal::from_object(&object, plan)).transpose()?,
+            journal: journal
+                .map(|object| Journal::from_object(&object, plan))
+                .transpose()?,
             services,
             telemetries,
             virtual_services,
@@ -102,7 +119,9 @@ impl Facts {
 
     /// Istio's root namespace, as the mesh configuration says.
     pub fn root_namespace(&self) -> &str {
-        self.mesh["rootNamespace"].as_str().unwrap_or(names::ISTIO_NAMESPACE)
+        self.mesh["rootNamespace"]
+            .as_str()
+            .unwrap_or(names::ISTIO_NAMESPACE)
     }
 
     /// Finds the egress gateway: the one named, or the only one there is; `None` if there is none at all.
@@ -117,13 +136,18 @@ impl Facts {
         let likely: Vec<&Object> = self
             .services
             .iter()
-            .filter(|service| gateway_finder::named_like_egress(service) && !gateway_finder::is_ingress(service))
+            .filter(|service| {
+                gateway_finder::named_like_egress(service) && !gateway_finder::is_ingress(service)
+            })
             .collect();
         let mut found = Vec::new();
         for service in &likely {
             let pods = self.pods_behind(cluster, service).await?;
             // One of our own that is still starting has no pods yet.
-            if pods.iter().any(gateway_finder::is_gateway_pod) || crate::plan::ownership::is_ours(service) || pods.is_empty() {
+            if pods.iter().any(gateway_finder::is_gateway_pod)
+                || crate::plan::ownership::is_ours(service)
+                || pods.is_empty()
+            {
                 found.push((*service, pods));
             }
         }
@@ -135,7 +159,11 @@ impl Facts {
                 .iter()
                 .filter(|service| !gateway_finder::is_ingress(service))
                 .filter_map(|service| {
-                    let own: Vec<Object> = routers.iter().filter(|pod| gateway_finder::selects(service, pod)).cloned().collect();
+                    let own: Vec<Object> = routers
+                        .iter()
+                        .filter(|pod| gateway_finder::selects(service, pod))
+                        .cloned()
+                        .collect();
                     (!own.is_empty()).then_some((service, own))
                 })
                 .collect();
@@ -146,10 +174,16 @@ impl Facts {
             several => {
                 let names: Vec<String> = several
                     .iter()
-                    .map(|(service, _)| format!("{}/{}", service.namespace().unwrap_or_default(), service.name()))
+                    .map(|(service, _)| {
+                        format!("{}/{}", service.namespace().unwrap_or_default(), service.name())
+                    })
                     .collect();
-                Err(Error::usage(format!("there are {} gateways to choose from: {}", names.len(), names.join(", ")))
-                    .hint(format!("name one: --gateway {}", names[0])))
+                Err(Error::usage(format!(
+                    "there are {} gateways to choose from: {}",
+                    names.len(),
+                    names.join(", ")
+                ))
+                .hint(format!("name one: --gateway {}", names[0])))
             }
         }
     }
@@ -168,39 +202,65 @@ impl Facts {
         };
         let pods = self.pods_behind(cluster, &service).await?;
         if !pods.is_empty() && !pods.iter().any(gateway_finder::is_gateway_pod) {
-            return Err(Error::usage(format!("{reference} is no Istio gateway: none of its pods runs `proxy router` in a container istio-proxy")));
+            return Err(Error::usage(format!(
+                "{reference} is no Istio gateway: none of its pods runs `proxy router` in a container istio-proxy"
+            )));
         }
         to_target(&service, &pods)
     }
 
     async fn pods_behind(&self, cluster: &Cluster, service: &Object) -> Result<Vec<Object>> {
-        let selector = service.at("/spec/selector").as_object().map_or_else(String::new, |selector| {
-            selector.iter().map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default())).collect::<Vec<_>>().join(",")
-        });
-        cluster.list(&kinds::pod(), service.namespace(), Some(&selector)).await
+        let selector = service
+            .at("/spec/selector")
+            .as_object()
+            .map_or_else(String::new, |selector| {
+                selector
+                    .iter()
+                    .map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default()))
+                    .collect::<Vec<_>>()
+                    .join(",")
+            });
+        cluster
+            .list(&kinds::pod(), service.namespace(), Some(&selector))
+            .await
     }
 }
 
 fn to_target(service: &Object, pods: &[Object]) -> Result<GatewayTarget> {
     let reference = service.reference(&kinds::service());
     let target = gateway_finder::target(service, pods).ok_or_else(|| {
-        Error::usage(format!("{reference} has no port for TLS: none has number 443 or a name that starts with tls or https"))
-            .hint("add port 443 with targetPort 8443 to the Service, or name another gateway with --gateway")
+        Error::usage(format!(
+            "{reference} has no port for TLS: none has number 443 or a name that starts with tls or https"
+        ))
+        .hint("add port 443 with targetPort 8443 to the Service, or name another gateway with --gateway")
     })?;
     if pods.is_empty() && !target.created {
-        return Err(Error::usage(format!("the selector of {reference} ({}) matches no pod", target.label_selector()))
-            .because("a Gateway with this selector would configure nothing")
-            .hint(format!("start its Deployment: kubectl scale deployment {} -n {} --replicas=1", target.service, target.namespace)));
+        return Err(Error::usage(format!(
+            "the selector of {reference} ({}) matches no pod",
+            target.label_selector()
+        ))
+        .because("a Gateway with this selector would configure nothing")
+        .hint(format!(
+            "start its Deployment: kubectl scale deployment {} -n {} --replicas=1",
+            target.service, target.namespace
+        )));
     }
     Ok(target)
 }
 
 /// Lists in all namespaces; where that is not allowed, in the plan's and Istio's.
-async fn list_visible(cluster: &Cluster, kind: &crate::vocabulary::Kind, plan: &PlanIdentity) -> Result<Vec<Object>> {
+async fn list_visible(
+    cluster: &Cluster,
+    kind: &crate::vocabulary::Kind,
+    plan: &PlanIdentity,
+) -> Result<Vec<Object>> {
     match cluster.list(kind, None, None).await {
         Err(error) if error.code() == ExitCode::Cluster => {
             let own = cluster.list(kind, Some(&plan.namespace), None).await?;
-            let istio = cluster.list(kind, Some(names::ISTIO_NAMESPACE), None).await.unwrap_or_default();
+            let istio = cluster
+                .list(kind, Some(names::ISTIO_NAMESPACE), None)
+                .await
+                .unwrap_or_default();
             Ok(own.into_iter().chain(istio).collect())
         }
         result => result,
@@ -224,12 +284,20 @@ fn check_istio(versions: &[String]) -> Result<()> {
 
 fn check_namespace(namespace: &Object) -> Result<()> {
     if namespace.label("istio.io/dataplane-mode") == Some("ambient") {
-        return Err(Error::usage(format!("namespace {} is in ambient mode (label istio.io/dataplane-mode=ambient)", namespace.name()))
-            .because("ambient has no sidecars; its egress goes through waypoints, which this version does not set up")
-            .hint("choose a namespace with sidecars"));
+        return Err(Error::usage(format!(
+            "namespace {} is in ambient mode (label istio.io/dataplane-mode=ambient)",
+            namespace.name()
+        ))
+        .because(
+            "ambient has no sidecars; its egress goes through waypoints, which this version does not set up",
+        )
+        .hint("choose a namespace with sidecars"));
     }
     if !namespace.at("/metadata/deletionTimestamp").is_null() {
-        return Err(Error::usage(format!("namespace {} is being deleted", namespace.name())).hint("wait until it is gone, or choose another"));
+        return Err(
+            Error::usage(format!("namespace {} is being deleted", namespace.name()))
+                .hint("wait until it is gone, or choose another"),
+        );
     }
     Ok(())
 }

@@ -11,12 +11,19 @@ pub fn named_like_egress(service: &Object) -> bool {
     let by_label = labels.is_some_and(|labels| {
         ["istio", "app", "app.kubernetes.io/name", "istio.io/gateway-name"]
             .iter()
-            .any(|name| labels.get(*name).and_then(Value::as_str).is_some_and(|value| value.contains("egress")))
+            .any(|name| {
+                labels
+                    .get(*name)
+                    .and_then(Value::as_str)
+                    .is_some_and(|value| value.contains("egress"))
+            })
     });
-    let by_selector = service
-        .at("/spec/selector")
-        .as_object()
-        .is_some_and(|selector| selector.values().filter_map(Value::as_str).any(|value| value.contains("egress")));
+    let by_selector = service.at("/spec/selector").as_object().is_some_and(|selector| {
+        selector
+            .values()
+            .filter_map(Value::as_str)
+            .any(|value| value.contains("egress"))
+    });
     has_selector(service) && (service.name().contains("egress") || by_label || by_selector)
 }
 
@@ -24,7 +31,9 @@ pub fn named_like_egress(service: &Object) -> bool {
 pub fn is_gateway_pod(pod: &Object) -> bool {
     pod.items("/spec/containers").iter().any(|container| {
         container["name"] == names::PROXY_CONTAINER
-            && container["args"].as_array().is_some_and(|args| args.iter().any(|arg| arg == "router"))
+            && container["args"]
+                .as_array()
+                .is_some_and(|args| args.iter().any(|arg| arg == "router"))
     })
 }
 
@@ -45,17 +54,29 @@ pub fn selects(service: &Object, pod: &Object) -> bool {
 }
 
 fn has_selector(service: &Object) -> bool {
-    service.at("/spec/selector").as_object().is_some_and(|selector| !selector.is_empty())
+    service
+        .at("/spec/selector")
+        .as_object()
+        .is_some_and(|selector| !selector.is_empty())
 }
 
 /// Routing's view of a gateway Service; `None` if it has no port for TLS. `pods` resolve named target ports.
 pub fn target(service: &Object, pods: &[Object]) -> Option<GatewayTarget> {
     let ports = service.items("/spec/ports");
-    let number = |port: &Value| port["port"].as_u64().and_then(|number| u16::try_from(number).ok());
-    let named_tls = |port: &&Value| {
-        port["name"].as_str().is_some_and(|name| name.starts_with("tls") || name.starts_with("https"))
+    let number = |port: &Value| {
+        port["port"]
+            .as_u64()
+            .and_then(|number| u16::try_from(number).ok())
     };
-    let port = ports.iter().find(|port| number(port) == Some(443)).or_else(|| ports.iter().find(named_tls))?;
+    let named_tls = |port: &&Value| {
+        port["name"]
+            .as_str()
+            .is_some_and(|name| name.starts_with("tls") || name.starts_with("https"))
+    };
+    let port = ports
+        .iter()
+        .find(|port| number(port) == Some(443))
+        .or_else(|| ports.iter().find(named_tls))?;
     let tls_port = number(port)?;
     let tls_target_port = match &port["targetPort"] {
         Value::Number(target) => u16::try_from(target.as_u64()?).ok()?,
@@ -92,7 +113,9 @@ mod tests {
     use serde_json::json;
 
     fn service(name: &str, selector: Value, ports: Value) -> Object {
-        Object(json!({"metadata": {"name": name, "namespace": "edge"}, "spec": {"type": "ClusterIP", "selector": selector, "ports": ports}}))
+        Object(
+            json!({"metadata": {"name": name, "namespace": "edge"}, "spec": {"type": "ClusterIP", "selector": selector, "ports": ports}}),
+        )
     }
 
     fn pod(labels: Value, args: Value) -> Object {
@@ -102,8 +125,15 @@ mod tests {
 
     #[test]
     fn a_gateway_of_any_name_is_known_by_its_pods() {
-        let outway = service("outway", json!({"who": "knows"}), json!([{"name": "tls", "port": 8443, "targetPort": "tls-in"}]));
-        let router = pod(json!({"who": "knows", "x": "y"}), json!(["proxy", "router", "--domain"]));
+        let outway = service(
+            "outway",
+            json!({"who": "knows"}),
+            json!([{"name": "tls", "port": 8443, "targetPort": "tls-in"}]),
+        );
+        let router = pod(
+            json!({"who": "knows", "x": "y"}),
+            json!(["proxy", "router", "--domain"]),
+        );
         assert!(!named_like_egress(&outway));
         assert!(is_gateway_pod(&router) && selects(&outway, &router) && !is_ingress(&outway));
         let target = target(&outway, &[router]).unwrap();
@@ -114,14 +144,28 @@ mod tests {
     #[test]
     fn a_sidecar_is_no_gateway_and_an_ingress_no_egress() {
         assert!(!is_gateway_pod(&pod(json!({}), json!(["proxy", "sidecar"]))));
-        assert!(is_ingress(&service("istio-ingressgateway", json!({"a": "b"}), json!([]))));
+        assert!(is_ingress(&service(
+            "istio-ingressgateway",
+            json!({"a": "b"}),
+            json!([])
+        )));
     }
 
     #[test]
     fn port_443_goes_before_a_name_and_without_one_there_is_no_target() {
-        let both = service("e", json!({"a": "b"}), json!([{"name": "tls-x", "port": 15443, "targetPort": 15443}, {"name": "https", "port": 443, "targetPort": 8443}]));
+        let both = service(
+            "e",
+            json!({"a": "b"}),
+            json!([{"name": "tls-x", "port": 15443, "targetPort": 15443}, {"name": "https", "port": 443, "targetPort": 8443}]),
+        );
         assert_eq!(target(&both, &[]).unwrap().tls_target_port, 8443);
-        assert_eq!(target(&service("e", json!({"a": "b"}), json!([{"name": "http2", "port": 80}])), &[]), None);
+        assert_eq!(
+            target(
+                &service("e", json!({"a": "b"}), json!([{"name": "http2", "port": 80}])),
+                &[]
+            ),
+            None
+        );
     }
 
     #[test]

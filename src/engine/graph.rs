@@ -38,22 +38,41 @@ pub async fn run(steps: Vec<Step<'_>>, events: &Events) -> Result<()> {
     let mut waiting = steps;
     let mut running = FuturesUnordered::new();
     loop {
-        let (ready, rest): (Vec<_>, Vec<_>) = waiting
-            .into_iter()
-            .partition(|step| step.needs.iter().all(|need| done.contains(need) || !known.contains(need)));
+        let (ready, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|step| {
+            step.needs
+                .iter()
+                .all(|need| done.contains(need) || !known.contains(need))
+        });
         waiting = rest;
         for step in ready {
-            events(Event::StepStarted { id: step.id.to_owned(), title: step.title.clone() });
+            events(Event::StepStarted {
+                id: step.id.to_owned(),
+                title: step.title.clone(),
+            });
             let started = Instant::now();
             running.push(async move { (step.id, step.title, started, step.action.await) });
         }
-        let Some((id, title, started, result)) = running.next().await else { break };
+        let Some((id, title, started, result)) = running.next().await else {
+            break;
+        };
         let (elapsed, id_text) = (started.elapsed(), id.to_owned());
         match result {
-            Ok(StepEnd::Done(detail)) => events(Event::StepFinished { id: id_text, detail, elapsed }),
-            Ok(StepEnd::Skipped(reason)) => events(Event::StepSkipped { id: id_text, title, reason }),
+            Ok(StepEnd::Done(detail)) => events(Event::StepFinished {
+                id: id_text,
+                detail,
+                elapsed,
+            }),
+            Ok(StepEnd::Skipped(reason)) => events(Event::StepSkipped {
+                id: id_text,
+                title,
+                reason,
+            }),
             Err(error) => {
-                events(Event::StepFailed { id: id_text, message: error.to_string(), elapsed });
+                events(Event::StepFailed {
+                    id: id_text,
+                    message: error.to_string(),
+                    elapsed,
+                });
                 return Err(error);
             }
         }
@@ -63,7 +82,10 @@ pub async fn run(steps: Vec<Step<'_>>, events: &Events) -> Result<()> {
         Ok(())
     } else {
         let names: Vec<_> = waiting.iter().map(|step| step.id).collect();
-        Err(Error::bug(format!("steps wait for each other: {}", names.join(", "))))
+        Err(Error::bug(format!(
+            "steps wait for each other: {}",
+            names.join(", ")
+        )))
     }
 }
 
@@ -93,7 +115,12 @@ mod tests {
             tokio::task::yield_now().await;
             result
         });
-        Step { id, title: id.to_owned(), needs, action }
+        Step {
+            id,
+            title: id.to_owned(),
+            needs,
+            action,
+        }
     }
 
     #[tokio::test]
@@ -102,7 +129,11 @@ mod tests {
         let steps = vec![
             step("c", &["a", "b"], Ok(StepEnd::Done(None))),
             step("a", &[], Ok(StepEnd::Done(None))),
-            step("b", &["not-in-this-run"], Ok(StepEnd::Skipped("nothing to do".to_owned()))),
+            step(
+                "b",
+                &["not-in-this-run"],
+                Ok(StepEnd::Skipped("nothing to do".to_owned())),
+            ),
         ];
         run(steps, &events).await.unwrap();
         let log = log.lock().unwrap().clone();
@@ -113,7 +144,10 @@ mod tests {
     #[tokio::test]
     async fn after_a_failure_nothing_new_starts() {
         let (events, log) = recorder();
-        let steps = vec![step("a", &[], Err(Error::cluster("no"))), step("b", &["a"], Ok(StepEnd::Done(None)))];
+        let steps = vec![
+            step("a", &[], Err(Error::cluster("no"))),
+            step("b", &["a"], Ok(StepEnd::Done(None))),
+        ];
         assert!(run(steps, &events).await.is_err());
         assert_eq!(*log.lock().unwrap(), ["start a", "fail a"]);
     }
@@ -121,7 +155,16 @@ mod tests {
     #[tokio::test]
     async fn a_cycle_is_called_a_bug() {
         let (events, _) = recorder();
-        let steps = vec![step("a", &["b"], Ok(StepEnd::Done(None))), step("b", &["a"], Ok(StepEnd::Done(None)))];
-        assert!(run(steps, &events).await.unwrap_err().to_string().contains("wait for each other"));
+        let steps = vec![
+            step("a", &["b"], Ok(StepEnd::Done(None))),
+            step("b", &["a"], Ok(StepEnd::Done(None))),
+        ];
+        assert!(
+            run(steps, &events)
+                .await
+                .unwrap_err()
+                .to_string()
+                .contains("wait for each other")
+        );
     }
 }

@@ -41,7 +41,10 @@ pub fn remarks(plan: &Plan, gateway: &GatewayTarget, facts: &Facts) -> Vec<Findi
             let reference = rule.reference(&kinds::destination_rule());
             Finding::new(
                 &catalogue::DESTINATION_RULE_SHADOWED,
-                format!("{reference} is for the gateway too; in namespace {} ours takes its place", plan.identity.namespace),
+                format!(
+                    "{reference} is for the gateway too; in namespace {} ours takes its place",
+                    plan.identity.namespace
+                ),
             )
             .about(reference)
         })
@@ -49,28 +52,47 @@ pub fn remarks(plan: &Plan, gateway: &GatewayTarget, facts: &Facts) -> Vec<Findi
 }
 
 fn names(object: &Object, host: &HostName) -> bool {
-    object.items("/spec/hosts").iter().any(|name| name.as_str() == Some(host.as_str()))
+    object
+        .items("/spec/hosts")
+        .iter()
+        .any(|name| name.as_str() == Some(host.as_str()))
 }
 
 /// Whether a VirtualService is exported to a namespace (Istio: absent means everywhere).
 fn sees(object: &Object, namespace: &str) -> bool {
     let exported = object.items("/spec/exportTo");
     exported.is_empty()
-        || exported.iter().filter_map(|to| to.as_str()).any(|to| {
-            to == "*" || to == namespace || (to == "." && object.namespace() == Some(namespace))
-        })
+        || exported
+            .iter()
+            .filter_map(|to| to.as_str())
+            .any(|to| to == "*" || to == namespace || (to == "." && object.namespace() == Some(namespace)))
 }
 
 fn refuse(plan: &Plan, host: &HostName, object: &Object, kind: &str) -> Result<()> {
-    let at = format!("{kind} {}/{}", object.namespace().unwrap_or_default(), object.name());
+    let at = format!(
+        "{kind} {}/{}",
+        object.namespace().unwrap_or_default(),
+        object.name()
+    );
     match ownership::plan_of(object) {
         Some(owner) if owner == plan.identity => Ok(()),
-        Some(owner) => Err(Error::consent(format!("{host} belongs to the plan {owner} already ({at})"))
-            .because("one host has one plan, or cleaning up one would break the other")
-            .hint(format!("remove it there first: kubectl egress route --remove {host} -n {} --plan {}", owner.namespace, owner.name))),
-        None => Err(Error::consent(format!("{host} is routed already by {at}, which this program does not own"))
-            .because("of two VirtualServices for one host Istio follows the older one and ignores ours")
-            .hint(format!("look at it: kubectl get virtualservice {} -n {} -o yaml; delete it, or leave this host out", object.name(), object.namespace().unwrap_or_default()))),
+        Some(owner) => Err(
+            Error::consent(format!("{host} belongs to the plan {owner} already ({at})"))
+                .because("one host has one plan, or cleaning up one would break the other")
+                .hint(format!(
+                    "remove it there first: kubectl egress route --remove {host} -n {} --plan {}",
+                    owner.namespace, owner.name
+                )),
+        ),
+        None => Err(Error::consent(format!(
+            "{host} is routed already by {at}, which this program does not own"
+        ))
+        .because("of two VirtualServices for one host Istio follows the older one and ignores ours")
+        .hint(format!(
+            "look at it: kubectl get virtualservice {} -n {} -o yaml; delete it, or leave this host out",
+            object.name(),
+            object.namespace().unwrap_or_default()
+        ))),
     }
 }
 
@@ -81,7 +103,11 @@ mod tests {
 
     #[test]
     fn export_to_decides_what_a_namespace_sees() {
-        let service = |export: serde_json::Value| Object(json!({"metadata": {"namespace": "a"}, "spec": {"hosts": ["x.example"], "exportTo": export}}));
+        let service = |export: serde_json::Value| {
+            Object(
+                json!({"metadata": {"namespace": "a"}, "spec": {"hosts": ["x.example"], "exportTo": export}}),
+            )
+        };
         assert!(sees(&service(json!([])), "b"));
         assert!(sees(&service(json!(["*"])), "b"));
         assert!(!sees(&service(json!(["."])), "b"));

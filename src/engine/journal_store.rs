@@ -13,7 +13,9 @@ use crate::vocabulary::{PlanIdentity, names};
 /// If it is there but cannot be used, or the cluster refuses.
 pub async fn read(cluster: &Cluster, plan: &PlanIdentity) -> Result<Option<Journal>> {
     let object = cluster.get(&Journal::reference_of(plan)).await?;
-    object.map(|object| Journal::from_object(&object, plan)).transpose()
+    object
+        .map(|object| Journal::from_object(&object, plan))
+        .transpose()
 }
 
 /// Writes the journal: one request.
@@ -23,14 +25,18 @@ pub async fn read(cluster: &Cluster, plan: &PlanIdentity) -> Result<Option<Journ
 pub async fn write(cluster: &Cluster, journal: &Journal) -> Result<()> {
     let plan = &journal.plan.identity;
     let name = Journal::object_name(plan);
-    let mut manifest = ownership::owned(plan, &kinds::config_map(), &plan.namespace, &name, journal.to_data()?);
+    let mut manifest = ownership::owned(
+        plan,
+        &kinds::config_map(),
+        &plan.namespace,
+        &name,
+        journal.to_data()?,
+    );
     manifest.object.0["metadata"]["labels"][names::ROLE_LABEL] = serde_json::json!("journal");
     // Nobody else has a say in our journal, so a foreign edit of it is overwritten.
     let options = ApplyOptions {
-        reference: manifest.reference.clone(),
-        manager: manifest.manager.clone(),
         force: true,
-        ..ApplyOptions::default()
+        ..ApplyOptions::new(&manifest.reference, &manifest.manager)
     };
     cluster.apply(&manifest.object, &options).await.map(drop)
 }

@@ -38,12 +38,19 @@ impl Lease {
     /// # Errors
     /// If another run holds it: exit 5, with its name and age.
     pub async fn acquire(cluster: &Cluster, plan: &PlanIdentity) -> Result<Self> {
-        let reference = ObjectReference::namespaced(kinds::lease(), &plan.namespace, format!("kubectl-egress-{}", plan.name));
+        let reference = ObjectReference::namespaced(
+            kinds::lease(),
+            &plan.namespace,
+            format!("kubectl-egress-{}", plan.name),
+        );
         let holder = holder_name();
         for _attempt in 0..3 {
             let now = server_now(cluster);
             match cluster.get(&reference).await? {
-                None => match cluster.create(&reference, &body(plan, &reference, &holder, now), false).await {
+                None => match cluster
+                    .create(&reference, &body(plan, &reference, &holder, now), false)
+                    .await
+                {
                     Ok(created) => return Ok(Self::held(cluster, plan, reference, &created, holder)),
                     // Somebody was faster: look again who it is.
                     Err(error) if error.code() == ExitCode::Consent => {}
@@ -64,10 +71,19 @@ impl Lease {
                 }
             }
         }
-        Err(Error::consent(format!("another run on the plan {plan} keeps taking its turn")).hint("wait until it is done"))
+        Err(
+            Error::consent(format!("another run on the plan {plan} keeps taking its turn"))
+                .hint("wait until it is done"),
+        )
     }
 
-    fn held(cluster: &Cluster, plan: &PlanIdentity, reference: ObjectReference, object: &Object, holder: String) -> Self {
+    fn held(
+        cluster: &Cluster,
+        plan: &PlanIdentity,
+        reference: ObjectReference,
+        object: &Object,
+        holder: String,
+    ) -> Self {
         let (renewing, place, plan) = (cluster.clone(), reference.clone(), plan.clone());
         let renewal = tokio::spawn(async move {
             loop {
@@ -78,7 +94,12 @@ impl Lease {
                 let _ = renewing.merge_patch(&place, &patch, names::MANAGER, false).await;
             }
         });
-        Self { cluster: ClusterHandle(cluster.clone()), reference, uid: object.uid().to_owned(), renewal }
+        Self {
+            cluster: ClusterHandle(cluster.clone()),
+            reference,
+            uid: object.uid().to_owned(),
+            renewal,
+        }
     }
 
     /// Gives the Lease back by deleting it.
@@ -87,7 +108,10 @@ impl Lease {
     /// If the cluster refuses; the Lease then dies by itself.
     pub async fn release(self) -> Result<()> {
         self.renewal.abort();
-        let options = DeleteOptions { uid: Some(self.uid.clone()), ..DeleteOptions::default() };
+        let options = DeleteOptions {
+            uid: Some(self.uid.clone()),
+            ..DeleteOptions::default()
+        };
         self.cluster.0.delete(&self.reference, &options).await.map(drop)
     }
 }
@@ -143,8 +167,10 @@ mod tests {
     use super::*;
 
     fn lease(renewed: &str) -> Object {
-        Object(json!({"spec": {"holderIdentity": "anna@laptop (process 7)", "leaseDurationSeconds": 15,
-            "acquireTime": "2026-11-21T03:00:00.000000Z", "renewTime": renewed}}))
+        Object(
+            json!({"spec": {"holderIdentity": "anna@laptop (process 7)", "leaseDurationSeconds": 15,
+            "acquireTime": "2026-11-21T03:00:00.000000Z", "renewTime": renewed}}),
+        )
     }
 
     #[test]
@@ -152,7 +178,12 @@ mod tests {
         let plan = PlanIdentity::new("demo", "default").unwrap();
         let now: Timestamp = "2026-11-21T03:01:00Z".parse().unwrap();
         let error = refusal(&lease("2026-11-21T03:00:57.000000Z"), now, &plan).unwrap();
-        assert!(error.message().contains("anna@laptop (process 7), for 60 s, last heard of 3 s ago"), "{error}");
+        assert!(
+            error
+                .message()
+                .contains("anna@laptop (process 7), for 60 s, last heard of 3 s ago"),
+            "{error}"
+        );
         assert_eq!(error.code(), ExitCode::Consent);
         assert_eq!(refusal(&lease("2026-11-21T03:00:44.000000Z"), now, &plan), None);
     }

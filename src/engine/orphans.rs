@@ -13,7 +13,10 @@ use futures::future::try_join_all;
 /// # Errors
 /// If the cluster refuses to list.
 pub async fn journal(cluster: &Cluster, plan: &PlanIdentity) -> Result<Option<Journal>> {
-    let kinds: Vec<_> = ownership::touchable_kinds().into_iter().filter(|kind| *kind != kinds::namespace() && *kind != kinds::pod()).collect();
+    let kinds: Vec<_> = ownership::touchable_kinds()
+        .into_iter()
+        .filter(|kind| *kind != kinds::namespace() && *kind != kinds::pod())
+        .collect();
     let shared_manager = plan.shared_manager();
     let lists = kinds.iter().map(|kind| {
         let shared_manager = &shared_manager;
@@ -24,7 +27,11 @@ pub async fn journal(cluster: &Cluster, plan: &PlanIdentity) -> Result<Option<Jo
                 let owned = ownership::plan_of(&object).as_ref() == Some(plan);
                 (shared || owned).then(|| Entry::Object {
                     reference: object.reference(kind),
-                    manager: if shared { shared_manager.clone() } else { names::MANAGER.to_owned() },
+                    manager: if shared {
+                        shared_manager.clone()
+                    } else {
+                        names::MANAGER.to_owned()
+                    },
                     shared,
                     uid: Some(object.uid().to_owned()),
                 })
@@ -44,14 +51,25 @@ pub async fn journal(cluster: &Cluster, plan: &PlanIdentity) -> Result<Option<Jo
             }));
         }
         if ownership::plan_of(&namespace).as_ref() == Some(plan) {
-            entries.push(Entry::Namespace { name: plan.namespace.clone(), uid: namespace.uid().to_owned() });
+            entries.push(Entry::Namespace {
+                name: plan.namespace.clone(),
+                uid: namespace.uid().to_owned(),
+            });
         }
     }
     if entries.is_empty() {
         return Ok(None);
     }
-    let empty = Plan { identity: plan.clone(), gateway: None, hosts: Vec::new() };
-    let mut journal = Journal::new(empty, gateway_workload::target(names::ISTIO_NAMESPACE), names::SOURCE_IMAGE.to_owned());
+    let empty = Plan {
+        identity: plan.clone(),
+        gateway: None,
+        hosts: Vec::new(),
+    };
+    let mut journal = Journal::new(
+        empty,
+        gateway_workload::target(names::ISTIO_NAMESPACE),
+        names::SOURCE_IMAGE.to_owned(),
+    );
     journal.entries = entries;
     Ok(Some(journal))
 }

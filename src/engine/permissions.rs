@@ -21,19 +21,38 @@ struct Need<'need> {
 ///
 /// # Errors
 /// If something essential is not allowed; all of it is named at once. What is only useful comes back as remarks.
-pub async fn check(cluster: &Cluster, plan: &PlanIdentity, gateway: &GatewayTarget, parts: Parts) -> Result<Vec<String>> {
+pub async fn check(
+    cluster: &Cluster,
+    plan: &PlanIdentity,
+    gateway: &GatewayTarget,
+    parts: Parts,
+) -> Result<Vec<String>> {
     let needs = needs(plan, gateway, parts);
-    let (own, other) = futures::future::try_join(cluster.rules(&plan.namespace), cluster.rules(&gateway.namespace)).await?;
+    let (own, other) =
+        futures::future::try_join(cluster.rules(&plan.namespace), cluster.rules(&gateway.namespace)).await?;
     let mut missing = Vec::new();
     let mut remarks = Vec::new();
     for need in &needs {
-        let rules = if need.namespace == plan.namespace { &own } else { &other };
+        let rules = if need.namespace == plan.namespace {
+            &own
+        } else {
+            &other
+        };
         let allowed = match rules.allows(need.verb, &need.group, &need.resource, None) {
             Answer::Yes => true,
             Answer::No => false,
-            Answer::Unknown => cluster.may(need.verb, &need.group, &need.resource, Some(need.namespace)).await?,
+            Answer::Unknown => {
+                cluster
+                    .may(need.verb, &need.group, &need.resource, Some(need.namespace))
+                    .await?
+            }
         };
-        let text = format!("{} {} in namespace {}", need.verb, with_group(need), need.namespace);
+        let text = format!(
+            "{} {} in namespace {}",
+            need.verb,
+            with_group(need),
+            need.namespace
+        );
         match (allowed, need.essential) {
             (true, _) => {}
             (false, true) => missing.push(text),
@@ -48,11 +67,18 @@ pub async fn check(cluster: &Cluster, plan: &PlanIdentity, gateway: &GatewayTarg
     if !missing.is_empty() {
         error = error.because(format!("nor: {}", missing.join("; ")));
     }
-    Err(error.hint(format!("ask the cluster's administrator; check with: kubectl auth can-i --list -n {}", plan.namespace)))
+    Err(error.hint(format!(
+        "ask the cluster's administrator; check with: kubectl auth can-i --list -n {}",
+        plan.namespace
+    )))
 }
 
 fn with_group(need: &Need<'_>) -> String {
-    if need.group.is_empty() { need.resource.clone() } else { format!("{}.{}", need.resource, need.group) }
+    if need.group.is_empty() {
+        need.resource.clone()
+    } else {
+        format!("{}.{}", need.resource, need.group)
+    }
 }
 
 fn needs<'need>(plan: &'need PlanIdentity, gateway: &'need GatewayTarget, parts: Parts) -> Vec<Need<'need>> {
@@ -60,7 +86,13 @@ fn needs<'need>(plan: &'need PlanIdentity, gateway: &'need GatewayTarget, parts:
     let own = plan.namespace.as_str();
     let mut writes = |kind: &Kind, namespace: &'need str| {
         for verb in ["create", "patch"] {
-            needs.push(Need { verb, group: kind.group.clone(), resource: kind.plural.clone(), namespace, essential: true });
+            needs.push(Need {
+                verb,
+                group: kind.group.clone(),
+                resource: kind.plural.clone(),
+                namespace,
+                essential: true,
+            });
         }
     };
     writes(&kinds::config_map(), own);
@@ -71,7 +103,12 @@ fn needs<'need>(plan: &'need PlanIdentity, gateway: &'need GatewayTarget, parts:
         }
     }
     if parts.routing {
-        for kind in [kinds::gateway(), kinds::destination_rule(), kinds::virtual_service(), kinds::service_entry()] {
+        for kind in [
+            kinds::gateway(),
+            kinds::destination_rule(),
+            kinds::virtual_service(),
+            kinds::service_entry(),
+        ] {
             writes(&kind, own);
         }
     }
@@ -80,7 +117,13 @@ fn needs<'need>(plan: &'need PlanIdentity, gateway: &'need GatewayTarget, parts:
             writes(&kind, &gateway.namespace);
         }
     }
-    let core = |verb, resource: &str, namespace, essential| Need { verb, group: String::new(), resource: resource.to_owned(), namespace, essential };
+    let core = |verb, resource: &str, namespace, essential| Need {
+        verb,
+        group: String::new(),
+        resource: resource.to_owned(),
+        namespace,
+        essential,
+    };
     needs.push(core("list", "pods", gateway.namespace.as_str(), true));
     needs.push(core("list", "pods", own, true));
     for namespace in [own, gateway.namespace.as_str()] {

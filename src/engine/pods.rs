@@ -10,17 +10,24 @@ use std::time::Duration;
 /// Whether a pod is ready and not on its way out.
 pub fn is_ready(pod: &Object) -> bool {
     pod.at("/metadata/deletionTimestamp").is_null()
-        && pod.items("/status/conditions").iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+        && pod
+            .items("/status/conditions")
+            .iter()
+            .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
 }
 
 /// Whether a pod has a sidecar, native (an init container that keeps running) or not.
 pub fn has_sidecar(pod: &Object) -> bool {
-    ["/spec/containers", "/spec/initContainers"].iter().any(|pointer| {
-        pod.items(pointer).iter().any(|container| {
-            container["name"] == names::PROXY_CONTAINER
-                && !container["args"].as_array().is_some_and(|args| args.iter().any(|arg| arg == "router"))
+    ["/spec/containers", "/spec/initContainers"]
+        .iter()
+        .any(|pointer| {
+            pod.items(pointer).iter().any(|container| {
+                container["name"] == names::PROXY_CONTAINER
+                    && !container["args"]
+                        .as_array()
+                        .is_some_and(|args| args.iter().any(|arg| arg == "router"))
+            })
         })
-    })
 }
 
 /// Names a pod.
@@ -30,8 +37,11 @@ pub fn name(pod: &Object) -> PodName {
 
 /// All addresses of a pod.
 pub fn addresses(pod: &Object) -> Vec<String> {
-    let mut addresses: Vec<String> =
-        pod.items("/status/podIPs").iter().filter_map(|entry| entry["ip"].as_str().map(str::to_owned)).collect();
+    let mut addresses: Vec<String> = pod
+        .items("/status/podIPs")
+        .iter()
+        .filter_map(|entry| entry["ip"].as_str().map(str::to_owned))
+        .collect();
     if addresses.is_empty() {
         addresses.extend(pod.at("/status/podIP").as_str().map(str::to_owned));
     }
@@ -43,7 +53,9 @@ pub fn addresses(pod: &Object) -> Vec<String> {
 /// # Errors
 /// If the cluster refuses.
 pub async fn ready(cluster: &Cluster, namespace: &str, selector: &str) -> Result<Vec<PodName>> {
-    let pods = cluster.list(&kinds::pod(), Some(namespace), Some(selector)).await?;
+    let pods = cluster
+        .list(&kinds::pod(), Some(namespace), Some(selector))
+        .await?;
     Ok(pods.iter().filter(|pod| is_ready(pod)).map(name).collect())
 }
 
@@ -67,6 +79,7 @@ pub async fn wait_ready(
                 PodChange::Present(pod) => drop(pods.insert(pod.name().to_owned(), pod)),
                 PodChange::Gone(pod) => drop(pods.remove(pod.name())),
                 PodChange::Synced => {}
+                PodChange::Failed(error) => return Err(error),
             }
             let ready: Vec<PodName> = pods.values().filter(|pod| is_ready(pod)).map(name).collect();
             if !ready.is_empty() {
@@ -78,8 +91,13 @@ pub async fn wait_ready(
     };
     match tokio::time::timeout(deadline, waiting).await {
         Ok(result) => result,
-        Err(_) => Err(Error::timed_out(format!("{what} did not appear within {} s", deadline.as_secs()))
-            .because(format!("{} pods match {selector} in {namespace}, none is ready", pods.len()))
-            .hint(format!("kubectl get pods -n {namespace} -l {selector}"))),
+        Err(_) => Err(
+            Error::timed_out(format!("{what} did not appear within {} s", deadline.as_secs()))
+                .because(format!(
+                    "{} pods match {selector} in {namespace}, none is ready",
+                    pods.len()
+                ))
+                .hint(format!("kubectl get pods -n {namespace} -l {selector}")),
+        ),
     }
 }

@@ -29,7 +29,11 @@ pub struct Parts {
 
 impl Parts {
     /// Everything.
-    pub const ALL: Self = Self { gateway: true, source: true, routing: true };
+    pub const ALL: Self = Self {
+        gateway: true,
+        source: true,
+        routing: true,
+    };
 }
 
 /// Whether anything is changed.
@@ -132,14 +136,29 @@ const REVISION: &str = "istio.io/rev";
 pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepared> {
     let facts = Facts::gather(cluster, &settings.plan).await?;
     if facts.namespace.is_none() && !settings.create_namespace {
-        return Err(Error::usage(format!("namespace {} does not exist", settings.plan.namespace))
-            .hint(format!("let it be made: --create-namespace, or make it: kubectl create namespace {}", settings.plan.namespace)));
+        return Err(
+            Error::usage(format!("namespace {} does not exist", settings.plan.namespace)).hint(format!(
+                "let it be made: --create-namespace, or make it: kubectl create namespace {}",
+                settings.plan.namespace
+            )),
+        );
     }
     let plan = plan_of(&settings, facts.journal.as_ref())?;
-    let named = plan.gateway.clone().or_else(|| facts.journal.as_ref().map(|journal| journal.gateway.to_string()));
+    let named = plan
+        .gateway
+        .clone()
+        .or_else(|| facts.journal.as_ref().map(|journal| journal.gateway.to_string()));
     let found = match facts.gateway(cluster, named.as_deref()).await {
         // A gateway of ours that was deleted meanwhile is made again.
-        Err(_) if plan.gateway.is_none() && facts.journal.as_ref().is_some_and(|journal| journal.gateway.created) => None,
+        Err(_)
+            if plan.gateway.is_none()
+                && facts
+                    .journal
+                    .as_ref()
+                    .is_some_and(|journal| journal.gateway.created) =>
+        {
+            None
+        }
         result => result?,
     };
     let mut consents = Vec::new();
@@ -158,7 +177,10 @@ pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepa
     let (injection, injection_label) = injection(&settings, &facts, &mut consents)?;
     let mut prepared = Prepared {
         findings: holders::remarks(&plan, &gateway, &facts),
-        journal: facts.journal.clone().unwrap_or_else(|| Journal::new(plan.clone(), gateway.clone(), settings.image.clone())),
+        journal: facts
+            .journal
+            .clone()
+            .unwrap_or_else(|| Journal::new(plan.clone(), gateway.clone(), settings.image.clone())),
         remarks,
         injection_label,
         gateway_objects: Vec::new(),
@@ -179,11 +201,26 @@ pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepa
 fn plan_of(settings: &SetupSettings, journal: Option<&Journal>) -> Result<Plan> {
     let before = journal.map(|journal| &journal.plan);
     let plan = match before {
-        _ if settings.whole => Plan::new(settings.plan.clone(), settings.gateway.clone(), settings.hosts.clone())?,
-        Some(before) if settings.hosts.is_empty() => Plan { gateway: settings.gateway.clone().or_else(|| before.gateway.clone()), ..before.clone() },
+        _ if settings.whole => Plan::new(
+            settings.plan.clone(),
+            settings.gateway.clone(),
+            settings.hosts.clone(),
+        )?,
+        Some(before) if settings.hosts.is_empty() => Plan {
+            gateway: settings.gateway.clone().or_else(|| before.gateway.clone()),
+            ..before.clone()
+        },
         Some(before) => before.merged(settings.gateway.clone(), settings.hosts.clone())?,
-        None if settings.parts.routing => Plan::new(settings.plan.clone(), settings.gateway.clone(), settings.hosts.clone())?,
-        None => Plan { identity: settings.plan.clone(), gateway: settings.gateway.clone(), hosts: Vec::new() },
+        None if settings.parts.routing => Plan::new(
+            settings.plan.clone(),
+            settings.gateway.clone(),
+            settings.hosts.clone(),
+        )?,
+        None => Plan {
+            identity: settings.plan.clone(),
+            gateway: settings.gateway.clone(),
+            hosts: Vec::new(),
+        },
     };
     if settings.parts.routing && plan.hosts.is_empty() {
         return Err(crate::plan::PlanError::Empty.into());
@@ -191,19 +228,30 @@ fn plan_of(settings: &SetupSettings, journal: Option<&Journal>) -> Result<Plan> 
     Ok(plan)
 }
 
-fn injection(settings: &SetupSettings, facts: &Facts, consents: &mut Vec<String>) -> Result<(Injection, Option<InjectionLabel>)> {
+fn injection(
+    settings: &SetupSettings,
+    facts: &Facts,
+    consents: &mut Vec<String>,
+) -> Result<(Injection, Option<InjectionLabel>)> {
     let namespace = facts.namespace.as_ref();
     let label = |name: &str| namespace.and_then(|namespace| namespace.label(name));
     if label(REVISION).is_some() || label(INJECTION) == Some("enabled") {
         return Ok((Injection::Namespace, None));
     }
-    let has_default = facts.revisions.is_empty() || facts.revisions.iter().any(|revision| revision == "default");
+    let has_default =
+        facts.revisions.is_empty() || facts.revisions.iter().any(|revision| revision == "default");
     let revision = match facts.revisions.as_slice() {
         _ if has_default => None,
         [only] => Some(only.clone()),
         several => {
-            return Err(Error::usage(format!("this cluster has the Istio revisions {} and no default one", several.join(", ")))
-                .hint(format!("choose one for the namespace: kubectl label namespace {} istio.io/rev={}", settings.plan.namespace, several[0])));
+            return Err(Error::usage(format!(
+                "this cluster has the Istio revisions {} and no default one",
+                several.join(", ")
+            ))
+            .hint(format!(
+                "choose one for the namespace: kubectl label namespace {} istio.io/rev={}",
+                settings.plan.namespace, several[0]
+            )));
         }
     };
     let disabled = label(INJECTION).map(str::to_owned);
@@ -220,7 +268,15 @@ fn injection(settings: &SetupSettings, facts: &Facts, consents: &mut Vec<String>
         Some(revision) if disabled.is_none() => (1, REVISION, revision),
         _ => (0, INJECTION, "enabled".to_owned()),
     };
-    Ok((Injection::Namespace, Some(InjectionLabel { pointer: RESTORABLE_FIELDS[index], label, value, before: disabled })))
+    Ok((
+        Injection::Namespace,
+        Some(InjectionLabel {
+            pointer: RESTORABLE_FIELDS[index],
+            label,
+            value,
+            before: disabled,
+        }),
+    ))
 }
 
 impl Prepared {
@@ -228,7 +284,8 @@ impl Prepared {
         let (plan, parts) = (self.plan.identity.clone(), self.settings.parts);
         if parts.gateway {
             if self.gateway.created {
-                self.gateway_objects = gateway_workload::objects(&plan, &self.gateway, &self.settings.gateway_settings);
+                self.gateway_objects =
+                    gateway_workload::objects(&plan, &self.gateway, &self.settings.gateway_settings);
             }
             let labels = json!(self.gateway.selector);
             let name = format!("kubectl-egress-{}", self.gateway.service);
@@ -237,7 +294,11 @@ impl Prepared {
             self.gateway_objects.extend(telemetry);
         }
         if parts.source {
-            let settings = SourceSettings { image: self.settings.image.clone(), injection, secret: self.settings.secret.clone() };
+            let settings = SourceSettings {
+                image: self.settings.image.clone(),
+                injection,
+                secret: self.settings.secret.clone(),
+            };
             self.source_objects = source::objects(&plan, &settings);
             let telemetry = self.telemetry(&plan.namespace, "kubectl-egress-source", &source::selector())?;
             self.source_objects.extend(telemetry);
@@ -268,7 +329,11 @@ impl Prepared {
         if !self.settings.parts.routing {
             return;
         }
-        let kept: Vec<ObjectReference> = self.routing_objects.iter().map(|manifest| manifest.reference.clone()).collect();
+        let kept: Vec<ObjectReference> = self
+            .routing_objects
+            .iter()
+            .map(|manifest| manifest.reference.clone())
+            .collect();
         let routing = ["ServiceEntry", "VirtualService", "DestinationRule", "Gateway"];
         self.obsolete = self
             .journal
@@ -285,8 +350,16 @@ impl Prepared {
             .cloned()
             .collect();
         if !self.removed_hosts.is_empty() {
-            let names: Vec<String> = self.removed_hosts.iter().map(|planned| planned.host_port().to_string()).collect();
-            self.consents.push(format!("Remove {} from the plan {}?", names.join(", "), self.plan.identity));
+            let names: Vec<String> = self
+                .removed_hosts
+                .iter()
+                .map(|planned| planned.host_port().to_string())
+                .collect();
+            self.consents.push(format!(
+                "Remove {} from the plan {}?",
+                names.join(", "),
+                self.plan.identity
+            ));
         }
     }
 
@@ -306,14 +379,22 @@ impl Prepared {
                 before: label.before.clone(),
             });
         }
-        for manifest in self.gateway_objects.iter().chain(&self.source_objects).chain(&self.routing_objects) {
+        for manifest in self
+            .gateway_objects
+            .iter()
+            .chain(&self.source_objects)
+            .chain(&self.routing_objects)
+        {
             self.journal.record(Entry::intends(manifest));
         }
     }
 
     /// All objects that the run applies, in an order in which they can be applied one after the other.
     pub fn manifests(&self) -> impl Iterator<Item = &Manifest> {
-        self.gateway_objects.iter().chain(&self.source_objects).chain(&self.routing_objects)
+        self.gateway_objects
+            .iter()
+            .chain(&self.source_objects)
+            .chain(&self.routing_objects)
     }
 
     /// The namespace, should it be made.
@@ -324,7 +405,12 @@ impl Prepared {
             "apiVersion": "v1", "kind": "Namespace",
             "metadata": {"name": plan.namespace, "labels": crate::plan::ownership::plan_labels(plan)},
         });
-        Manifest { object: Object(object), reference, manager: names::MANAGER.to_owned(), shared: false }
+        Manifest {
+            object: Object(object),
+            reference,
+            manager: names::MANAGER.to_owned(),
+            shared: false,
+        }
     }
 
     /// The injection label as an object to apply.
@@ -336,6 +422,11 @@ impl Prepared {
             "metadata": {"name": plan.namespace, "labels": {label.label: label.value}},
         });
         let reference = ObjectReference::cluster(kinds::namespace(), &plan.namespace);
-        Some(Manifest { object: Object(object), reference, manager: plan.shared_manager(), shared: true })
+        Some(Manifest {
+            object: Object(object),
+            reference,
+            manager: plan.shared_manager(),
+            shared: true,
+        })
     }
 }

@@ -47,10 +47,14 @@ impl ProbeSource {
         let container = match container {
             Some(wanted) if names.contains(&wanted) => wanted,
             Some(wanted) => {
-                return Err(Error::usage(format!("pod {} has no container {wanted}", pods::name(pod)))
-                    .hint(format!("it has: {}", names.join(", "))));
+                return Err(
+                    Error::usage(format!("pod {} has no container {wanted}", pods::name(pod)))
+                        .hint(format!("it has: {}", names.join(", "))),
+                );
             }
-            None => names.first().copied().ok_or_else(|| Error::usage(format!("pod {} has no container to probe from", pods::name(pod))))?,
+            None => names.first().copied().ok_or_else(|| {
+                Error::usage(format!("pod {} has no container to probe from", pods::name(pod)))
+            })?,
         };
         Ok(Self {
             pod: pods::name(pod),
@@ -66,9 +70,16 @@ impl ProbeSource {
 ///
 /// # Errors
 /// If there is none; the hint says how to get one.
-pub async fn find_source(cluster: &Cluster, namespace: &str, from: Option<&str>, container: Option<&str>) -> Result<ProbeSource> {
+pub async fn find_source(
+    cluster: &Cluster,
+    namespace: &str,
+    from: Option<&str>,
+    container: Option<&str>,
+) -> Result<ProbeSource> {
     let Some(from) = from else {
-        let pods = cluster.list(&kinds::pod(), Some(namespace), Some(&source::label_selector())).await?;
+        let pods = cluster
+            .list(&kinds::pod(), Some(namespace), Some(&source::label_selector()))
+            .await?;
         let pod = pods.iter().find(|pod| pods::is_ready(pod)).ok_or_else(|| {
             Error::usage(format!("there is no ready source pod in namespace {namespace}"))
                 .hint(format!("make one: kubectl egress deploy-curl -n {namespace}; or probe from a workload of yours: --from deploy/NAME"))
@@ -78,16 +89,28 @@ pub async fn find_source(cluster: &Cluster, namespace: &str, from: Option<&str>,
     let (kind, name) = workload(from)?;
     let reference = ObjectReference::namespaced(kind.clone(), namespace, name);
     let object = cluster.get(&reference).await?.ok_or_else(|| {
-        Error::usage(format!("{reference} does not exist")).hint(format!("kubectl get {} -n {namespace}", kind.plural))
+        Error::usage(format!("{reference} does not exist"))
+            .hint(format!("kubectl get {} -n {namespace}", kind.plural))
     })?;
     if kind == kinds::pod() {
         return ProbeSource::of_pod(&object, container);
     }
-    let labels = object.at("/spec/selector/matchLabels").as_object().cloned().unwrap_or_default();
-    let selector = labels.iter().map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default())).collect::<Vec<_>>().join(",");
-    let pods = cluster.list(&kinds::pod(), Some(namespace), Some(&selector)).await?;
+    let labels = object
+        .at("/spec/selector/matchLabels")
+        .as_object()
+        .cloned()
+        .unwrap_or_default();
+    let selector = labels
+        .iter()
+        .map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default()))
+        .collect::<Vec<_>>()
+        .join(",");
+    let pods = cluster
+        .list(&kinds::pod(), Some(namespace), Some(&selector))
+        .await?;
     let pod = pods.iter().find(|pod| pods::is_ready(pod)).ok_or_else(|| {
-        Error::usage(format!("{reference} has no ready pod")).hint(format!("kubectl get pods -n {namespace} -l {selector}"))
+        Error::usage(format!("{reference} has no ready pod"))
+            .hint(format!("kubectl get pods -n {namespace} -l {selector}"))
     })?;
     ProbeSource::of_pod(pod, container)
 }
@@ -100,8 +123,10 @@ fn workload(from: &str) -> Result<(crate::vocabulary::Kind, &str)> {
         "ds" | "daemonset" | "daemonsets" => kinds::daemon_set(),
         "po" | "pod" | "pods" => kinds::pod(),
         other => {
-            return Err(Error::usage(format!("`{other}` in `--from {from}` is no kind to probe from"))
-                .hint("give deploy/NAME, sts/NAME, ds/NAME or pod/NAME"));
+            return Err(
+                Error::usage(format!("`{other}` in `--from {from}` is no kind to probe from"))
+                    .hint("give deploy/NAME, sts/NAME, ds/NAME or pod/NAME"),
+            );
         }
     };
     Ok((kind, name))
@@ -110,7 +135,8 @@ fn workload(from: &str) -> Result<(crate::vocabulary::Kind, &str)> {
 /// Sends all probes and gives each its result, in their order. A lost exec is a result, not an error.
 pub async fn send(cluster: &Cluster, from: &ProbeSource, probes: &[ProbeRequest]) -> Vec<CurlResult> {
     let batches = batches(probes);
-    let results = stream::iter(batches.into_iter().map(|batch| send_batch(cluster, from, batch))).buffered(EXECS);
+    let results =
+        stream::iter(batches.into_iter().map(|batch| send_batch(cluster, from, batch))).buffered(EXECS);
     results.collect::<Vec<_>>().await.into_iter().flatten().collect()
 }
 
@@ -119,7 +145,10 @@ async fn send_batch(cluster: &Cluster, from: &ProbeSource, batch: &[ProbeRequest
     command.extend(curl_arguments(batch));
     let limit: u64 = batch.iter().map(|probe| u64::from(probe.max_time_seconds)).sum();
     let deadline = Duration::from_secs(limit) + EXEC_GRACE;
-    match cluster.exec(&from.pod, Some(&from.container), &command, deadline).await {
+    match cluster
+        .exec(&from.pod, Some(&from.container), &command, deadline)
+        .await
+    {
         Ok(output) => {
             let end = match output.end {
                 ExecEnd::Exited(code) => ProcessEnd::Exited(code),
@@ -128,7 +157,9 @@ async fn send_batch(cluster: &Cluster, from: &ProbeSource, batch: &[ProbeRequest
             curl_results(batch, &output.stdout, &output.stderr, &end)
         }
         Err(error) => {
-            let result = if error.code() == ExitCode::Cluster && error.to_string().contains("executable file not found") {
+            let result = if error.code() == ExitCode::Cluster
+                && error.to_string().contains("executable file not found")
+            {
                 CurlResult::NoCurl(format!("container {} has no curl", from.container))
             } else {
                 CurlResult::Lost(error.to_string())
@@ -145,7 +176,10 @@ fn batches(probes: &[ProbeRequest]) -> Vec<&[ProbeRequest]> {
     let mut batches = Vec::new();
     let (mut start, mut bytes) = (0, 0);
     for (index, probe) in probes.iter().enumerate() {
-        let own: usize = curl_arguments(std::slice::from_ref(probe)).iter().map(|argument| argument.len() + 12).sum();
+        let own: usize = curl_arguments(std::slice::from_ref(probe))
+            .iter()
+            .map(|argument| argument.len() + 12)
+            .sum();
         if index > start && (bytes + own > ARGUMENT_BYTES || index - start >= most) {
             batches.push(&probes[start..index]);
             (start, bytes) = (index, 0);
@@ -185,9 +219,16 @@ mod tests {
         for count in [0_u32, 1, 4, 5, 300] {
             let probes: Vec<_> = (0..count).map(probe).collect();
             let batches = batches(&probes);
-            let ids: Vec<u32> = batches.iter().flat_map(|batch| batch.iter().map(|probe| probe.id)).collect();
+            let ids: Vec<u32> = batches
+                .iter()
+                .flat_map(|batch| batch.iter().map(|probe| probe.id))
+                .collect();
             assert_eq!(ids, (0..count).collect::<Vec<_>>());
-            assert!(batches.iter().all(|batch| curl_arguments(batch).join(" ").len() < 2 * ARGUMENT_BYTES));
+            assert!(
+                batches
+                    .iter()
+                    .all(|batch| curl_arguments(batch).join(" ").len() < 2 * ARGUMENT_BYTES)
+            );
         }
         assert_eq!(batches(&[probe(1), probe(2), probe(3), probe(4)]).len(), 4);
     }

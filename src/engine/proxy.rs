@@ -34,13 +34,18 @@ const TRIES: usize = 3;
 impl ProxyAdmin {
     /// Names the proxy; the port-forward is opened by the first read.
     pub fn new(cluster: &Cluster, pod: &PodName) -> Self {
-        Self { cluster: cluster.clone(), pod: pod.clone(), sender: None }
+        Self {
+            cluster: cluster.clone(),
+            pod: pod.clone(),
+            sender: None,
+        }
     }
 
     async fn open(&self) -> Result<Sender> {
         let stream = self.cluster.port_forward(&self.pod, ADMIN_PORT).await?;
-        let (sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.unreadable(&error))?;
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| self.unreadable(&error))?;
         tokio::spawn(async move {
             // Ends with the sender; a broken connection shows at the next request.
             let _ = connection.await;
@@ -72,9 +77,17 @@ impl ProxyAdmin {
                 None => self.open().await?,
             };
             sender.ready().await.map_err(|error| self.unreadable(&error))?;
-            let response = sender.send_request(request).await.map_err(|error| self.unreadable(&error))?;
+            let response = sender
+                .send_request(request)
+                .await
+                .map_err(|error| self.unreadable(&error))?;
             let status = response.status();
-            let body = response.into_body().collect().await.map_err(|error| self.unreadable(&error))?.to_bytes();
+            let body = response
+                .into_body()
+                .collect()
+                .await
+                .map_err(|error| self.unreadable(&error))?
+                .to_bytes();
             if !status.is_success() {
                 return Err(self.unreadable(&format!("its admin port answered {status} to {path}")));
             }
@@ -92,7 +105,11 @@ impl ProxyAdmin {
     }
 
     fn unreadable(&self, cause: &dyn std::fmt::Display) -> Error {
-        Error::cluster(format!("the configuration of the proxy in {} cannot be read", self.pod)).because(cause.to_string())
+        Error::cluster(format!(
+            "the configuration of the proxy in {} cannot be read",
+            self.pod
+        ))
+        .because(cause.to_string())
     }
 
     /// Reads what the proxy holds now.
@@ -120,8 +137,13 @@ impl ProxyConfiguration {
     /// a dump goes on listing them after a removal (truth.md 8).
     pub fn read(listeners: &Value, clusters: &Value) -> Self {
         let mut configuration = Self::default();
-        let statuses = clusters["cluster_statuses"].as_array().map_or(&[][..], Vec::as_slice);
-        configuration.clusters = statuses.iter().filter_map(|status| status["name"].as_str().map(str::to_owned)).collect();
+        let statuses = clusters["cluster_statuses"]
+            .as_array()
+            .map_or(&[][..], Vec::as_slice);
+        configuration.clusters = statuses
+            .iter()
+            .filter_map(|status| status["name"].as_str().map(str::to_owned))
+            .collect();
         for listener in listeners["configs"].as_array().map_or(&[][..], Vec::as_slice) {
             let active = &listener["active_state"]["listener"];
             for chain in active["filter_chains"].as_array().map_or(&[][..], Vec::as_slice) {
@@ -132,31 +154,51 @@ impl ProxyConfiguration {
     }
 
     fn add_chain(&mut self, chain: &Value) {
-        let names = chain["filter_chain_match"]["server_names"].as_array().map_or(&[][..], Vec::as_slice);
+        let names = chain["filter_chain_match"]["server_names"]
+            .as_array()
+            .map_or(&[][..], Vec::as_slice);
         let filters = chain["filters"].as_array().map_or(&[][..], Vec::as_slice);
         for filter in filters {
-            let Some(cluster) = filter["typed_config"]["cluster"].as_str() else { continue };
+            let Some(cluster) = filter["typed_config"]["cluster"].as_str() else {
+                continue;
+            };
             for name in names.iter().filter_map(Value::as_str) {
-                self.chains.entry(name.to_owned()).or_default().insert(cluster.to_owned());
+                self.chains
+                    .entry(name.to_owned())
+                    .or_default()
+                    .insert(cluster.to_owned());
             }
         }
     }
 
     fn leads(&self, server_name: &str, cluster: &str) -> bool {
-        self.clusters.contains(cluster) && self.chains.get(server_name).is_some_and(|clusters| clusters.contains(cluster))
+        self.clusters.contains(cluster)
+            && self
+                .chains
+                .get(server_name)
+                .is_some_and(|clusters| clusters.contains(cluster))
     }
 
     /// The first host that the source's sidecar does not yet send to the gateway.
     pub fn missing_at_sidecar(&self, plan: &Plan, gateway: &GatewayTarget) -> Option<String> {
         let cluster = routing::mesh_leg_cluster(plan, gateway);
-        let missing = plan.hosts.iter().find(|planned| !self.leads(planned.host.as_str(), &cluster))?;
-        Some(format!("the sidecar of the source to route {} to the gateway", missing.host))
+        let missing = plan
+            .hosts
+            .iter()
+            .find(|planned| !self.leads(planned.host.as_str(), &cluster))?;
+        Some(format!(
+            "the sidecar of the source to route {} to the gateway",
+            missing.host
+        ))
     }
 
     /// The first host that the gateway does not yet send on.
     pub fn missing_at_gateway(&self, plan: &Plan) -> Option<String> {
         let missing = plan.hosts.iter().find(|planned| {
-            !self.leads(planned.host.as_str(), &routing::external_leg_cluster(&planned.host, planned.port))
+            !self.leads(
+                planned.host.as_str(),
+                &routing::external_leg_cluster(&planned.host, planned.port),
+            )
         })?;
         Some(format!("the gateway to route {} on", missing.host))
     }
@@ -176,13 +218,22 @@ mod tests {
     #[test]
     fn an_active_chain_with_its_cluster_counts_and_a_draining_one_does_not() {
         let clusters = json!({"cluster_statuses": [{"name": "outbound|443||a.example"}]});
-        assert!(ProxyConfiguration::read(&dump("active_state"), &clusters).leads("a.example", "outbound|443||a.example"));
-        assert!(!ProxyConfiguration::read(&dump("draining_state"), &clusters).leads("a.example", "outbound|443||a.example"));
+        assert!(
+            ProxyConfiguration::read(&dump("active_state"), &clusters)
+                .leads("a.example", "outbound|443||a.example")
+        );
+        assert!(
+            !ProxyConfiguration::read(&dump("draining_state"), &clusters)
+                .leads("a.example", "outbound|443||a.example")
+        );
     }
 
     #[test]
     fn a_chain_whose_cluster_is_still_warming_does_not_count() {
         let none = json!({"cluster_statuses": []});
-        assert!(!ProxyConfiguration::read(&dump("active_state"), &none).leads("a.example", "outbound|443||a.example"));
+        assert!(
+            !ProxyConfiguration::read(&dump("active_state"), &none)
+                .leads("a.example", "outbound|443||a.example")
+        );
     }
 }

@@ -23,7 +23,9 @@ pub fn is_server_name(name: &str) -> bool {
 pub fn nonce() -> String {
     let mut random = [0_u8; 8];
     // The one CSPRNG in the tree; it fails only where nothing cryptographic works at all.
-    let filled = rustls::crypto::ring::default_provider().secure_random.fill(&mut random);
+    let filled = rustls::crypto::ring::default_provider()
+        .secure_random
+        .fill(&mut random);
     if filled.is_err() {
         random = u64::from(std::process::id()).to_be_bytes();
     }
@@ -33,8 +35,12 @@ pub fn nonce() -> String {
 /// Sends one sentinel to a pod's port. The gateway closes the connection; that it does is not waited for long.
 /// Whether it arrived is told by the log alone, so no error is returned.
 pub async fn send(cluster: Cluster, pod: PodName, port: u16, server_name: String) {
-    let Some(hello) = client_hello(&server_name) else { return };
-    let Ok(mut stream) = cluster.port_forward(&pod, port).await else { return };
+    let Some(hello) = client_hello(&server_name) else {
+        return;
+    };
+    let Ok(mut stream) = cluster.port_forward(&pod, port).await else {
+        return;
+    };
     if stream.write_all(&hello).await.is_ok() && stream.flush().await.is_ok() {
         let mut answer = [0_u8; 64];
         let _ = tokio::time::timeout(Duration::from_secs(2), stream.read(&mut answer)).await;

@@ -48,8 +48,12 @@ pub struct StatusRow {
 pub async fn read(cluster: &Cluster, plan: &PlanIdentity) -> Result<Vec<StatusRow>> {
     let journal = stored_plan(cluster, plan).await?;
     let rendered = routing::objects(&journal.plan, &journal.gateway);
-    let references: Vec<ObjectReference> =
-        journal.entries.iter().filter(|entry| matches!(entry, Entry::Object { .. })).map(Entry::reference).collect();
+    let references: Vec<ObjectReference> = journal
+        .entries
+        .iter()
+        .filter(|entry| matches!(entry, Entry::Object { .. }))
+        .map(Entry::reference)
+        .collect();
     let lives = try_join_all(references.iter().map(|reference| cluster.get(reference))).await?;
     let mut rows = vec![gateway_row(cluster, &journal.gateway).await?];
     rows.extend(references.iter().zip(&lives).map(|(reference, live)| {
@@ -67,37 +71,61 @@ pub async fn read(cluster: &Cluster, plan: &PlanIdentity) -> Result<Vec<StatusRo
 }
 
 async fn gateway_row(cluster: &Cluster, gateway: &crate::plan::GatewayTarget) -> Result<StatusRow> {
-    let found = cluster.list(&kinds::pod(), Some(&gateway.namespace), Some(&gateway.label_selector())).await?;
+    let found = cluster
+        .list(
+            &kinds::pod(),
+            Some(&gateway.namespace),
+            Some(&gateway.label_selector()),
+        )
+        .await?;
     let ready = found.iter().filter(|pod| pods::is_ready(pod)).count();
     let health = if ready == 0 { Health::Bad } else { Health::Good };
-    Ok(StatusRow { object: format!("gateway {gateway}"), health, detail: format!("{ready} of {} pods ready", found.len()) })
+    Ok(StatusRow {
+        object: format!("gateway {gateway}"),
+        health,
+        detail: format!("{ready} of {} pods ready", found.len()),
+    })
 }
 
 fn row(reference: &ObjectReference, live: Option<&Object>, wanted: Option<&Manifest>) -> StatusRow {
     let (health, detail) = match live {
         None => (Health::Missing, "somebody deleted it".to_owned()),
-        Some(live) => match wanted.and_then(|wanted| first_difference(wanted.object.at("/spec"), live.at("/spec"), "spec")) {
+        Some(live) => match wanted
+            .and_then(|wanted| first_difference(wanted.object.at("/spec"), live.at("/spec"), "spec"))
+        {
             Some(field) => (Health::Drifted, format!("{field} differs from the plan")),
             None if reference.kind == kinds::deployment() => deployment_health(live),
             None => (Health::Good, String::new()),
         },
     };
-    StatusRow { object: reference.to_string(), health, detail }
+    StatusRow {
+        object: reference.to_string(),
+        health,
+        detail,
+    }
 }
 
 fn deployment_health(live: &Object) -> (Health, String) {
     let wanted = live.at("/spec/replicas").as_u64().unwrap_or(1);
     let available = live.at("/status/availableReplicas").as_u64().unwrap_or(0);
-    let health = if available == 0 || available < wanted { Health::Bad } else { Health::Good };
+    let health = if available == 0 || available < wanted {
+        Health::Bad
+    } else {
+        Health::Good
+    };
     (health, format!("{available} of {wanted} pods available"))
 }
 
 /// The first field of `wanted` that `live` has otherwise. What only `live` has are defaults.
 fn first_difference(wanted: &Value, live: &Value, at: &str) -> Option<String> {
     match (wanted, live) {
-        (Value::Object(wanted), Value::Object(live)) => wanted
-            .iter()
-            .find_map(|(field, value)| first_difference(value, live.get(field).unwrap_or(&Value::Null), &format!("{at}.{field}"))),
+        (Value::Object(wanted), Value::Object(live)) => wanted.iter().find_map(|(field, value)| {
+            first_difference(
+                value,
+                live.get(field).unwrap_or(&Value::Null),
+                &format!("{at}.{field}"),
+            )
+        }),
         (Value::Array(wanted), Value::Array(live)) if wanted.len() == live.len() => wanted
             .iter()
             .zip(live)
@@ -117,8 +145,13 @@ pub async fn watch(cluster: &Cluster, plan: &PlanIdentity) -> Result<mpsc::Recei
     let mut watches = Vec::new();
     watches.push(cluster.watch_pods(&journal.gateway.namespace, &journal.gateway.label_selector()));
     watches.push(cluster.watch_pods(&plan.namespace, &crate::plan::source::label_selector()));
-    for kind in [kinds::gateway(), kinds::destination_rule(), kinds::virtual_service(), kinds::service_entry()] {
-        watches.push(cluster.watch_objects(&kind, Some(&plan.namespace)));
+    for kind in [
+        kinds::gateway(),
+        kinds::destination_rule(),
+        kinds::virtual_service(),
+        kinds::service_entry(),
+    ] {
+        watches.push(cluster.watch_objects(&kind, &plan.namespace));
     }
     for mut changes in watches {
         let sender = sender.clone();
@@ -145,9 +178,21 @@ mod tests {
     #[test]
     fn defaults_of_the_server_are_no_drift_and_a_changed_field_is_named() {
         let wanted = json!({"hosts": ["a"], "ports": [{"number": 443}]});
-        assert_eq!(first_difference(&wanted, &json!({"hosts": ["a"], "ports": [{"number": 443, "x": 1}], "y": 2}), "spec"), None);
         assert_eq!(
-            first_difference(&wanted, &json!({"hosts": ["a"], "ports": [{"number": 80}]}), "spec").as_deref(),
+            first_difference(
+                &wanted,
+                &json!({"hosts": ["a"], "ports": [{"number": 443, "x": 1}], "y": 2}),
+                "spec"
+            ),
+            None
+        );
+        assert_eq!(
+            first_difference(
+                &wanted,
+                &json!({"hosts": ["a"], "ports": [{"number": 80}]}),
+                "spec"
+            )
+            .as_deref(),
             Some("spec.ports[0].number")
         );
     }

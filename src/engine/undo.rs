@@ -34,17 +34,27 @@ pub type Remains = Vec<String>;
 ///
 /// # Errors
 /// If the cluster refuses. What was undone by then stays undone; running it again goes on.
-pub async fn undo(cluster: &Cluster, journal: &Journal, settings: UndoSettings, events: &Events) -> Result<Remains> {
+pub async fn undo(
+    cluster: &Cluster,
+    journal: &Journal,
+    settings: UndoSettings,
+    events: &Events,
+) -> Result<Remains> {
     let plan = &journal.plan.identity;
     let mut remains = Remains::new();
     for wave in journal.undo() {
-        let work = wave.iter().map(|entry| undo_entry(cluster, plan, entry, settings, events));
+        let work = wave
+            .iter()
+            .map(|entry| undo_entry(cluster, plan, entry, settings, events));
         remains.extend(try_join_all(work).await?.into_iter().flatten());
     }
     remains.extend(remove_probe_pods(cluster, plan, settings, events).await?);
     let at = Journal::reference_of(plan);
     if remains.is_empty() {
-        let options = DeleteOptions { dry_run: settings.dry_run, ..DeleteOptions::default() };
+        let options = DeleteOptions {
+            dry_run: settings.dry_run,
+            ..DeleteOptions::default()
+        };
         if cluster.delete(&at, &options).await? != Deleted::NotThere {
             say(events, &at, Change::Deleted, settings.dry_run);
         }
@@ -56,8 +66,16 @@ pub async fn undo(cluster: &Cluster, journal: &Journal, settings: UndoSettings, 
 ///
 /// # Errors
 /// If the cluster refuses.
-pub async fn remove(cluster: &Cluster, plan: &PlanIdentity, entries: &[Entry], settings: UndoSettings, events: &Events) -> Result<Remains> {
-    let work = entries.iter().map(|entry| undo_entry(cluster, plan, entry, settings, events));
+pub async fn remove(
+    cluster: &Cluster,
+    plan: &PlanIdentity,
+    entries: &[Entry],
+    settings: UndoSettings,
+    events: &Events,
+) -> Result<Remains> {
+    let work = entries
+        .iter()
+        .map(|entry| undo_entry(cluster, plan, entry, settings, events));
     Ok(try_join_all(work).await?.into_iter().flatten().collect())
 }
 
@@ -69,11 +87,42 @@ async fn undo_entry(
     events: &Events,
 ) -> Result<Option<String>> {
     match entry {
-        Entry::Object { reference, manager, shared, uid } => {
-            undo_object(cluster, plan, &Ours { reference, manager, shared: *shared, uid: uid.as_deref() }, settings, events).await
+        Entry::Object {
+            reference,
+            manager,
+            shared,
+            uid,
+        } => {
+            undo_object(
+                cluster,
+                plan,
+                &Ours {
+                    reference,
+                    manager,
+                    shared: *shared,
+                    uid: uid.as_deref(),
+                },
+                settings,
+                events,
+            )
+            .await
         }
-        Entry::Field { reference, manager, pointer, before } => {
-            restore_field(cluster, reference, manager, pointer, before.as_deref(), settings, events).await
+        Entry::Field {
+            reference,
+            manager,
+            pointer,
+            before,
+        } => {
+            restore_field(
+                cluster,
+                reference,
+                manager,
+                pointer,
+                before.as_deref(),
+                settings,
+                events,
+            )
+            .await
         }
         // After everything else, by `remove_namespace`.
         Entry::Namespace { .. } => Ok(None),
@@ -95,27 +144,37 @@ async fn undo_object(
     events: &Events,
 ) -> Result<Option<String>> {
     let reference = ours.reference;
-    let Some(live) = cluster.get(reference).await? else { return Ok(None) };
+    let Some(live) = cluster.get(reference).await? else {
+        return Ok(None);
+    };
     if !ownership::is_ours(&live) {
-        return Ok(Some(format!("{reference} carries no label or field of ours any more, so it is left as it is")));
+        return Ok(Some(format!(
+            "{reference} carries no label or field of ours any more, so it is left as it is"
+        )));
     }
     if let Some(uid) = ours.uid
         && uid != live.uid()
     {
-        return Ok(Some(format!("{reference} was deleted and made again by somebody else, so it is left as it is")));
+        return Ok(Some(format!(
+            "{reference} was deleted and made again by somebody else, so it is left as it is"
+        )));
     }
     if ours.shared {
         if !live.managers().any(|manager| manager == ours.manager) {
             return Ok(None);
         }
-        let others = live.managers().any(|manager| ownership::is_our_manager(manager) && manager != ours.manager);
+        let others = live
+            .managers()
+            .any(|manager| ownership::is_our_manager(manager) && manager != ours.manager);
         if others {
             release(cluster, reference, ours.manager, settings.dry_run).await?;
             say(events, reference, Change::Configured, settings.dry_run);
             return Ok(None);
         }
     } else if ownership::plan_of(&live).as_ref() != Some(plan) {
-        return Ok(Some(format!("{reference} says that it belongs to another plan, so it is left as it is")));
+        return Ok(Some(format!(
+            "{reference} says that it belongs to another plan, so it is left as it is"
+        )));
     }
     let options = DeleteOptions {
         uid: Some(live.uid().to_owned()),
@@ -125,11 +184,18 @@ async fn undo_object(
     };
     match cluster.delete(reference, &options).await? {
         Deleted::NotThere => {}
-        Deleted::OtherUid => return Ok(Some(format!("{reference} was replaced meanwhile, so it is left as it is"))),
+        Deleted::OtherUid => {
+            return Ok(Some(format!(
+                "{reference} was replaced meanwhile, so it is left as it is"
+            )));
+        }
         Deleted::Gone | Deleted::Deleting => {
             say(events, reference, Change::Deleted, settings.dry_run);
             if !settings.dry_run && reference.kind == kinds::deployment() {
-                events(Event::StepWaiting { id: STEP.to_owned(), on: format!("the pods of {reference} to be gone") });
+                events(Event::StepWaiting {
+                    id: STEP.to_owned(),
+                    on: format!("the pods of {reference} to be gone"),
+                });
                 cluster.wait_gone(reference, live.uid(), settings.timeout).await?;
             }
         }
@@ -138,12 +204,20 @@ async fn undo_object(
 }
 
 /// Applies nothing as this manager: the fields that it owns alone go away, the others lose one owner.
-async fn release(cluster: &Cluster, reference: &ObjectReference, manager: &str, dry_run: bool) -> Result<Object> {
+async fn release(
+    cluster: &Cluster,
+    reference: &ObjectReference,
+    manager: &str,
+    dry_run: bool,
+) -> Result<Object> {
     let bare = json!({
         "apiVersion": reference.kind.api_version(), "kind": reference.kind.kind,
         "metadata": {"name": reference.name, "namespace": reference.namespace},
     });
-    let options = ApplyOptions { reference: reference.clone(), manager: manager.to_owned(), dry_run, ..ApplyOptions::default() };
+    let options = ApplyOptions {
+        dry_run,
+        ..ApplyOptions::new(reference, manager)
+    };
     Ok(cluster.apply(&Object(bare), &options).await?.object)
 }
 
@@ -157,13 +231,19 @@ async fn restore_field(
     events: &Events,
 ) -> Result<Option<String>> {
     if !RESTORABLE_FIELDS.contains(&pointer) {
-        return Err(Error::bug(format!("the field {pointer} is not in the closed list")));
+        return Err(Error::bug(format!(
+            "the field {pointer} is not in the closed list"
+        )));
     }
-    let Some(live) = cluster.get(reference).await? else { return Ok(None) };
+    let Some(live) = cluster.get(reference).await? else {
+        return Ok(None);
+    };
     if !live.managers().any(|owner| owner == manager) {
         return Ok(None);
     }
-    let others = live.managers().any(|owner| ownership::is_our_manager(owner) && owner != manager);
+    let others = live
+        .managers()
+        .any(|owner| ownership::is_our_manager(owner) && owner != manager);
     let after = release(cluster, reference, manager, settings.dry_run).await?;
     if let (false, Some(before)) = (others, before)
         && after.at(pointer).as_str() != Some(before)
@@ -171,14 +251,26 @@ async fn restore_field(
         let name = pointer.rsplit('/').next().unwrap_or_default().replace("~1", "/");
         let mut labels = serde_json::Map::new();
         labels.insert(name, Value::String(before.to_owned()));
-        cluster.merge_patch(reference, &json!({"metadata": {"labels": labels}}), names::MANAGER, settings.dry_run).await?;
+        cluster
+            .merge_patch(
+                reference,
+                &json!({"metadata": {"labels": labels}}),
+                names::MANAGER,
+                settings.dry_run,
+            )
+            .await?;
     }
     say(events, reference, Change::Configured, settings.dry_run);
     Ok(None)
 }
 
 /// Pods of a `verify` that was killed: they end by themselves, but cleaning up does not wait for that.
-async fn remove_probe_pods(cluster: &Cluster, plan: &PlanIdentity, settings: UndoSettings, events: &Events) -> Result<Remains> {
+async fn remove_probe_pods(
+    cluster: &Cluster,
+    plan: &PlanIdentity,
+    settings: UndoSettings,
+    events: &Events,
+) -> Result<Remains> {
     let selector = format!(
         "{}={},{}={},{}=unmeshed-source",
         names::MANAGED_BY_LABEL,
@@ -187,7 +279,10 @@ async fn remove_probe_pods(cluster: &Cluster, plan: &PlanIdentity, settings: Und
         plan.name,
         names::ROLE_LABEL
     );
-    for pod in cluster.list(&kinds::pod(), Some(&plan.namespace), Some(&selector)).await? {
+    for pod in cluster
+        .list(&kinds::pod(), Some(&plan.namespace), Some(&selector))
+        .await?
+    {
         let reference = pod.reference(&kinds::pod());
         let options = DeleteOptions {
             uid: Some(pod.uid().to_owned()),
@@ -237,35 +332,67 @@ fn content_kinds() -> Vec<crate::vocabulary::Kind> {
 ///
 /// # Errors
 /// If the cluster refuses.
-pub async fn remove_namespace(cluster: &Cluster, journal: &Journal, settings: UndoSettings, events: &Events) -> Result<Remains> {
+pub async fn remove_namespace(
+    cluster: &Cluster,
+    journal: &Journal,
+    settings: UndoSettings,
+    events: &Events,
+) -> Result<Remains> {
     let created = journal.entries.iter().find_map(|entry| match entry {
         Entry::Namespace { name, uid } => Some((name.clone(), uid.clone())),
         _ => None,
     });
-    let Some((name, uid)) = created else { return Ok(Remains::new()) };
+    let Some((name, uid)) = created else {
+        return Ok(Remains::new());
+    };
     if settings.keep_namespace {
         return Ok(vec![format!("Namespace {name} is kept, as asked for")]);
     }
     let reference = ObjectReference::cluster(kinds::namespace(), &name);
-    let Some(live) = cluster.get(&reference).await? else { return Ok(Remains::new()) };
+    let Some(live) = cluster.get(&reference).await? else {
+        return Ok(Remains::new());
+    };
     if live.uid() != uid || !ownership::is_ours(&live) {
-        return Ok(vec![format!("{reference} was made again or taken over by somebody else, so it is left as it is")]);
+        return Ok(vec![format!(
+            "{reference} was made again or taken over by somebody else, so it is left as it is"
+        )]);
     }
     let kinds = content_kinds();
     let lists = kinds.iter().map(|kind| async move {
-        let objects = cluster.list(kind, Some(&name_of(&journal.plan.identity)), None).await?;
-        Ok::<_, Error>(objects.into_iter().filter(|object| !comes_by_itself(object)).map(|object| object.reference(kind)).collect::<Vec<_>>())
+        let objects = cluster
+            .list(kind, Some(&name_of(&journal.plan.identity)), None)
+            .await?;
+        Ok::<_, Error>(
+            objects
+                .into_iter()
+                .filter(|object| !comes_by_itself(object))
+                .map(|object| object.reference(kind))
+                .collect::<Vec<_>>(),
+        )
     });
     let content: Vec<ObjectReference> = try_join_all(lists).await?.into_iter().flatten().collect();
     if let Some(first) = content.first() {
-        let more = if content.len() > 1 { format!(" and {} more", content.len() - 1) } else { String::new() };
-        return Ok(vec![format!("{reference} is kept: {first}{more} is in it, which is not ours")]);
+        let more = if content.len() > 1 {
+            format!(" and {} more", content.len() - 1)
+        } else {
+            String::new()
+        };
+        return Ok(vec![format!(
+            "{reference} is kept: {first}{more} is in it, which is not ours"
+        )]);
     }
-    let options = DeleteOptions { uid: Some(uid.clone()), dry_run: settings.dry_run, ..DeleteOptions::default() };
+    let options = DeleteOptions {
+        uid: Some(uid.clone()),
+        dry_run: settings.dry_run,
+        ..DeleteOptions::default()
+    };
     cluster.delete(&reference, &options).await?;
     say(events, &reference, Change::Deleted, settings.dry_run);
     if !settings.dry_run {
-        events(Event::StepWaiting { id: STEP.to_owned(), on: format!("{reference} to be gone") });
+        events(Event::StepWaiting {
+            id: STEP.to_owned(),
+            on: format!("{reference} to be gone"),
+        });
         cluster.wait_gone(&reference, &uid, settings.timeout).await?;
     }
     Ok(Remains::new())
@@ -277,12 +404,19 @@ fn name_of(plan: &PlanIdentity) -> String {
 
 /// What every namespace of a cluster with Istio has without anybody's doing, and what is on its way out.
 fn comes_by_itself(object: &Object) -> bool {
-    matches!(object.name(), "kube-root-ca.crt" | "istio-ca-root-cert" | "istio-ca-crl" | "default")
-        || !object.at("/metadata/deletionTimestamp").is_null()
+    matches!(
+        object.name(),
+        "kube-root-ca.crt" | "istio-ca-root-cert" | "istio-ca-crl" | "default"
+    ) || !object.at("/metadata/deletionTimestamp").is_null()
 }
 
 fn say(events: &Events, object: &ObjectReference, change: Change, dry_run: bool) {
-    events(Event::ObjectChanged { id: STEP.to_owned(), object: object.clone(), change, dry_run });
+    events(Event::ObjectChanged {
+        id: STEP.to_owned(),
+        object: object.clone(),
+        change,
+        dry_run,
+    });
 }
 
 /// Looks for anything of a plan in the cluster: objects with our labels, fields with our managers.
@@ -301,7 +435,8 @@ pub async fn leftovers(cluster: &Cluster, plan: &PlanIdentity) -> Result<Remains
                 objects
                     .into_iter()
                     .filter(|object| {
-                        ownership::plan_of(object).as_ref() == Some(plan) || object.managers().any(|owner| owner == manager)
+                        ownership::plan_of(object).as_ref() == Some(plan)
+                            || object.managers().any(|owner| owner == manager)
                     })
                     .filter(|object| object.at("/metadata/deletionTimestamp").is_null())
                     .map(|object| object.reference(kind).to_string())
@@ -328,15 +463,30 @@ pub async fn forget(cluster: &Cluster, journal: &mut Journal, entries: &[Entry])
 ///
 /// # Errors
 /// If another run works on the plan (exit 5), or the cluster refuses.
-pub async fn whole_plan(cluster: &Cluster, plan: &PlanIdentity, settings: UndoSettings, events: &Events) -> Result<Remains> {
+pub async fn whole_plan(
+    cluster: &Cluster,
+    plan: &PlanIdentity,
+    settings: UndoSettings,
+    events: &Events,
+) -> Result<Remains> {
     let namespace = ObjectReference::cluster(kinds::namespace(), &plan.namespace);
     if cluster.get(&namespace).await?.is_none() {
-        events(Event::Note(format!("namespace {} does not exist, so there is nothing to undo", plan.namespace)));
+        events(Event::Note(format!(
+            "namespace {} does not exist, so there is nothing to undo",
+            plan.namespace
+        )));
         return Ok(Remains::new());
     }
     let started = std::time::Instant::now();
-    events(Event::StepStarted { id: STEP.to_owned(), title: format!("undo the plan {plan}") });
-    let lease = if settings.dry_run { None } else { Some(Lease::acquire(cluster, plan).await?) };
+    events(Event::StepStarted {
+        id: STEP.to_owned(),
+        title: format!("undo the plan {plan}"),
+    });
+    let lease = if settings.dry_run {
+        None
+    } else {
+        Some(Lease::acquire(cluster, plan).await?)
+    };
     let result = undo_locked(cluster, plan, settings, events).await;
     if let Some(lease) = lease {
         let released = lease.release().await;
@@ -348,7 +498,11 @@ pub async fn whole_plan(cluster: &Cluster, plan: &PlanIdentity, settings: UndoSe
     if let Some(journal) = journal {
         remains.extend(remove_namespace(cluster, &journal, settings, events).await?);
     }
-    events(Event::StepFinished { id: STEP.to_owned(), detail: None, elapsed: started.elapsed() });
+    events(Event::StepFinished {
+        id: STEP.to_owned(),
+        detail: None,
+        elapsed: started.elapsed(),
+    });
     Ok(remains)
 }
 
@@ -363,7 +517,9 @@ async fn undo_locked(
         None => orphans::journal(cluster, plan).await?,
     };
     let Some(journal) = journal else {
-        events(Event::Note(format!("there is no plan {plan}, and nothing carries its labels")));
+        events(Event::Note(format!(
+            "there is no plan {plan}, and nothing carries its labels"
+        )));
         return Ok((None, Remains::new()));
     };
     let remains = undo(cluster, &journal, settings, events).await?;

@@ -9,8 +9,8 @@ use super::witness::Witness;
 use crate::cluster::{ApplyOptions, Cluster, DeleteOptions, Waited};
 use crate::error::{Error, Result};
 use crate::evidence::{
-    Control, CurlResult, Expected, LogState, ProbeEvidence, ProbeRequest, ProbeResult, SourceFacts, Verification, claims,
-    judge, log_is_settled,
+    Control, CurlResult, Expected, LogState, ProbeEvidence, ProbeRequest, ProbeResult, SourceFacts,
+    Verification, claims, judge, log_is_settled,
 };
 use crate::istio::kinds;
 use crate::plan::journal::Journal;
@@ -66,27 +66,70 @@ pub struct Planned {
 pub async fn verify(cluster: &Cluster, settings: &VerifySettings, events: &Events) -> Result<Verification> {
     let journal = stored_plan(cluster, &settings.plan).await?;
     let hosts = chosen_hosts(&journal, settings)?;
-    let meshed = probe::find_source(cluster, &settings.plan.namespace, settings.from.as_deref(), settings.container.as_deref()).await?;
+    let meshed = probe::find_source(
+        cluster,
+        &settings.plan.namespace,
+        settings.from.as_deref(),
+        settings.container.as_deref(),
+    )
+    .await?;
     let mut bare = None;
     let started = Instant::now();
-    events(Event::StepStarted { id: "listen".to_owned(), title: format!("listen at the gateway {} and the source's sidecar", journal.gateway) });
-    let sources: Vec<_> = if meshed.meshed { vec![(meshed.pod.clone(), meshed.addresses.clone())] } else { Vec::new() };
+    events(Event::StepStarted {
+        id: "listen".to_owned(),
+        title: format!(
+            "listen at the gateway {} and the source's sidecar",
+            journal.gateway
+        ),
+    });
+    let sources: Vec<_> = if meshed.meshed {
+        vec![(meshed.pod.clone(), meshed.addresses.clone())]
+    } else {
+        Vec::new()
+    };
     let witness = Witness::start(cluster, &journal.gateway, &sources);
     let bare_name = format!("kubectl-egress-unmeshed-{}", &sentinel::nonce()[..6]);
     let make_bare = async {
-        if settings.without_sidecar { make_bare_pod(cluster, &journal, &bare_name, settings.timeout, events).await.map(Some) } else { Ok(None) }
+        if settings.without_sidecar {
+            make_bare_pod(cluster, &journal, &bare_name, settings.timeout, events)
+                .await
+                .map(Some)
+        } else {
+            Ok(None)
+        }
     };
-    let ((), (), made) = tokio::join!(witness.ready(), sidecar_sentinel(cluster, &witness, &journal.gateway, &meshed), make_bare);
-    events(Event::StepFinished { id: "listen".to_owned(), detail: Some(listening(&witness)), elapsed: started.elapsed() });
+    let ((), (), made) = tokio::join!(
+        witness.ready(),
+        sidecar_sentinel(cluster, &witness, &journal.gateway, &meshed),
+        make_bare
+    );
+    events(Event::StepFinished {
+        id: "listen".to_owned(),
+        detail: Some(listening(&witness)),
+        elapsed: started.elapsed(),
+    });
     match made {
         Ok(source) => bare = source,
-        Err(error) => events(Event::Warning(format!("no pod without sidecar could be made, so nothing is known of such pods: {error}"))),
+        Err(error) => events(Event::Warning(format!(
+            "no pod without sidecar could be made, so nothing is known of such pods: {error}"
+        ))),
     }
     let work = async {
-        let round = Round { cluster, witness: &witness, policies: any_policy(cluster, &meshed).await, events };
+        let round = Round {
+            cluster,
+            witness: &witness,
+            policies: any_policy(cluster, &meshed).await,
+            events,
+        };
         let meshed_probes = planned(&hosts, &settings.forbidden, settings, meshed.meshed);
-        let bare_probes = if bare.is_some() { planned(&hosts, &settings.forbidden, settings, false) } else { Vec::new() };
-        round.run(&meshed, meshed_probes, bare.as_ref(), bare_probes).await
+        let bare_probes = if bare.is_some() {
+            planned(&hosts, &settings.forbidden, settings, false)
+        } else {
+            Vec::new()
+        };
+        round
+            .run(&meshed, meshed_probes, bare.as_ref(), bare_probes)
+            .await
     };
     let results: Vec<ProbeResult> = work.await.into_iter().map(|(result, _)| result).collect();
     if settings.without_sidecar {
@@ -96,7 +139,12 @@ pub async fn verify(cluster: &Cluster, settings: &VerifySettings, events: &Event
         events(Event::Probed(Box::new(result.clone())));
     }
     let claims = claims(&results, settings.enforced_required);
-    Ok(Verification::new(settings.plan.name.clone(), settings.plan.namespace.clone(), &claims, results))
+    Ok(Verification::new(
+        settings.plan.name.clone(),
+        settings.plan.namespace.clone(),
+        &claims,
+        results,
+    ))
 }
 
 /// Sends some probes from one source, listened to and judged; nothing else is made or claimed.
@@ -107,10 +155,22 @@ pub async fn probe_from(
     planned: Vec<Planned>,
     events: &Events,
 ) -> Vec<(ProbeResult, CurlResult)> {
-    let sources: Vec<_> = if from.meshed { vec![(from.pod.clone(), from.addresses.clone())] } else { Vec::new() };
+    let sources: Vec<_> = if from.meshed {
+        vec![(from.pod.clone(), from.addresses.clone())]
+    } else {
+        Vec::new()
+    };
     let witness = Witness::start(cluster, gateway, &sources);
-    tokio::join!(witness.ready(), sidecar_sentinel(cluster, &witness, gateway, from));
-    let round = Round { cluster, witness: &witness, policies: any_policy(cluster, from).await, events };
+    tokio::join!(
+        witness.ready(),
+        sidecar_sentinel(cluster, &witness, gateway, from)
+    );
+    let round = Round {
+        cluster,
+        witness: &witness,
+        policies: any_policy(cluster, from).await,
+        events,
+    };
     round.run(from, planned, None, Vec::new()).await
 }
 
@@ -120,44 +180,74 @@ pub async fn probe_from(
 /// If there is none.
 pub async fn stored_plan(cluster: &Cluster, plan: &PlanIdentity) -> Result<Journal> {
     journal_store::read(cluster, plan).await?.ok_or_else(|| {
-        Error::usage(format!("there is no plan {plan}"))
-            .hint(format!("set one up: kubectl egress setup HOST -n {}", plan.namespace))
+        Error::usage(format!("there is no plan {plan}")).hint(format!(
+            "set one up: kubectl egress setup HOST -n {}",
+            plan.namespace
+        ))
     })
 }
 
 fn chosen_hosts(journal: &Journal, settings: &VerifySettings) -> Result<Vec<PlannedHost>> {
     if settings.hosts.is_empty() {
         if journal.plan.hosts.is_empty() {
-            return Err(Error::usage(format!("the plan {} has no hosts", settings.plan)).hint("add one: kubectl egress route HOST"));
+            return Err(Error::usage(format!("the plan {} has no hosts", settings.plan))
+                .hint("add one: kubectl egress route HOST"));
         }
         return Ok(journal.plan.hosts.clone());
     }
     for wanted in &settings.hosts {
         if !journal.plan.hosts.contains(wanted) {
-            return Err(Error::usage(format!("{} is not in the plan {}", wanted.host_port(), settings.plan))
-                .hint(format!("add it: kubectl egress route {} -n {}", wanted.host_port(), settings.plan.namespace)));
+            return Err(Error::usage(format!(
+                "{} is not in the plan {}",
+                wanted.host_port(),
+                settings.plan
+            ))
+            .hint(format!(
+                "add it: kubectl egress route {} -n {}",
+                wanted.host_port(),
+                settings.plan.namespace
+            )));
         }
     }
     Ok(settings.hosts.clone())
 }
 
 /// Declared hosts, the same hosts on the other port, forbidden hosts on both.
-fn planned(hosts: &[PlannedHost], forbidden: &[HostName], settings: &VerifySettings, meshed: bool) -> Vec<Planned> {
+fn planned(
+    hosts: &[PlannedHost],
+    forbidden: &[HostName],
+    settings: &VerifySettings,
+    meshed: bool,
+) -> Vec<Planned> {
     let mut probes = Vec::new();
     let mut add = |host: &HostName, port: u16, expected: Expected| {
         let id = u32::try_from(probes.len()).unwrap_or(u32::MAX);
-        probes.push(Planned { request: request(id, host, port, settings), expected });
+        probes.push(Planned {
+            request: request(id, host, port, settings),
+            expected,
+        });
     };
-    let declared = if meshed { Expected::Routed } else { Expected::NotReachable };
+    let declared = if meshed {
+        Expected::Routed
+    } else {
+        Expected::NotReachable
+    };
     for planned in hosts {
         add(&planned.host, planned.port, declared);
     }
     if !forbidden.is_empty() {
         for planned in hosts {
-            add(&planned.host, if planned.port == 443 { 80 } else { 443 }, Expected::NotReachable);
+            add(
+                &planned.host,
+                if planned.port == 443 { 80 } else { 443 },
+                Expected::NotReachable,
+            );
         }
     }
-    for host in forbidden.iter().filter(|host| hosts.iter().all(|planned| planned.host != **host)) {
+    for host in forbidden
+        .iter()
+        .filter(|host| hosts.iter().all(|planned| planned.host != **host))
+    {
         add(host, 443, Expected::NotReachable);
         add(host, 80, Expected::NotReachable);
     }
@@ -183,8 +273,15 @@ fn request(id: u32, host: &HostName, port: u16, settings: &VerifySettings) -> Pr
 
 fn listening(witness: &Witness) -> String {
     let facts = witness.gateway_facts();
-    let delivering = facts.pods.iter().filter(|pod| pod.log_state == LogState::Delivering).count();
-    format!("{delivering} of {} gateway pods deliver their log", facts.pods.len())
+    let delivering = facts
+        .pods
+        .iter()
+        .filter(|pod| pod.log_state == LogState::Delivering)
+        .count();
+    format!(
+        "{delivering} of {} gateway pods deliver their log",
+        facts.pods.len()
+    )
 }
 
 /// Shows that the sidecar's follower delivers, by a connection to the gateway's own Service with a server name that
@@ -195,7 +292,10 @@ async fn sidecar_sentinel(cluster: &Cluster, witness: &Witness, gateway: &Gatewa
     }
     let reference = ObjectReference::namespaced(kinds::service(), &gateway.namespace, &gateway.service);
     let service = cluster.get(&reference).await.ok().flatten();
-    let address = service.as_ref().map(|service| service.text("/spec/clusterIP").to_owned()).unwrap_or_default();
+    let address = service
+        .as_ref()
+        .map(|service| service.text("/spec/clusterIP").to_owned())
+        .unwrap_or_default();
     if address.is_empty() || address == "None" {
         return;
     }
@@ -220,20 +320,31 @@ async fn sidecar_sentinel(cluster: &Cluster, witness: &Witness, gateway: &Gatewa
         Some(CurlResult::Report(report)) => report.local_address,
         _ => None,
     };
-    witness.sidecar_delivers(&from.pod, local.as_deref(), SIDECAR_SENTINEL_DEADLINE).await;
+    witness
+        .sidecar_delivers(&from.pod, local.as_deref(), SIDECAR_SENTINEL_DEADLINE)
+        .await;
 }
 
 /// Makes a pod without sidecar for one run.
 ///
 /// # Errors
 /// If it cannot be made or does not get ready.
-pub async fn make_bare_pod(cluster: &Cluster, journal: &Journal, name: &str, timeout: Duration, events: &Events) -> Result<ProbeSource> {
+pub async fn make_bare_pod(
+    cluster: &Cluster,
+    journal: &Journal,
+    name: &str,
+    timeout: Duration,
+    events: &Events,
+) -> Result<ProbeSource> {
     let id = "unmeshed-source";
     let started = Instant::now();
-    events(Event::StepStarted { id: id.to_owned(), title: "pod without sidecar, to see what it reaches".to_owned() });
+    events(Event::StepStarted {
+        id: id.to_owned(),
+        title: "pod without sidecar, to see what it reaches".to_owned(),
+    });
     let plan = &journal.plan.identity;
     let manifest = source::unmeshed_pod(plan, name, &journal.image);
-    let options = ApplyOptions { reference: manifest.reference.clone(), manager: manifest.manager.clone(), ..ApplyOptions::default() };
+    let options = ApplyOptions::new(&manifest.reference, &manifest.manager);
     let result = async {
         cluster.apply(&manifest.object, &options).await?;
         let ready = |pod: Option<&crate::vocabulary::Object>| match pod {
@@ -242,14 +353,29 @@ pub async fn make_bare_pod(cluster: &Cluster, journal: &Journal, name: &str, tim
             Some(_) => Waited::Not("the pod to be ready".to_owned()),
             None => Waited::Failed("the pod was deleted".to_owned()),
         };
-        let progress = |on: &str| events(Event::StepWaiting { id: id.to_owned(), on: on.to_owned() });
-        let pod = cluster.wait(&manifest.reference, timeout, &ready, &progress).await?;
+        let progress = |on: &str| {
+            events(Event::StepWaiting {
+                id: id.to_owned(),
+                on: on.to_owned(),
+            })
+        };
+        let pod = cluster
+            .wait(&manifest.reference, timeout, &ready, &progress)
+            .await?;
         ProbeSource::of_pod(&pod, Some(names::SOURCE))
     }
     .await;
     match &result {
-        Ok(_) => events(Event::StepFinished { id: id.to_owned(), detail: None, elapsed: started.elapsed() }),
-        Err(error) => events(Event::StepFailed { id: id.to_owned(), message: error.to_string(), elapsed: started.elapsed() }),
+        Ok(_) => events(Event::StepFinished {
+            id: id.to_owned(),
+            detail: None,
+            elapsed: started.elapsed(),
+        }),
+        Err(error) => events(Event::StepFailed {
+            id: id.to_owned(),
+            message: error.to_string(),
+            elapsed: started.elapsed(),
+        }),
     }
     result
 }
@@ -257,7 +383,10 @@ pub async fn make_bare_pod(cluster: &Cluster, journal: &Journal, name: &str, tim
 /// Takes the pod away. Should that fail, it ends by itself, and `cleanup` removes it.
 pub async fn remove_bare_pod(cluster: &Cluster, plan: &PlanIdentity, name: &str, events: &Events) {
     let reference = ObjectReference::namespaced(kinds::pod(), &plan.namespace, name);
-    let options = DeleteOptions { grace_period_seconds: Some(0), ..DeleteOptions::default() };
+    let options = DeleteOptions {
+        grace_period_seconds: Some(0),
+        ..DeleteOptions::default()
+    };
     if let Err(error) = cluster.delete(&reference, &options).await {
         events(Event::Warning(format!(
             "{reference} could not be deleted ({error}); it ends by itself within ten minutes, or: kubectl delete pod {name} -n {}",
@@ -268,13 +397,21 @@ pub async fn remove_bare_pod(cluster: &Cluster, plan: &PlanIdentity, name: &str,
 
 /// Whether any NetworkPolicy with egress rules selects a source; `None` if that cannot be read.
 async fn any_policy(cluster: &Cluster, from: &ProbeSource) -> Option<bool> {
-    let policies = cluster.list(&kinds::network_policy(), Some(&from.pod.namespace), None).await.ok()?;
+    let policies = cluster
+        .list(&kinds::network_policy(), Some(&from.pod.namespace), None)
+        .await
+        .ok()?;
     Some(policies.iter().any(|policy| {
         let types = policy.items("/spec/policyTypes");
         let egress = types.iter().any(|kind| kind == "Egress") || !policy.at("/spec/egress").is_null();
         let wanted = policy.at("/spec/podSelector/matchLabels").as_object();
         // Expressions are not evaluated here: such a policy counts as one that may select the source.
-        egress && wanted.is_none_or(|wanted| wanted.iter().all(|(name, value)| from.labels.get(name) == Some(value)))
+        egress
+            && wanted.is_none_or(|wanted| {
+                wanted
+                    .iter()
+                    .all(|(name, value)| from.labels.get(name) == Some(value))
+            })
     }))
 }
 
@@ -286,10 +423,19 @@ struct Round<'run> {
 }
 
 impl Round<'_> {
-    async fn run(&self, meshed: &ProbeSource, meshed_probes: Vec<Planned>, bare: Option<&ProbeSource>, bare_probes: Vec<Planned>) -> Vec<(ProbeResult, CurlResult)> {
+    async fn run(
+        &self,
+        meshed: &ProbeSource,
+        meshed_probes: Vec<Planned>,
+        bare: Option<&ProbeSource>,
+        bare_probes: Vec<Planned>,
+    ) -> Vec<(ProbeResult, CurlResult)> {
         let started = Instant::now();
         let number = meshed_probes.len() + bare_probes.len();
-        (self.events)(Event::StepStarted { id: "probe".to_owned(), title: format!("send {number} probes") });
+        (self.events)(Event::StepStarted {
+            id: "probe".to_owned(),
+            title: format!("send {number} probes"),
+        });
         let send_bare = async {
             match bare {
                 Some(from) => probe::send(self.cluster, from, &requests(&bare_probes)).await,
@@ -297,16 +443,35 @@ impl Round<'_> {
             }
         };
         let meshed_requests = requests(&meshed_probes);
-        let (meshed_results, bare_results) = tokio::join!(probe::send(self.cluster, meshed, &meshed_requests), send_bare);
-        let mut sent: Vec<(Planned, CurlResult, &ProbeSource)> =
-            meshed_probes.into_iter().zip(meshed_results).map(|(planned, curl)| (planned, curl, meshed)).collect();
+        let (meshed_results, bare_results) =
+            tokio::join!(probe::send(self.cluster, meshed, &meshed_requests), send_bare);
+        let mut sent: Vec<(Planned, CurlResult, &ProbeSource)> = meshed_probes
+            .into_iter()
+            .zip(meshed_results)
+            .map(|(planned, curl)| (planned, curl, meshed))
+            .collect();
         if let Some(bare) = bare {
-            sent.extend(bare_probes.into_iter().zip(bare_results).map(|(planned, curl)| (planned, curl, bare)));
+            sent.extend(
+                bare_probes
+                    .into_iter()
+                    .zip(bare_results)
+                    .map(|(planned, curl)| (planned, curl, bare)),
+            );
         }
-        (self.events)(Event::StepWaiting { id: "probe".to_owned(), on: "the proxies' lines about them".to_owned() });
+        (self.events)(Event::StepWaiting {
+            id: "probe".to_owned(),
+            on: "the proxies' lines about them".to_owned(),
+        });
         let evidence = self.settle(&sent).await;
-        (self.events)(Event::StepFinished { id: "probe".to_owned(), detail: None, elapsed: started.elapsed() });
-        evidence.into_iter().map(|evidence| (judge(&evidence), evidence.curl)).collect()
+        (self.events)(Event::StepFinished {
+            id: "probe".to_owned(),
+            detail: None,
+            elapsed: started.elapsed(),
+        });
+        evidence
+            .into_iter()
+            .map(|evidence| (judge(&evidence), evidence.curl))
+            .collect()
     }
 
     /// Waits until each probe has the lines that decide it, or no more can be expected.
@@ -326,7 +491,9 @@ impl Round<'_> {
         let gateway = self.witness.gateway_facts();
         let gateway_lines = self.witness.gateway_lines();
         let up = |request: &ProbeRequest| {
-            let answers = sent.iter().filter(|(planned, ..)| planned.request.host == request.host && planned.request.port == request.port);
+            let answers = sent.iter().filter(|(planned, ..)| {
+                planned.request.host == request.host && planned.request.port == request.port
+            });
             let mut known = None;
             for (_, curl, _) in answers {
                 if let CurlResult::Report(report) = curl {
@@ -337,14 +504,20 @@ impl Round<'_> {
         };
         sent.iter()
             .map(|(planned, curl, from)| ProbeEvidence {
-                control: Control { host_up: up(&planned.request) },
+                control: Control {
+                    host_up: up(&planned.request),
+                },
                 request: planned.request.clone(),
                 expected: planned.expected,
                 source: SourceFacts {
                     pod: from.pod.to_string(),
                     addresses: from.addresses.clone(),
                     meshed: from.meshed,
-                    log_state: if from.meshed { self.witness.sidecar_state(&from.pod) } else { LogState::Absent },
+                    log_state: if from.meshed {
+                        self.witness.sidecar_state(&from.pod)
+                    } else {
+                        LogState::Absent
+                    },
                 },
                 curl: curl.clone(),
                 sidecar_lines: self.witness.sidecar_lines(&from.pod),

@@ -80,15 +80,37 @@ impl State {
 impl Witness {
     /// Starts following: the gateway's pods, now and as they come, and the sidecars of `sources` (pod and addresses).
     pub fn start(cluster: &Cluster, gateway: &GatewayTarget, sources: &[(PodName, Vec<String>)]) -> Self {
-        let addresses = sources.iter().flat_map(|(_, addresses)| addresses.clone()).collect();
-        let shared = Arc::new(Shared { state: Mutex::default(), changed: Notify::new(), sources: addresses });
+        let addresses = sources
+            .iter()
+            .flat_map(|(_, addresses)| addresses.clone())
+            .collect();
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            changed: Notify::new(),
+            sources: addresses,
+        });
         let mut tasks = Vec::new();
         for (pod, addresses) in sources {
             add(&shared, Role::Sidecar, pod, addresses.clone());
-            tasks.push(tokio::spawn(follow(cluster.clone(), shared.clone(), Role::Sidecar, pod.clone(), None)).abort_handle());
+            tasks.push(
+                tokio::spawn(follow(
+                    cluster.clone(),
+                    shared.clone(),
+                    Role::Sidecar,
+                    pod.clone(),
+                    None,
+                ))
+                .abort_handle(),
+            );
         }
-        tasks.push(tokio::spawn(follow_gateways(cluster.clone(), shared.clone(), gateway.clone())).abort_handle());
-        Self { shared, gateway: gateway.clone(), tasks }
+        tasks.push(
+            tokio::spawn(follow_gateways(cluster.clone(), shared.clone(), gateway.clone())).abort_handle(),
+        );
+        Self {
+            shared,
+            gateway: gateway.clone(),
+            tasks,
+        }
     }
 
     /// Waits until each follower of the gateway is known to deliver, or known not to.
@@ -115,7 +137,13 @@ impl Witness {
             loop {
                 let changed = self.shared.changed.notified();
                 let from = |line: &AccessLogLine| line.downstream_remote_address.as_deref() == address;
-                if self.shared.state().sidecars.get(pod).is_some_and(|followed| followed.lines.iter().any(from)) {
+                if self
+                    .shared
+                    .state()
+                    .sidecars
+                    .get(pod)
+                    .is_some_and(|followed| followed.lines.iter().any(from))
+                {
                     return;
                 }
                 changed.await;
@@ -126,7 +154,11 @@ impl Witness {
             && !followed.decided
         {
             followed.decided = true;
-            followed.state = if delivers { LogState::Delivering } else { LogState::Silent };
+            followed.state = if delivers {
+                LogState::Delivering
+            } else {
+                LogState::Silent
+            };
         }
         delivers
     }
@@ -144,23 +176,38 @@ impl Witness {
             addresses: followed.addresses.clone(),
             log_state: followed.state.clone(),
         });
-        GatewayFacts { service_host: self.gateway.service_host(), pods: pods.collect() }
+        GatewayFacts {
+            service_host: self.gateway.service_host(),
+            pods: pods.collect(),
+        }
     }
 
     /// How the log of a source's sidecar stands.
     pub fn sidecar_state(&self, pod: &PodName) -> LogState {
-        self.shared.state().sidecars.get(pod).map_or(LogState::Absent, |followed| followed.state.clone())
+        self.shared
+            .state()
+            .sidecars
+            .get(pod)
+            .map_or(LogState::Absent, |followed| followed.state.clone())
     }
 
     /// Lines of a source's sidecar so far.
     pub fn sidecar_lines(&self, pod: &PodName) -> Vec<AccessLogLine> {
-        self.shared.state().sidecars.get(pod).map(|followed| followed.lines.iter().cloned().collect()).unwrap_or_default()
+        self.shared
+            .state()
+            .sidecars
+            .get(pod)
+            .map(|followed| followed.lines.iter().cloned().collect())
+            .unwrap_or_default()
     }
 
     /// Lines of all gateway pods so far, about our sources only.
     pub fn gateway_lines(&self) -> Vec<(String, AccessLogLine)> {
         let state = self.shared.state();
-        let lines = state.gateways.iter().flat_map(|(pod, followed)| followed.lines.iter().map(|line| (pod.to_string(), line.clone())));
+        let lines = state
+            .gateways
+            .iter()
+            .flat_map(|(pod, followed)| followed.lines.iter().map(|line| (pod.to_string(), line.clone())));
         lines.collect()
     }
 }
@@ -174,7 +221,12 @@ impl Drop for Witness {
 }
 
 fn add(shared: &Shared, role: Role, pod: &PodName, addresses: Vec<String>) {
-    let followed = Followed { addresses, state: LogState::Absent, decided: false, lines: VecDeque::new() };
+    let followed = Followed {
+        addresses,
+        state: LogState::Absent,
+        decided: false,
+        lines: VecDeque::new(),
+    };
     shared.state().of(role).insert(pod.clone(), followed);
     shared.changed.notify_waiters();
 }
@@ -190,13 +242,21 @@ async fn follow_gateways(cluster: Cluster, shared: Arc<Shared>, gateway: Gateway
             PodChange::Present(pod) if pods::is_ready(&pod) && followed.insert(pods::name(&pod)) => {
                 let name = pods::name(&pod);
                 add(&shared, Role::Gateway, &name, pods::addresses(&pod));
-                tasks.spawn(follow(cluster.clone(), shared.clone(), Role::Gateway, name, Some(gateway.tls_target_port)));
+                tasks.spawn(follow(
+                    cluster.clone(),
+                    shared.clone(),
+                    Role::Gateway,
+                    name,
+                    Some(gateway.tls_target_port),
+                ));
             }
             PodChange::Present(_) | PodChange::Gone(_) => {}
             PodChange::Synced => {
                 shared.state().synced = true;
                 shared.changed.notify_waiters();
             }
+            // What is followed is followed; of other pods nothing is known.
+            PodChange::Failed(_) => break,
         }
     }
     // The watch ended (no permission to watch): what is followed is followed, the rest is not known.
@@ -243,7 +303,11 @@ async fn follow(cluster: Cluster, shared: Arc<Shared>, role: Role, pod: PodName,
             }
             LogEvent::Gap(reason) => interrupt(&shared, role, &pod, reason),
             LogEvent::Failed(error) => {
-                let state = if error.code() == ExitCode::Cluster { LogState::Forbidden(error.to_string()) } else { LogState::Interrupted(error.to_string()) };
+                let state = if error.code() == ExitCode::Cluster {
+                    LogState::Forbidden(error.to_string())
+                } else {
+                    LogState::Interrupted(error.to_string())
+                };
                 decide(&shared, role, &pod, state);
                 return;
             }
@@ -263,7 +327,11 @@ async fn sleep_until(due: Option<tokio::time::Instant>) {
 }
 
 fn is_decided(shared: &Shared, role: Role, pod: &PodName) -> bool {
-    shared.state().of(role).get(pod).is_some_and(|followed| followed.decided)
+    shared
+        .state()
+        .of(role)
+        .get(pod)
+        .is_some_and(|followed| followed.decided)
 }
 
 fn decide(shared: &Shared, role: Role, pod: &PodName, state: LogState) {
@@ -281,11 +349,16 @@ fn interrupt(shared: &Shared, role: Role, pod: &PodName, reason: String) {
 
 fn keep(shared: &Shared, role: Role, pod: &PodName, line: AccessLogLine) {
     let ours = |address: &String| {
-        let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host.trim_matches(['[', ']']));
+        let host = address
+            .rsplit_once(':')
+            .map_or(address.as_str(), |(host, _)| host.trim_matches(['[', ']']));
         shared.sources.contains(host)
     };
     let relevant = line.downstream_remote_address.as_ref().is_some_and(ours)
-        || line.requested_server_name.as_deref().is_some_and(sentinel::is_server_name);
+        || line
+            .requested_server_name
+            .as_deref()
+            .is_some_and(sentinel::is_server_name);
     if relevant && let Some(followed) = shared.state().of(role).get_mut(pod) {
         if followed.lines.len() == KEPT_LINES {
             followed.lines.pop_front();

@@ -21,7 +21,7 @@ pub(super) async fn setup(
     printer: &Printer,
 ) -> Result<ExitCode> {
     let connected = connect(connection, &settings.plan, printer).await?;
-    let mut wanted = wanted(&connected.plan, Parts::ALL, &settings.plan, &settings.change);
+    let mut wanted = wanted(&connected.plan, Parts::ALL, &settings.plan, settings.change);
     add_gateway(&mut wanted, &settings.gateway);
     add_source(&mut wanted, &settings.source);
     if let Some(file) = &settings.file {
@@ -69,7 +69,7 @@ pub(super) async fn enable_gateway(
         source: false,
         routing: false,
     };
-    let mut wanted = wanted(&connected.plan, parts, &settings.plan, &settings.change);
+    let mut wanted = wanted(&connected.plan, parts, &settings.plan, settings.change);
     add_gateway(&mut wanted, &settings.gateway);
     let plan = wanted.plan.clone();
     or_interrupted(
@@ -93,7 +93,7 @@ pub(super) async fn deploy_curl(
         source: true,
         routing: false,
     };
-    let mut wanted = wanted(&connected.plan, parts, &settings.plan, &settings.change);
+    let mut wanted = wanted(&connected.plan, parts, &settings.plan, settings.change);
     add_source(&mut wanted, &settings.source);
     let plan = wanted.plan.clone();
     or_interrupted(run(&connected, wanted, false, printer), &plan).await?;
@@ -106,7 +106,7 @@ pub(super) fn wanted(
     plan: &PlanIdentity,
     parts: Parts,
     flags: &PlanFlags,
-    change: &ChangeFlags,
+    change: ChangeFlags,
 ) -> SetupSettings {
     SetupSettings {
         plan: plan.clone(),

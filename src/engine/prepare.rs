@@ -50,6 +50,7 @@ pub enum DryRun {
 
 /// What the user wants.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct SetupSettings {
     /// Which plan.
     pub plan: PlanIdentity,

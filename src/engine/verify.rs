@@ -357,7 +357,7 @@ pub async fn make_bare_pod(
             events(Event::StepWaiting {
                 id: id.to_owned(),
                 on: on.to_owned(),
-            })
+            });
         };
         let pod = cluster
             .wait(&manifest.reference, timeout, &ready, &progress)

@@ -152,16 +152,16 @@ impl Following {
         let path = path::with_query(format!("{}/log", pod_path(&self.pod)), &query);
         let call = Call::get(path, self.subject());
         let response = self.cluster.transport().stream(&call).await?;
-        if !self.opened {
-            self.opened = true;
-            self.opened_at = self.cluster.server_time();
-            self.tell(LogEvent::Opened).await;
-        } else {
+        if self.opened {
             self.replay.begin();
             if std::mem::take(&mut self.interrupted) {
                 let what = format!("log of {}", self.pod);
                 (self.cluster.transport().observer)(Notice::Reconnected { what });
             }
+        } else {
+            self.opened = true;
+            self.opened_at = self.cluster.server_time();
+            self.tell(LogEvent::Opened).await;
         }
         Ok(Lines::new(response.into_body(), LINE_LIMIT))
     }

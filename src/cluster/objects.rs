@@ -187,6 +187,26 @@ impl Cluster {
         self.write(reference, &call, false).await
     }
 
+    /// Changes a subresource, such as `ephemeralcontainers`, by strategic merge patch: entries of a list are added to it.
+    ///
+    /// # Errors
+    /// If the server is unreachable or refuses.
+    pub async fn patch_subresource(
+        &self,
+        reference: &ObjectReference,
+        subresource: &str,
+        fields: &Value,
+    ) -> Result<Object> {
+        let path = format!("{}/{subresource}", path::object(reference));
+        let path = path::with_query(path, &writing(MANAGER, false));
+        let mut subject = Subject::object("patch", reference);
+        subject.what = format!("{subresource} of {reference}");
+        subject.resource = format!("{}/{subresource}", subject.resource);
+        let mut call = Call::json(Method::PATCH, path, fields, subject);
+        call.content_type = "application/strategic-merge-patch+json";
+        self.write(reference, &call, false).await
+    }
+
     /// Deletes an object. That there is none is no error.
     ///
     /// # Errors

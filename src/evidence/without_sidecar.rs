@@ -2,7 +2,7 @@
 //! curl and the network.
 
 use super::judge::{Case, Judgement, inconclusive, is_certificate_refused, is_without_answer, pod_object};
-use super::{CurlReport, Expected, articles};
+use super::{CurlReport, Expected};
 use crate::finding::{Finding, catalogue};
 use crate::vocabulary::{BlockedBy, Hop, HopEnd, Outcome};
 
@@ -59,7 +59,7 @@ fn judge_report(case: &Case) -> Judgement {
         "curl's exit {} for {target} decides nothing: {}",
         report.exit_code, report.error
     );
-    inconclusive(case.finding(&articles::NOT_EXPLAINED, message))
+    inconclusive(case.finding(&catalogue::NOT_EXPLAINED, message))
 }
 
 /// Measured on the lab: a policy that drops gives 28, one that rejects gives 7, and both never had a connection.

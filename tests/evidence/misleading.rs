@@ -57,6 +57,19 @@ fn an_address_that_is_used_again_is_told_apart() {
     assert_eq!(other_pod.outcome(), Outcome::Inconclusive);
 }
 
+/// Nor do lines at the same addresses that name somebody else show a bypass.
+#[test]
+fn a_bypass_is_the_probes_own() {
+    let other_name = bypassed().change(|evidence| evidence.request.host = "edition.cnn.com".to_owned());
+    assert_eq!(other_name.outcome(), Outcome::Inconclusive);
+    let other_nonce = probe("http://kyma-project.io")
+        .curl(0, 200, "198.18.0.25:37132", "203.0.113.10:80")
+        .sidecar(ALLOW_ANY_HTTP)
+        .change(|evidence| evidence.request.nonce = "another".to_owned());
+    assert_eq!(other_nonce.outcome(), Outcome::Inconclusive);
+    assert_eq!(codes(&other_nonce.judge()), ["EGR-104"]);
+}
+
 #[test]
 fn two_lines_that_fit_and_differ_decide_nothing() {
     let probe = routed().sidecar(&SIDECAR_ROUTED.replace("02:01:19", "01:01:19"));

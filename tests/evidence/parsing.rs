@@ -138,6 +138,14 @@ fn a_client_cannot_write_fields_of_its_own() {
     );
     assert_eq!(line.upstream_host.as_deref(), Some("203.0.113.10:80"));
     assert_eq!(line.authority.as_deref(), Some("kyma-project.io"));
+    let id = ALLOW_ANY_HTTP.replace("30e33939-", "a\"b");
+    assert!(
+        parse_line(id.as_bytes())
+            .unwrap()
+            .request_id
+            .unwrap()
+            .starts_with("a\"b")
+    );
     let path = ALLOW_ANY_HTTP.replace("/get", "/a\"b");
     assert_eq!(
         parse_line(path.as_bytes()).unwrap().path.as_deref(),

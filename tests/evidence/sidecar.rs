@@ -109,6 +109,16 @@ fn a_failed_handshake_of_the_sidecar_is_no_block() {
     assert_eq!(probe.policy_and_control().outcome(), Outcome::Unreachable);
 }
 
+/// A connection was made, so nothing below the mesh stopped it.
+#[test]
+fn a_connection_that_broke_is_no_block() {
+    let line = DROP_TLS.replace("PassthroughCluster -", "PassthroughCluster 198.18.0.25:5000");
+    let probe = unknown()
+        .curl(35, 0, "198.18.0.25:59104", "203.0.113.11:443")
+        .sidecar(&line);
+    assert_eq!(probe.policy_and_control().outcome(), Outcome::Unreachable);
+}
+
 #[test]
 fn a_missing_destination_rule_is_named() {
     let probe = probe("https://tls.test")

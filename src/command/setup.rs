@@ -1,8 +1,10 @@
 //! `setup`, `enable-gateway`, `deploy-curl`: the same run with all or some of its parts.
 
 use super::connection::{Connected, connect, or_interrupted, planned, read_plan};
+use super::source;
 use crate::cli::{self, ChangeFlags, Connection, GatewayFlags, Inject, PlanFlags, SourceFlags};
 use crate::engine::prepare::{DryRun, Parts, Prepared, SetupSettings, prepare};
+use crate::engine::probe::ProbeSource;
 use crate::engine::undo::{self, UndoSettings};
 use crate::engine::verify::{self, VerifySettings};
 use crate::engine::{Event, setup as engine};
@@ -45,15 +47,18 @@ pub(super) async fn setup(
     if !done || settings.no_probe {
         return Ok(ExitCode::Success);
     }
-    let verification = or_interrupted(
+    let proving = async {
+        let image = settings.source.image.as_deref().unwrap_or(names::SOURCE_IMAGE);
+        let source = source::find(&connected, &settings.probe, image, settings.plan.timeout, printer).await?;
+        let events = printer.events();
         verify::verify(
             &connected.cluster,
-            &probe_settings(&plan, &settings),
-            &printer.events(),
-        ),
-        &plan,
-    )
-    .await?;
+            &probe_settings(&plan, &settings, source),
+            &events,
+        )
+        .await
+    };
+    let verification = or_interrupted(proving, &plan).await?;
     conclude(&verification, printer)
 }
 
@@ -213,14 +218,13 @@ fn show_manifests(prepared: &Prepared, printer: &Printer) -> Result<()> {
     )
 }
 
-fn probe_settings(plan: &PlanIdentity, settings: &cli::Setup) -> VerifySettings {
+fn probe_settings(plan: &PlanIdentity, settings: &cli::Setup, source: ProbeSource) -> VerifySettings {
     VerifySettings {
         plan: plan.clone(),
         hosts: Vec::new(),
         forbidden: Vec::new(),
         without_sidecar: false,
-        from: settings.probe.from.first().map(ToString::to_string),
-        container: settings.probe.container.clone(),
+        source,
         ca_certificate: settings.probe.ca_certificate.clone(),
         max_time_seconds: settings.probe.max_time,
         enforced_required: false,

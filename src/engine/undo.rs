@@ -2,7 +2,7 @@
 
 use super::event::{Event, Events};
 use super::lease::Lease;
-use super::{journal_store, orphans};
+use super::{borrowed, journal_store, orphans};
 use crate::cluster::{ApplyOptions, Cluster, DeleteOptions, Deleted};
 use crate::error::{Error, Result};
 use crate::istio::kinds;
@@ -523,5 +523,10 @@ async fn undo_locked(
         return Ok((None, Remains::new()));
     };
     let remains = undo(cluster, &journal, settings, events).await?;
+    for pod in borrowed::left_in(cluster, &plan.namespace).await? {
+        events(Event::Warning(format!(
+            "pod {pod} carries our ephemeral container, which only goes with the pod"
+        )));
+    }
     Ok((Some(journal), remains))
 }

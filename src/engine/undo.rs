@@ -345,9 +345,6 @@ pub async fn remove_namespace(
     let Some((name, uid)) = created else {
         return Ok(Remains::new());
     };
-    if settings.keep_namespace {
-        return Ok(vec![format!("Namespace {name} is kept, as asked for")]);
-    }
     let reference = ObjectReference::cluster(kinds::namespace(), &name);
     let Some(live) = cluster.get(&reference).await? else {
         return Ok(Remains::new());
@@ -355,6 +352,12 @@ pub async fn remove_namespace(
     if live.uid() != uid || !ownership::is_ours(&live) {
         return Ok(vec![format!(
             "{reference} was made again or taken over by somebody else, so it is left as it is"
+        )]);
+    }
+    if settings.keep_namespace {
+        release(cluster, &reference, names::MANAGER, settings.dry_run).await?;
+        return Ok(vec![format!(
+            "{reference} is kept, as asked for, without our labels"
         )]);
     }
     let kinds = content_kinds();
@@ -377,8 +380,10 @@ pub async fn remove_namespace(
         } else {
             String::new()
         };
+        // It is the user's from now on.
+        release(cluster, &reference, names::MANAGER, settings.dry_run).await?;
         return Ok(vec![format!(
-            "{reference} is kept: {first}{more} is in it, which is not ours"
+            "{reference} is kept, without our labels, for what is in it and not ours: {first}{more}"
         )]);
     }
     let options = DeleteOptions {

@@ -53,7 +53,7 @@ catalogue! {
     /// The sidecar's line for a probe did not arrive.
     NO_SIDECAR_LINE = "EGR-104", Warning, "no line of the sidecar's access log for this probe",
         "The access log of the source's sidecar is off, or its line did not come in time.",
-        "switch the source's access log on: `kubectl egress deploy-curl`";
+        "our source's is switched on by `kubectl egress deploy-curl`; a workload of your own needs a Telemetry with `accessLogging: [{providers: [{name: envoy}]}]` for its pods";
     /// A follower could not be shown to deliver.
     FOLLOWER_SILENT = "EGR-105", Warning, "the gateway's access log does not arrive",
         "A sentinel connection to the gateway pod left no line in its log, so a missing line proves nothing.",

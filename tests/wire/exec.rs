@@ -102,7 +102,7 @@ async fn a_server_that_never_agrees_does_not_hang_it() {
 #[tokio::test]
 async fn output_beyond_any_buffer_does_not_deadlock() {
     let output = session(|| {
-        let mut acts: Vec<Act> = (0..256).map(|_| frame(1, &[b'x'; 32 * 1024])).collect();
+        let mut acts: Vec<Act> = (0..256).map(|_| frame(1, &vec![b'x'; 32 * 1024])).collect();
         acts.push(Act::Send(SUCCESS.to_vec()));
         acts
     })

@@ -209,12 +209,12 @@ async fn a_proxy_of_the_kubeconfig_is_used() {
     });
     let text = configuration(80).replace(
         "127.0.0.1:80/",
-        &format!("api.corp.example\",\"proxy-url\":\"http://{proxy}"),
+        &format!("api.corp.example:6443\",\"proxy-url\":\"http://{proxy}"),
     );
     let file = write(&directory, "config", &text);
     let client = connect(&[("NO_PROXY", "*")], of(&file)).await.unwrap();
     client.cluster.version().await.unwrap();
-    assert_eq!(asked.await.unwrap(), "CONNECT api.corp.example:80 HTTP/1.1\r\n");
+    assert_eq!(asked.await.unwrap(), "CONNECT api.corp.example:6443 HTTP/1.1\r\n");
 }
 
 #[tokio::test]

@@ -152,14 +152,10 @@ async fn bytes_that_are_no_text_do_not_end_it_and_long_lines_are_cut() {
     let mut log = follow(&client, LogStart::Now);
     assert!(matches!(next(&mut log).await, LogEvent::Opened));
     assert!(matches!(next(&mut log).await, LogEvent::Line(text) if text == b"caf\xe9"));
-    let LogEvent::Line(long) = next(&mut log).await else {
+    let LogEvent::Line(cut) = next(&mut log).await else {
         panic!("a line")
     };
-    assert!(
-        long.len() <= 256 * 1024 && long.len() > 200 * 1024,
-        "{}",
-        long.len()
-    );
+    assert!(cut.len() <= 256 * 1024 && cut.len() > 200 * 1024, "{}", cut.len());
     assert_eq!(lines(&mut log, 1).await, ["after"]);
 }
 
@@ -187,15 +183,13 @@ async fn a_refusal_is_final_and_typed() {
 
 #[tokio::test]
 async fn it_ends_with_the_pod() {
-    let gone = |request: &Seen, before: usize| match before {
-        0 => Reply::Stream(vec![
-            send("10", "one"),
-            Act::Send(b"2026-11-21T10:00:11Z last words".to_vec()),
-        ]),
-        _ => {
-            assert!(!request.path.contains("/log?"));
-            refusal(404, "NotFound", "pods \"a\" not found", "a")
+    let gone = |request: &Seen, before: usize| {
+        if before == 0 {
+            let rest = b"2026-11-21T10:00:11Z last words".to_vec();
+            return Reply::Stream(vec![send("10", "one"), Act::Send(rest)]);
         }
+        assert!(!request.path.contains("/log?"));
+        refusal(404, "NotFound", "pods \"a\" not found", "a")
     };
     let server = Server::start(gone).await;
     let client = server.client().await;

@@ -3,7 +3,7 @@
 use super::harness::{Reply, Server, ok, refusal};
 use kubectl_egress::cluster::Answer;
 use kubectl_egress::istio::kinds;
-use kubectl_egress::vocabulary::ObjectReference;
+use kubectl_egress::vocabulary::{Object, ObjectReference};
 use serde_json::json;
 
 #[tokio::test]
@@ -70,7 +70,7 @@ async fn lists_are_read_page_by_page_and_begin_again_when_the_server_forgets() {
         .list(&kinds::pod(), None, Some("app=x"))
         .await
         .unwrap();
-    let names: Vec<&str> = listed.iter().map(|object| object.name()).collect();
+    let names: Vec<&str> = listed.iter().map(Object::name).collect();
     assert_eq!(names, ["a", "b"]);
 }
 

@@ -131,11 +131,7 @@ async fn gone_means_this_object_and_not_its_name() {
     let gone = client.cluster.wait_gone(&reference, "1", PATIENCE);
     timeout(PATIENCE, gone).await.unwrap().unwrap();
     // Another one of that name was there from the beginning.
-    client
-        .cluster
-        .wait_gone(&reference, "0", PATIENCE)
-        .await
-        .unwrap();
+    client.cluster.wait_gone(&reference, "0", PATIENCE).await.unwrap();
 }
 
 #[tokio::test]

@@ -31,6 +31,16 @@ pub(super) struct Given {
     /// Its key, PEM.
     pub(super) client_key_data: Option<String>,
     expiration_timestamp: Option<Timestamp>,
+    /// Whether it had some time left, by this machine's clock, when it was given.
+    #[serde(skip)]
+    fresh: bool,
+}
+
+impl Given {
+    fn is_expiring(&self) -> bool {
+        self.expiration_timestamp
+            .is_some_and(|expiry| expiry.duration_since(Timestamp::now()) < MARGIN)
+    }
 }
 
 /// The plugin of a user with what it last gave.
@@ -64,12 +74,9 @@ impl Credential {
     /// If the plugin fails.
     pub(super) async fn header(&self) -> Result<Option<HeaderValue>> {
         let mut given = self.0.given.lock().await;
-        // Expiry is stated in absolute time and compared with this machine's clock, as every client does; a clock
-        // that is wrong is corrected by the renewal after a 401.
-        let expiring = given
-            .expiration_timestamp
-            .is_some_and(|expiry| expiry.duration_since(Timestamp::now()) < MARGIN);
-        if expiring && given.token.is_some() {
+        // Expiry is stated in absolute time and compared with this machine's clock, as every client does. A credential
+        // that has expired when it is given shows that the clock is wrong: then only a 401 tells that it has expired.
+        if given.fresh && given.token.is_some() && given.is_expiring() {
             *given = run(&self.0.plugin, &self.0.observer).await?;
         }
         given.token.as_deref().map(bearer).transpose()
@@ -195,7 +202,7 @@ fn read(stdout: &[u8], name: &str) -> Result<Given> {
     };
     let credential: ExecCredential =
         serde_saphyr::from_slice(stdout).map_err(|_| wrong("its output is not an ExecCredential"))?;
-    let given = credential
+    let mut given = credential
         .status
         .ok_or_else(|| wrong("its output has no `status`"))?;
     let certificate = given.client_certificate_data.is_some() && given.client_key_data.is_some();
@@ -204,5 +211,6 @@ fn read(stdout: &[u8], name: &str) -> Result<Given> {
             "its status has neither `token` nor `clientCertificateData` with `clientKeyData`",
         ));
     }
+    given.fresh = !given.is_expiring();
     Ok(given)
 }

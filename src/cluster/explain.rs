@@ -11,7 +11,7 @@ pub(super) struct Destination {
     pub(super) server: String,
     /// The context's name.
     pub(super) context: String,
-    /// ` --context NAME`, or nothing if it is the current one anyway.
+    /// ` --context NAME`, or nothing if there is none.
     pub(super) flag: String,
 }
 

@@ -277,12 +277,20 @@ fn from_chain(error: &(dyn StandardError + 'static)) -> Failure {
 }
 
 fn tls_problem(error: &(dyn StandardError + 'static)) -> Option<String> {
-    let inner = error
+    // `io::Error::source` passes over the error that it wraps, and they wrap one another.
+    let mut error = error;
+    while let Some(inner) = error
         .downcast_ref::<std::io::Error>()
         .and_then(std::io::Error::get_ref)
-        .map_or(error, |inner| inner as &(dyn StandardError + 'static));
-    let problem = inner.downcast_ref::<rustls::Error>()?;
+    {
+        error = inner;
+    }
+    let problem = error.downcast_ref::<rustls::Error>()?;
     Some(match problem {
+        rustls::Error::InvalidCertificate(
+            rustls::CertificateError::UnknownIssuer | rustls::CertificateError::BadSignature,
+        ) => "the server's certificate is not valid: no certificate authority that is trusted has signed it"
+            .to_owned(),
         rustls::Error::InvalidCertificate(why) => format!("the server's certificate is not valid: {why}"),
         other => other.to_string(),
     })

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 pub(super) struct Chosen {
     /// Without the credential plugin: kube would run it three times.
     pub(super) configuration: kube::Config,
-    /// The context's name; `in-cluster` inside a pod.
-    pub(super) context: String,
+    /// The context's name, if there is one.
+    pub(super) context: Option<String>,
     /// The credential plugin.
     pub(super) plugin: Option<ExecConfig>,
 }
@@ -279,7 +279,7 @@ fn assemble(
     configuration.default_retry = false;
     Ok(Chosen {
         configuration,
-        context: context_name.unwrap_or_else(|| "(none)".into()),
+        context: context_name,
         plugin,
     })
 }
@@ -351,7 +351,7 @@ fn in_cluster(settings: &ConnectionSettings, environment: &Environment) -> Resul
     override_user(&mut configuration.auth_info, settings);
     Ok(Chosen {
         configuration,
-        context: "in-cluster".into(),
+        context: None,
         plugin: None,
     })
 }

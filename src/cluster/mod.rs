@@ -97,8 +97,12 @@ impl Cluster {
         let default_namespace = configuration.default_namespace.clone();
         let destination = Destination {
             server: without_slash(&configuration.cluster_url.to_string()),
-            flag: format!(" --context {}", chosen.context),
-            context: chosen.context,
+            flag: chosen
+                .context
+                .as_ref()
+                .map_or(String::new(), |name| format!(" --context {name}")),
+            // Inside a pod, or with --server alone.
+            context: chosen.context.unwrap_or_else(|| "none".to_owned()),
         };
         let builder = ClientBuilder::try_from(configuration).map_err(|error| unusable(&error))?;
         let transport = Transport::new(
@@ -125,7 +129,7 @@ impl Cluster {
         let destination = Destination {
             server: format!("in-process://{context}"),
             context: context.to_owned(),
-            flag: format!(" --context {context}"),
+            flag: String::new(),
         };
         let transport = Transport::new(client, None, observer, destination, DEFAULT_REQUEST_TIMEOUT);
         Self::assemble(transport, default_namespace.to_owned())

@@ -15,7 +15,10 @@ pub(super) async fn sandbox(settings: SandboxServer, printer: &Printer) -> Resul
             .because(error.to_string())
             .hint("choose another with --port, or 0 for any")
     })?;
-    let port = listener.local_addr().map_err(|error| Error::bug(error.to_string()))?.port();
+    let port = listener
+        .local_addr()
+        .map_err(|error| Error::bug(error.to_string()))?
+        .port();
     printer.data(&kubeconfig(port));
     printer.note("this cluster is simulated; it ends with Ctrl-C, and nothing of it stays");
     printer.next("save the above as sandbox.yaml, then: kubectl egress setup kyma-project.io -n demo --create-namespace --kubeconfig sandbox.yaml");

@@ -365,6 +365,13 @@ impl Prepared {
     }
 
     fn write_intentions(&mut self) {
+        // A run that failed between making the namespace and its journal left our labels on it.
+        if let Some(namespace) = &self.facts.namespace
+            && crate::plan::ownership::plan_of(namespace).as_ref() == Some(&self.plan.identity)
+        {
+            let (name, uid) = (namespace.name().to_owned(), namespace.uid().to_owned());
+            self.journal.record(Entry::Namespace { name, uid });
+        }
         self.journal.plan = self.plan.clone();
         self.journal.gateway = self.gateway.clone();
         if self.settings.parts.source {

@@ -475,11 +475,18 @@ pub async fn whole_plan(
     events: &Events,
 ) -> Result<Remains> {
     let namespace = ObjectReference::cluster(kinds::namespace(), &plan.namespace);
-    if cluster.get(&namespace).await?.is_none() {
+    let Some(live) = cluster.get(&namespace).await? else {
         events(Event::Note(format!(
-            "namespace {} does not exist, so there is nothing to undo",
+            "namespace {} does not exist, so there is nothing to undo in it",
             plan.namespace
         )));
+        return Ok(Remains::new());
+    };
+    if !live.at("/metadata/deletionTimestamp").is_null() {
+        events(Event::Note(format!("{namespace} is on its way out already")));
+        cluster
+            .wait_gone(&namespace, live.uid(), settings.timeout)
+            .await?;
         return Ok(Remains::new());
     }
     let started = std::time::Instant::now();

@@ -4,3 +4,4 @@
 mod faults;
 mod story;
 mod support;
+mod tutorial;

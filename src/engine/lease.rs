@@ -15,7 +15,7 @@ const LIFETIME: Duration = Duration::from_secs(15);
 /// How often it is renewed.
 const RENEWAL: Duration = Duration::from_secs(5);
 
-/// A held Lease. Release it; if that is forgotten it dies by itself after [`LIFETIME`].
+/// A held Lease. Release it; if that is forgotten it dies by itself 15 s after its last renewal.
 #[derive(Debug)]
 pub struct Lease {
     cluster: ClusterHandle,

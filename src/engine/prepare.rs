@@ -133,7 +133,7 @@ const REVISION: &str = "istio.io/rev";
 ///
 /// # Errors
 /// Everything that can be refused before anything is changed: see [`Facts::gather`], [`Facts::gateway`],
-/// [`holders::check`] and the rules of [`Plan`].
+/// hosts that belong to others, and the rules of [`Plan`].
 pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepared> {
     let facts = Facts::gather(cluster, &settings.plan).await?;
     if facts.namespace.is_none() && !settings.create_namespace {

@@ -24,6 +24,11 @@
 //!
 //! A test (`tests/architecture.rs`) enforces these arrows.
 
+#![cfg_attr(
+    test,
+    expect(clippy::unwrap_used, reason = "a test that panics is a test that fails")
+)]
+
 pub mod cli;
 pub mod cluster;
 pub mod command;

@@ -1,2 +1,59 @@
-//! The binary.
-fn main() {}
+//! The binary: parse, run, print the error once, exit code.
+
+use kubectl_egress::cli::{self, Invocation, Screen, Stop};
+use kubectl_egress::error::{Error, Result};
+use kubectl_egress::report::{self, Printer, ReportSettings};
+use kubectl_egress::vocabulary::ExitCode;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+fn main() -> std::process::ExitCode {
+    report::record_panics();
+    let (printer, result) = match cli::parse(std::env::args_os()) {
+        Ok(invocation) => {
+            let printer = Printer::new(settings(&invocation.screen));
+            let ran = catch_unwind(AssertUnwindSafe(|| run(invocation, &printer)));
+            (printer, ran.unwrap_or(Ok(ExitCode::Bug)))
+        }
+        Err(Stop::Text(text)) => {
+            let printer = Printer::new(ReportSettings::default());
+            printer.styled(&text);
+            (printer, Ok(ExitCode::Success))
+        }
+        Err(Stop::Usage(error)) => (Printer::new(ReportSettings::default()), Err(error)),
+    };
+    // A panic anywhere, also in a task that nobody waited for, outranks what the command said.
+    let result = report::panic_error().map_or(result, Err);
+    let written = printer.finish();
+    match result.and_then(|code| written.map(|()| code)) {
+        Ok(code) => code.into(),
+        Err(error) => {
+            printer.error(&error);
+            error.code().into()
+        }
+    }
+}
+
+fn run(invocation: Invocation, printer: &Printer) -> Result<ExitCode> {
+    // Fails only if a provider is there already, which serves as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Error::bug("cannot start the runtime").because(error.to_string()))?;
+    let result = runtime.block_on(kubectl_egress::command::run(invocation, printer));
+    // A thread that waits for an answer on standard input would never end by itself.
+    runtime.shutdown_background();
+    result
+}
+
+fn settings(screen: &Screen) -> ReportSettings {
+    ReportSettings {
+        output: screen.output,
+        progress: screen.progress,
+        verbosity: screen.verbosity,
+        quiet: screen.quiet,
+        color: screen.color,
+        assume_yes: screen.assume_yes,
+    }
+}

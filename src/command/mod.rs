@@ -1,1 +1,49 @@
-//! command
+//! One file per subcommand, each reading top to bottom as its story. Here all parts are put together.
+
+mod cleanup;
+mod connection;
+mod diff;
+mod explain;
+mod logs;
+mod probe;
+mod render;
+mod route;
+mod sandbox;
+mod setup;
+mod source;
+mod status;
+mod tutorial;
+mod verify;
+mod version;
+
+use crate::cli::{Command, Invocation};
+use crate::error::Result;
+use crate::report::Printer;
+use crate::vocabulary::ExitCode;
+
+/// Does what was asked.
+///
+/// # Errors
+/// Whatever the command says; the message is printed by `main`, once.
+pub async fn run(invocation: Invocation, printer: &Printer) -> Result<ExitCode> {
+    let Invocation {
+        connection, command, ..
+    } = invocation;
+    match command {
+        Command::Setup(settings) => setup::setup(&connection, *settings, printer).await,
+        Command::EnableGateway(settings) => setup::enable_gateway(&connection, settings, printer).await,
+        Command::DeployCurl(settings) => setup::deploy_curl(&connection, settings, printer).await,
+        Command::Route(settings) => route::route(&connection, settings, printer).await,
+        Command::Verify(settings) => verify::verify(&connection, *settings, printer).await,
+        Command::Probe(settings) => probe::probe(&connection, *settings, printer).await,
+        Command::Cleanup(settings) => cleanup::cleanup(&connection, settings, printer).await,
+        Command::Logs(settings) => logs::logs(&connection, settings, printer).await,
+        Command::Status(settings) => status::status(&connection, settings, printer).await,
+        Command::Render(settings) => render::render(&connection, settings, printer).await,
+        Command::Diff(settings) => diff::diff(&connection, settings, printer).await,
+        Command::Tutorial(settings) => tutorial::tutorial(&connection, settings, printer).await,
+        Command::Sandbox(settings) => sandbox::sandbox(settings, printer).await,
+        Command::Explain(settings) => explain::explain(&settings, printer),
+        Command::Version(settings) => version::version(&settings, printer),
+    }
+}

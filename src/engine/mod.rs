@@ -1,1 +1,24 @@
-//! engine
+//! Runs steps as a graph, journals before it changes, undoes, probes; says what happens as events.
+
+pub mod borrowed;
+pub mod event;
+pub mod facts;
+mod gateway_finder;
+pub mod graph;
+mod holders;
+pub mod journal_store;
+pub mod lease;
+mod orphans;
+pub mod permissions;
+pub mod pods;
+pub mod prepare;
+pub mod probe;
+pub mod proxy;
+pub mod sentinel;
+pub mod setup;
+pub mod status;
+pub mod undo;
+pub mod verify;
+pub mod witness;
+
+pub use event::{Event, Events, StepId};

@@ -10,6 +10,7 @@ mod outcome;
 mod plan_identity;
 mod pod_name;
 mod probe;
+mod screen;
 
 pub use change::Change;
 pub use exit_code::ExitCode;
@@ -22,3 +23,4 @@ pub use outcome::{
 pub use plan_identity::{PlanIdentity, PlanIdentityError};
 pub use pod_name::PodName;
 pub use probe::{HostPort, Mode, Scheme};
+pub use screen::{ColorChoice, OutputFormat, ProgressStyle};

@@ -1,1 +1,43 @@
-//! Makes the real cluster.
+//! Makes the real cluster that kubectl-egress is tested on: a real Kubernetes with a real Istio and an outside world
+//! whose log is the ground truth, on one bare Linux machine, by one command.
+//!
+//! - `layout`: where everything of one cluster lives. `unavailable`: whether this machine can have one.
+//! - `build`: the binaries. `image`: the container images. `cluster`: network, keys, kubeconfigs.
+//! - `component`: what runs in it, one file each. `world`: the servers outside, and their log.
+//! - `up`, `down`, `status`, `traffic`: the commands. [`Lab`]: a running lab as a test suite sees it.
+//! - `state`, `process`, `shell`, `wait`, `digest`, `output`: what all of them need.
+
+#![cfg_attr(
+    test,
+    expect(clippy::unwrap_used, reason = "a test that panics is a test that fails")
+)]
+
+pub mod build;
+mod cli;
+mod cluster;
+mod component;
+mod digest;
+pub mod down;
+mod image;
+mod lab;
+mod layout;
+mod output;
+mod process;
+mod shell;
+mod state;
+pub mod status;
+pub mod traffic;
+mod unavailable;
+pub mod up;
+mod wait;
+mod world;
+
+pub use cli::main;
+pub use lab::{DEFAULT_NAME, Lab};
+pub use layout::ClusterLayout;
+pub use state::{Options, OutboundPolicy, Phase};
+pub use unavailable::{EXIT_CODE_SKIPPED, Tool, Unavailable};
+pub use world::{
+    Behaviour, CertificateKind, ClientCertificate, EventKind, Mark, SERVERS, Server, World, WorldEvent,
+    addresses_of,
+};

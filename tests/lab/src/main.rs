@@ -1,2 +1,7 @@
-//! The command line of the lab.
-fn main() {}
+//! The command line of the lab; see the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kubectl_egress_lab::main()
+}

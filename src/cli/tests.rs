@@ -1,0 +1,354 @@
+//! What is taken, what is refused and in which words.
+
+use super::*;
+use rstest::rstest;
+use std::time::Duration;
+
+fn parsed(line: &str) -> Invocation {
+    parse(words(line)).unwrap()
+}
+
+fn refused(line: &str) -> Error {
+    match parse(words(line)) {
+        Err(Stop::Usage(error)) => error,
+        other => panic!("`{line}` is not refused: {other:?}"),
+    }
+}
+
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    std::iter::once("kubectl-egress").chain(line.split_whitespace())
+}
+
+fn text(line: &str) -> String {
+    match parse(words(line)) {
+        Err(Stop::Text(text)) => anstream::adapter::strip_str(&text).to_string(),
+        other => panic!("`{line}` gives no text: {other:?}"),
+    }
+}
+
+#[test]
+fn clap_finds_no_fault_with_the_definitions() {
+    help::command().debug_assert();
+}
+
+#[test]
+fn every_command_is_in_one_group_of_the_help() {
+    let mut grouped: Vec<_> = help::GROUPS
+        .iter()
+        .flat_map(|(_, names)| *names)
+        .copied()
+        .collect();
+    let command = help::command();
+    let mut defined: Vec<_> = command.get_subcommands().map(clap::Command::get_name).collect();
+    grouped.sort_unstable();
+    defined.sort_unstable();
+    assert_eq!(grouped, defined);
+}
+
+#[test]
+fn every_command_explains_itself_with_an_example_that_parses() {
+    let command = help::command();
+    for subcommand in command.get_subcommands() {
+        let name = subcommand.get_name();
+        assert!(subcommand.get_about().is_some(), "{name}");
+        let examples = subcommand
+            .get_after_help()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let lines: Vec<_> = examples
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("kubectl egress "))
+            .collect();
+        assert!(!lines.is_empty(), "{name} has no example");
+        for line in lines {
+            assert!(line.starts_with(name) && parse(words(line)).is_ok(), "{line}");
+        }
+        for argument in subcommand.get_arguments() {
+            assert!(argument.get_help().is_some(), "{name} {}", argument.get_id());
+        }
+    }
+}
+
+#[test]
+fn help_fits_a_terminal() {
+    for line in [
+        "",
+        "--help",
+        "setup -h",
+        "setup --help",
+        "verify -h",
+        "probe -h",
+        "logs -h",
+    ] {
+        for row in text(line).lines() {
+            assert!(row.chars().count() <= 100, "`{line}`: {row}");
+        }
+    }
+}
+
+#[test]
+fn nothing_typed_is_a_request_for_help() {
+    let help = text("");
+    assert!(
+        help.contains("Usage: kubectl egress [OPTIONS] <COMMAND>"),
+        "{help}"
+    );
+    assert!(
+        help.contains("setup           Route hosts") && help.contains("tutorial --sandbox"),
+        "{help}"
+    );
+    assert!(
+        help.contains("--namespace") && !help.contains("--as-group"),
+        "{help}"
+    );
+    assert!(text("--help").contains("--as-group"));
+    assert_eq!(
+        text("--version"),
+        format!("kubectl-egress {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn kubectls_flags_work_after_the_command() {
+    let connection = parsed(
+        "verify -n demo --context c --cluster k --user u --kubeconfig /k --as a --as-group g --as-group h --as-uid 7 \
+         --token t -s https://s --certificate-authority /ca --tls-server-name n --insecure-skip-tls-verify \
+         --request-timeout 1m",
+    )
+    .connection;
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        connection,
+        Connection {
+            namespace: some("demo"),
+            context: some("c"),
+            kubeconfig: Some("/k".into()),
+            cluster: some("k"),
+            user: some("u"),
+            impersonate_user: some("a"),
+            impersonate_groups: vec!["g".into(), "h".into()],
+            impersonate_uid: some("7"),
+            token: some("t"),
+            server: some("https://s"),
+            certificate_authority: Some("/ca".into()),
+            tls_server_name: some("n"),
+            insecure_skip_tls_verify: true,
+            request_timeout: Some(Duration::from_secs(60)),
+        }
+    );
+    assert_eq!(parsed("-n demo verify").connection.namespace, some("demo"));
+    assert_eq!(
+        parsed("verify --request-timeout 0").connection.request_timeout,
+        Some(Duration::MAX)
+    );
+    assert_eq!(parsed("verify").connection, Connection::default());
+}
+
+#[test]
+fn screen_flags_work_everywhere() {
+    let screen = parsed("status -o json --progress plain -vv --color never -y").screen;
+    assert_eq!(screen.output, crate::vocabulary::OutputFormat::Json);
+    assert_eq!(screen.progress, crate::vocabulary::ProgressStyle::Plain);
+    assert_eq!(
+        (screen.verbosity, screen.quiet, screen.assume_yes),
+        (2, false, true)
+    );
+    assert!(parsed("status -q").screen.quiet);
+}
+
+#[test]
+fn setup_reads_all_of_its_flags() {
+    let Command::Setup(setup) = parsed(
+        "setup kyma-project.io *.wikipedia.org:8443 --plan p --gateway istio-system/gw --timeout 90s --dry-run=server \
+         --force-conflicts --create-gateway --node-selector a=b --toleration c=d:NoExecute --create-namespace \
+         --inject pod --image i:1 --curl-secret s --atomic --no-probe --from deploy/shop -c app --ca-cert /ca.pem",
+    )
+    .command
+    else {
+        panic!("not setup")
+    };
+    assert_eq!(
+        setup.hosts.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["kyma-project.io", "*.wikipedia.org:8443"]
+    );
+    assert_eq!(
+        (setup.plan.name.as_str(), setup.plan.timeout),
+        ("p", Duration::from_secs(90))
+    );
+    assert_eq!(setup.plan.gateway.unwrap().to_string(), "istio-system/gw");
+    assert_eq!(
+        (setup.change.dry_run, setup.change.force_conflicts),
+        (DryRun::Server, true)
+    );
+    assert!(setup.gateway.create_gateway && setup.atomic && setup.no_probe && setup.source.create_namespace);
+    assert_eq!(
+        (
+            setup.gateway.node_selectors.len(),
+            setup.gateway.tolerations.len()
+        ),
+        (1, 1)
+    );
+    assert_eq!(
+        (setup.source.inject, setup.source.image.as_deref()),
+        (Inject::Pod, Some("i:1"))
+    );
+    assert_eq!(setup.source.curl_secret.as_deref(), Some("s"));
+    assert_eq!(setup.probe.from[0].to_string(), "deploy/shop");
+    assert_eq!(setup.probe.container.as_deref(), Some("app"));
+    assert_eq!(setup.probe.ca_certificate.as_deref(), Some("/ca.pem"));
+    assert_eq!(setup.probe.max_time, 12);
+}
+
+#[test]
+fn a_minus_is_standard_input() {
+    let file = |line| match parsed(line).command {
+        Command::Setup(setup) => setup.file,
+        Command::Logs(logs) => logs.follow.then_some(PlanFile::StandardInput),
+        _ => None,
+    };
+    assert_eq!(file("setup -f -"), Some(PlanFile::StandardInput));
+    assert_eq!(
+        file("setup -f plan.yaml"),
+        Some(PlanFile::Path("plan.yaml".into()))
+    );
+    assert_eq!(file("logs -f"), Some(PlanFile::StandardInput));
+    assert_eq!(file("setup"), None);
+}
+
+#[rstest]
+#[case("kyma-project.io", "https", 443, None)]
+#[case("kyma-project.io:80", "http", 80, None)]
+#[case("http://kyma-project.io", "http", 80, None)]
+#[case("https://kyma-project.io:8443/a?b=c#d", "https", 8443, Some("/a?b=c"))]
+#[case("https://kyma-project.io?b=c", "https", 443, Some("/?b=c"))]
+fn a_target_is_filled_in(
+    #[case] typed: &str,
+    #[case] scheme: &str,
+    #[case] port: u16,
+    #[case] path: Option<&str>,
+) {
+    let target = value::probe_target(typed).unwrap();
+    assert_eq!(
+        (target.scheme.as_str(), target.port, target.path.as_deref()),
+        (scheme, port, path)
+    );
+    assert_eq!(target.host.as_str(), "kyma-project.io");
+}
+
+/// Each refusal names the value, the rule and what to type instead.
+#[rstest]
+#[case::scheme(
+    "setup https://kyma-project.io/x",
+    "is a URL",
+    "give the host alone: kyma-project.io"
+)]
+#[case::upper_case("verify Kyma-Project.io", "upper-case", "give kyma-project.io")]
+#[case::address("route 203.0.113.1", "`203.0.113.1` is an IP address", "DNS name")]
+#[case::address_6("route [2001:db8::1]", "is an IP address", "DNS name")]
+#[case::port_zero(
+    "setup a.example:0",
+    "`0` in `a.example:0` is not a port",
+    "1 to 65535, as in a.example:443"
+)]
+#[case::port_large("setup a.example:65536", "`65536`", "as in a.example:443")]
+#[case::port_empty("setup a.example:", "is not a port", "as in a.example:443")]
+#[case::twice("setup a.example a.example:443", "`a.example:443` is given twice", "port 443")]
+#[case::both("route a.example --remove a.example", "`a.example` is both", "to be removed")]
+#[case::enumeration(
+    "status -o JSON",
+    "--output: `JSON` is not one of text, json, yaml",
+    "write json"
+)]
+#[case::enumeration_unknown("status -o xml", "`xml` is not one of text, json, yaml", "write one of these")]
+#[case::dry_run(
+    "setup --dry-run=yes",
+    "--dry-run: `yes` is not one of none, client, server",
+    "write one of these"
+)]
+#[case::source("verify --from shop", "--from: `shop` does not say what it is", "deploy/shop")]
+#[case::source_kind(
+    "verify --from daemonset/shop",
+    "`daemonset` in `daemonset/shop`",
+    "deploy/shop"
+)]
+#[case::source_name("verify --from deploy/Shop", "`Shop` is not an object's name", "lower-case")]
+#[case::gateway("setup --gateway gw", "--gateway: `gw` has no namespace", "istio-system/gw")]
+#[case::namespace(
+    "status -n Demo",
+    "--namespace: `Demo` is not a valid namespace",
+    "lower-case"
+)]
+#[case::plan("status --plan a_b", "--plan: `a_b` is not a valid plan name", "lower-case")]
+#[case::duration("setup --timeout soon", "--timeout: `soon` is not a duration", "as in 30s")]
+#[case::max_time("verify --max-time 10s", "--max-time: `10s`", "as in 10")]
+#[case::method(
+    "probe a.example --method get",
+    "--method: `get` is not one of GET",
+    "write GET"
+)]
+#[case::expect("probe a.example --expect Routed", "--expect: `Routed`", "write routed")]
+#[case::wildcard(
+    "probe *.wikipedia.org",
+    "`*.wikipedia.org` is a wildcard",
+    "www.wikipedia.org"
+)]
+#[case::target_scheme("probe ftp://a.example", "`ftp` in `ftp://a.example`", "https://a.example")]
+#[case::credentials("probe https://u:p@a.example", "carries a user name", "without it")]
+#[case::paths("probe https://a.example/x --path /y", "contradict", "`/x`")]
+#[case::path("probe a.example --path x", "--path: `x` is not a path", "as in /x")]
+#[case::image(
+    "setup --image a;b",
+    "--image: `a;b` is not an image reference",
+    "as in docker.io"
+)]
+#[case::code("explain 1", "`1` is not a finding's code", "as in EGR-101")]
+#[case::story("tutorial mtls", "`mtls` is not one of passthrough", "write one of these")]
+#[case::toleration(
+    "enable-gateway --toleration a:noexecute",
+    "--toleration: `noexecute`",
+    "write NoExecute"
+)]
+fn refuses(#[case] line: &str, #[case] names: &str, #[case] mends: &str) {
+    let error = refused(line);
+    let (message, hint) = (error.message(), error.hints().join("\n"));
+    assert!(message.contains(names), "{message}");
+    assert!(
+        message.contains(mends) || hint.contains(mends),
+        "{message} {hint}"
+    );
+    assert_eq!(error.code(), crate::vocabulary::ExitCode::Usage);
+}
+
+#[rstest]
+#[case("verfy", "verify")]
+#[case("verify --frm deploy/x", "--from")]
+#[case("setup a.example -f plan.yaml", "--file")]
+#[case("verify -c app", "--from")]
+#[case("probe a.example --unmeshed --from pod/x", "--from")]
+#[case("status -q -v", "--verbose")]
+#[case("route", "HOST")]
+fn claps_own_refusals_become_errors_of_ours(#[case] line: &str, #[case] names: &str) {
+    let error = refused(line);
+    let hints = error.hints().join("\n");
+    assert!(
+        error.message().contains(names) || hints.contains(names),
+        "{error} {hints}"
+    );
+    assert!(
+        !error.message().contains('\n') && !error.message().starts_with("error"),
+        "{error}"
+    );
+    assert!(hints.contains("--help"), "{hints}");
+}
+
+#[test]
+fn codes_may_be_typed_in_any_form() {
+    for typed in ["explain egr-101", "explain EGR-101", "explain 101"] {
+        assert_eq!(
+            parsed(typed).command,
+            Command::Explain(Explain {
+                code: "EGR-101".into()
+            })
+        );
+    }
+}

@@ -1,0 +1,113 @@
+//! From what was typed to a connected cluster and the plan that is meant; and how Ctrl-C ends a run.
+
+use crate::cli::{Connection, HostArgument, PlanFile, PlanFlags};
+use crate::cluster::{Cluster, ConnectionSettings, Notice, Observer};
+use crate::engine::Event;
+use crate::error::{Error, Result};
+use crate::plan::{self, Plan, PlannedHost};
+use crate::report::Printer;
+use crate::vocabulary::{ExitCode, PlanIdentity};
+use std::io::Read as _;
+use std::sync::Arc;
+
+/// Port of a host when none is named: HTTPS.
+const DEFAULT_PORT: u16 = 443;
+
+/// A connected cluster and the plan that the flags name in it.
+pub(super) struct Connected {
+    pub(super) cluster: Cluster,
+    pub(super) plan: PlanIdentity,
+}
+
+/// Connects, and finds out which namespace is meant: the flag, else the context's.
+pub(super) async fn connect(
+    connection: &Connection,
+    flags: &PlanFlags,
+    printer: &Printer,
+) -> Result<Connected> {
+    let cluster = Cluster::connect(&settings(connection), observer(printer)).await?;
+    let namespace = connection
+        .namespace
+        .clone()
+        .unwrap_or_else(|| cluster.default_namespace().to_owned());
+    let plan =
+        PlanIdentity::new(namespace, flags.name.clone()).map_err(|error| Error::usage(error.to_string()))?;
+    Ok(Connected { cluster, plan })
+}
+
+fn settings(connection: &Connection) -> ConnectionSettings {
+    ConnectionSettings {
+        kubeconfig: connection.kubeconfig.clone(),
+        context: connection.context.clone(),
+        cluster: connection.cluster.clone(),
+        user: connection.user.clone(),
+        namespace: connection.namespace.clone(),
+        impersonate_user: connection.impersonate_user.clone(),
+        impersonate_groups: connection.impersonate_groups.clone(),
+        impersonate_uid: connection.impersonate_uid.clone(),
+        server: connection.server.clone(),
+        token: connection.token.clone(),
+        certificate_authority: connection.certificate_authority.clone(),
+        tls_server_name: connection.tls_server_name.clone(),
+        insecure_skip_tls_verify: connection.insecure_skip_tls_verify,
+        request_timeout: connection.request_timeout,
+    }
+}
+
+/// Client notices become events of the screen.
+pub(super) fn observer(printer: &Printer) -> Observer {
+    let events = printer.events();
+    Arc::new(move |notice| match notice {
+        Notice::Retrying { method, path, reason } => {
+            events(Event::Retrying(format!("{method} {path}: {reason}")));
+        }
+        Notice::Warning(text) => events(Event::Warning(format!("the API server warns: {text}"))),
+        Notice::CredentialPluginStarts(_) => events(Event::ScreenPaused),
+        Notice::CredentialPluginEnds => events(Event::ScreenResumed),
+        Notice::Reconnected { what } => events(Event::Retrying(format!("reconnected {what}"))),
+    })
+}
+
+/// Hosts as typed, in mode passthrough.
+pub(super) fn planned(hosts: &[HostArgument]) -> Vec<PlannedHost> {
+    hosts
+        .iter()
+        .map(|typed| PlannedHost::passthrough(typed.host.clone(), typed.port.unwrap_or(DEFAULT_PORT)))
+        .collect()
+}
+
+/// Reads a plan file, or standard input.
+pub(super) fn read_plan(file: &PlanFile, connection: &Connection, default_namespace: &str) -> Result<Plan> {
+    let (name, text) = match file {
+        PlanFile::StandardInput => {
+            let mut text = String::new();
+            let read = std::io::stdin().read_to_string(&mut text);
+            ("standard input".to_owned(), read.map(|_| text))
+        }
+        PlanFile::Path(path) => (path.display().to_string(), std::fs::read_to_string(path)),
+    };
+    let text = text.map_err(|error| {
+        Error::usage(format!("the plan file {name} cannot be read")).because(error.to_string())
+    })?;
+    plan::from_file(&name, &text, connection.namespace.as_deref(), default_namespace)
+}
+
+/// Runs work until it is done or the user presses Ctrl-C. Dropping the work leaves what it changed in the journal.
+pub(super) async fn or_interrupted<T>(
+    work: impl Future<Output = Result<T>>,
+    plan: &PlanIdentity,
+) -> Result<T> {
+    tokio::select! {
+        result = work => result,
+        _ = tokio::signal::ctrl_c() => Err(interrupted(plan)),
+    }
+}
+
+fn interrupted(plan: &PlanIdentity) -> Error {
+    Error::new(ExitCode::Interrupted, "interrupted")
+        .because("what was changed by then is in the plan's journal")
+        .hint(format!(
+            "go on: run the same command again; take it back: kubectl egress cleanup -n {} --plan {}",
+            plan.namespace, plan.name
+        ))
+}

@@ -1,0 +1,113 @@
+//! `diff`: what `setup` with the same arguments would change, by the server's own dry run.
+
+use super::connection::{connect, planned, read_plan};
+use super::setup;
+use crate::cli::{self, ChangeFlags, Connection};
+use crate::cluster::{ApplyOptions, Cluster};
+use crate::engine::prepare::{Parts, Prepared, prepare};
+use crate::error::{Error, Result};
+use crate::plan::ownership::Manifest;
+use crate::report::{Printer, view};
+use crate::vocabulary::{ExitCode, Object};
+use futures::future::try_join_all;
+use serde_json::{Value, json};
+use similar::TextDiff;
+
+/// Prints a unified diff per object. Exit 1 if there is any.
+pub(super) async fn diff(
+    connection: &Connection,
+    settings: cli::Diff,
+    printer: &Printer,
+) -> Result<ExitCode> {
+    let connected = connect(connection, &settings.plan, printer).await?;
+    let change = ChangeFlags {
+        dry_run: cli::DryRun::Server,
+        force_conflicts: false,
+    };
+    let mut wanted = setup::wanted(&connected.plan, Parts::ALL, &settings.plan, change);
+    wanted.create_namespace = true;
+    match &settings.file {
+        Some(file) => {
+            let plan = read_plan(file, connection, connected.cluster.default_namespace())?;
+            wanted.plan = plan.identity;
+            wanted.hosts = plan.hosts;
+            wanted.gateway = wanted.gateway.or(plan.gateway);
+            wanted.whole = true;
+        }
+        None => wanted.hosts = planned(&settings.hosts),
+    }
+    let prepared = prepare(&connected.cluster, wanted).await?;
+    let cluster = &connected.cluster;
+    let shown = prepared
+        .manifests()
+        .map(|manifest| one(cluster, &prepared, manifest));
+    let mut texts: Vec<String> = try_join_all(shown).await?.into_iter().flatten().collect();
+    for entry in &prepared.obsolete {
+        let reference = entry.reference();
+        if let Some(live) = cluster.get(&reference).await? {
+            texts.extend(unified(&reference.to_string(), Some(&live), None)?);
+        }
+    }
+    let document = json!({"kind": "Diff", "differences": texts});
+    printer.document(&document, |style| {
+        texts.iter().map(|text| view::diff(text, style)).collect()
+    })?;
+    Ok(if texts.is_empty() {
+        ExitCode::Success
+    } else {
+        ExitCode::Disproven
+    })
+}
+
+async fn one(cluster: &Cluster, prepared: &Prepared, manifest: &Manifest) -> Result<Option<String>> {
+    let live = cluster.get(&manifest.reference).await?;
+    let inside = manifest.reference.namespace.as_deref() == Some(&prepared.plan.identity.namespace);
+    let after = if prepared.facts.namespace.is_none() && inside {
+        manifest.object.clone()
+    } else {
+        let options = ApplyOptions {
+            dry_run: true,
+            ..ApplyOptions::new(&manifest.reference, &manifest.manager)
+        };
+        cluster.apply(&manifest.object, &options).await?.object
+    };
+    unified(&manifest.reference.to_string(), live.as_ref(), Some(&after))
+}
+
+fn unified(name: &str, before: Option<&Object>, after: Option<&Object>) -> Result<Option<String>> {
+    let (before, after) = (text(before)?, text(after)?);
+    if before == after {
+        return Ok(None);
+    }
+    let diff = TextDiff::from_lines(&before, &after);
+    Ok(Some(
+        diff.unified_diff()
+            .context_radius(3)
+            .header(&format!("live: {name}"), &format!("plan: {name}"))
+            .to_string(),
+    ))
+}
+
+/// The object without what the server writes by itself.
+fn text(object: Option<&Object>) -> Result<String> {
+    let Some(object) = object else {
+        return Ok(String::new());
+    };
+    let mut value = object.0.clone();
+    if let Some(metadata) = value["metadata"].as_object_mut() {
+        for field in [
+            "managedFields",
+            "resourceVersion",
+            "uid",
+            "creationTimestamp",
+            "generation",
+            "selfLink",
+        ] {
+            metadata.remove(field);
+        }
+    }
+    if let Value::Object(fields) = &mut value {
+        fields.remove("status");
+    }
+    serde_saphyr::to_string(&value).map_err(|error| Error::bug(format!("cannot write YAML: {error}")))
+}

@@ -1,0 +1,158 @@
+//! `logs`: the access log of every gateway pod, decoded, filtered by host.
+
+use super::connection::{connect, or_interrupted};
+use crate::cli::{self, Connection};
+use crate::cluster::{Cluster, LogEvent, LogStart};
+use crate::engine::{pods, verify};
+use crate::error::{Error, Result};
+use crate::evidence::{AccessLogLine, parse_line};
+use crate::istio::kinds;
+use crate::plan::GatewayTarget;
+use crate::report::{Printer, Tone};
+use crate::vocabulary::{ExitCode, HostName, PodName, names};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Lines to begin with when following.
+const FOLLOW_TAIL: u32 = 10;
+/// Lines to begin with otherwise.
+const ALL: u32 = u32::MAX >> 1;
+/// Without `-f`: after this long without a line everything there was has come.
+const QUIET: Duration = Duration::from_millis(700);
+
+/// Prints lines until there are no more, or for ever with `-f`.
+pub(super) async fn logs(
+    connection: &Connection,
+    settings: cli::Logs,
+    printer: &Printer,
+) -> Result<ExitCode> {
+    let connected = connect(connection, &settings.plan, printer).await?;
+    let gateway = verify::stored_plan(&connected.cluster, &connected.plan)
+        .await?
+        .gateway;
+    let pods = pods_of(&connected.cluster, &gateway).await?;
+    let tail = settings
+        .tail
+        .unwrap_or(if settings.follow { FOLLOW_TAIL } else { ALL });
+    let (sender, mut receiver) = mpsc::channel::<(PodName, LogEvent)>(256);
+    for pod in &pods {
+        let mut log = connected
+            .cluster
+            .follow_log(pod, names::PROXY_CONTAINER, LogStart::Tail(tail));
+        let (pod, sender) = (pod.clone(), sender.clone());
+        tokio::spawn(async move {
+            loop {
+                let event = log.next().await;
+                let last = matches!(event, LogEvent::Failed(_) | LogEvent::Ended);
+                if sender.send((pod.clone(), event)).await.is_err() || last {
+                    return;
+                }
+            }
+        });
+    }
+    drop(sender);
+    let printing = async {
+        loop {
+            let event = if settings.follow {
+                receiver.recv().await
+            } else {
+                tokio::time::timeout(QUIET, receiver.recv()).await.unwrap_or(None)
+            };
+            match event {
+                None => return Ok(()),
+                Some((pod, LogEvent::Line(raw))) => print_line(&pod, &raw, &settings, printer)?,
+                Some((pod, LogEvent::Gap(why))) => {
+                    printer.warning(&format!("lines of {pod} may be missing: {why}"));
+                }
+                Some((_, LogEvent::Failed(error))) => return Err(error),
+                Some((_, LogEvent::Opened | LogEvent::Ended)) => {}
+            }
+            if printer.output_is_closed() {
+                return Ok(());
+            }
+        }
+    };
+    or_interrupted(printing, &connected.plan).await?;
+    Ok(ExitCode::Success)
+}
+
+async fn pods_of(cluster: &Cluster, gateway: &GatewayTarget) -> Result<Vec<PodName>> {
+    let pods = cluster
+        .list(
+            &kinds::pod(),
+            Some(&gateway.namespace),
+            Some(&gateway.label_selector()),
+        )
+        .await?;
+    if pods.is_empty() {
+        return Err(Error::usage(format!("the gateway {gateway} has no pods"))
+            .hint("`kubectl egress status` shows its state"));
+    }
+    Ok(pods.iter().map(pods::name).collect())
+}
+
+fn print_line(pod: &PodName, raw: &[u8], settings: &cli::Logs, printer: &Printer) -> Result<()> {
+    let Some(line) = parse_line(raw) else {
+        return Ok(());
+    };
+    if !settings.hosts.is_empty() && !settings.hosts.iter().any(|host| concerns(&line, host)) {
+        return Ok(());
+    }
+    if settings.raw {
+        printer.raw_line(raw);
+        return Ok(());
+    }
+    let document = serde_json::json!({
+        "pod": pod.to_string(),
+        "startTime": line.start_time,
+        "host": line.requested_server_name.as_ref().or(line.authority.as_ref()),
+        "responseCode": line.response_code,
+        "responseFlags": line.response_flags,
+        "upstreamCluster": line.upstream_cluster.as_ref().map(ToString::to_string),
+        "upstreamHost": line.upstream_host,
+        "downstreamRemoteAddress": line.downstream_remote_address,
+        "bytesReceived": line.bytes_received,
+        "bytesSent": line.bytes_sent,
+        "durationMilliseconds": line.duration,
+        "upstreamTransportFailureReason": line.upstream_transport_failure_reason,
+    });
+    printer.record(&document, |style| {
+        let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
+        let host = line
+            .requested_server_name
+            .clone()
+            .or_else(|| line.authority.clone())
+            .unwrap_or_else(|| "-".to_owned());
+        let flags = if line.response_flags.is_empty() {
+            "ok".to_owned()
+        } else {
+            line.response_flags.join(",")
+        };
+        let tone = if line.response_flags.is_empty() {
+            Tone::Good
+        } else {
+            Tone::Bad
+        };
+        format!(
+            "{}  {}  {} {} {}  {}  {} in, {} out, {} ms\n",
+            style.paint(Tone::Quiet, &text(&line.start_time)),
+            style.paint(Tone::Strong, &host),
+            style.paint(Tone::Plain, &text(&line.downstream_remote_address)),
+            style.arrow(),
+            style.paint(Tone::Plain, &text(&line.upstream_host)),
+            style.paint(tone, &flags),
+            line.bytes_received,
+            line.bytes_sent,
+            line.duration,
+        )
+    })
+}
+
+fn concerns(line: &AccessLogLine, host: &HostName) -> bool {
+    let host = host.as_str();
+    line.requested_server_name.as_deref() == Some(host)
+        || line
+            .authority
+            .as_deref()
+            .is_some_and(|authority| authority.split(':').next() == Some(host))
+}

@@ -1,0 +1,235 @@
+//! `probe`: single requests, each judged; redirects are probes of their own.
+
+use super::connection::{Connected, connect, or_interrupted};
+use super::source;
+use crate::cli::{self, Connection};
+use crate::engine::probe::ProbeSource;
+use crate::engine::verify::{self, Planned, make_bare_pod, probe_from, remove_bare_pod};
+use crate::engine::{Event, sentinel};
+use crate::error::Result;
+use crate::evidence::{CurlReport, CurlResult, Expected, ProbeRequest, ProbeResult};
+use crate::plan::journal::Journal;
+use crate::report::{Printer, view};
+use crate::vocabulary::{ExitCode, Outcome, Scheme, names};
+use serde_json::json;
+
+/// Redirects that are followed, as curl's own default is 50 and browsers' is 20; a loop shows long before.
+const MOST_REDIRECTS: usize = 10;
+
+/// Probes and prints.
+pub(super) async fn probe(
+    connection: &Connection,
+    settings: cli::Probe,
+    printer: &Printer,
+) -> Result<ExitCode> {
+    let connected = connect(connection, &settings.plan, printer).await?;
+    let plan = connected.plan.clone();
+    let results = or_interrupted(run(&connected, &settings, printer), &plan).await?;
+    let judged: Vec<&ProbeResult> = results.iter().map(|(result, _)| result).collect();
+    let answers: Vec<serde_json::Value> = results.iter().map(|(_, curl)| answer(curl)).collect();
+    let document = json!({
+        "apiVersion": names::API_VERSION, "kind": "Probes", "namespace": plan.namespace, "plan": plan.name,
+        "probes": judged, "answers": answers,
+    });
+    printer.document(&document, |style| {
+        let mut text = String::new();
+        for (result, curl) in &results {
+            text.push_str(&view::probe(result, style));
+            if let CurlResult::Report(report) = curl {
+                for shown in [&report.headers, &report.body].into_iter().flatten() {
+                    text.push_str(&crate::report::escape::visible_lines(shown));
+                    if !shown.ends_with('\n') {
+                        text.push('\n');
+                    }
+                }
+            }
+        }
+        text
+    })?;
+    Ok(exit_code(&judged, settings.expect))
+}
+
+async fn run(
+    connected: &Connected,
+    settings: &cli::Probe,
+    printer: &Printer,
+) -> Result<Vec<(ProbeResult, CurlResult)>> {
+    let events = printer.events();
+    let journal = verify::stored_plan(&connected.cluster, &connected.plan).await?;
+    if !settings.unmeshed {
+        let source = source::find(
+            connected,
+            &settings.probe,
+            names::SOURCE_IMAGE,
+            settings.plan.timeout,
+            printer,
+        )
+        .await?;
+        return Ok(follow(connected, &journal, &source, settings, printer).await);
+    }
+    let name = format!("kubectl-egress-unmeshed-{}", &sentinel::nonce()[..6]);
+    let made = make_bare_pod(
+        &connected.cluster,
+        &journal,
+        &name,
+        settings.plan.timeout,
+        &events,
+    )
+    .await;
+    let results = match made {
+        Ok(source) => Ok(follow(connected, &journal, &source, settings, printer).await),
+        Err(error) => Err(error),
+    };
+    remove_bare_pod(&connected.cluster, &connected.plan, &name, &events).await;
+    results
+}
+
+async fn follow(
+    connected: &Connected,
+    journal: &Journal,
+    source: &ProbeSource,
+    settings: &cli::Probe,
+    printer: &Printer,
+) -> Vec<(ProbeResult, CurlResult)> {
+    let events = printer.events();
+    let mut results = Vec::new();
+    let mut next: Vec<ProbeRequest> = Vec::new();
+    for target in &settings.targets {
+        let path = target
+            .path
+            .clone()
+            .or_else(|| settings.path.clone())
+            .unwrap_or_else(|| "/".to_owned());
+        next.push(request(
+            next.len(),
+            settings,
+            target.scheme,
+            target.host.to_string(),
+            target.port,
+            path,
+        ));
+    }
+    for _round in 0..=MOST_REDIRECTS {
+        let planned = next
+            .drain(..)
+            .map(|request| Planned {
+                expected: expected(journal, &request, source),
+                request,
+            })
+            .collect();
+        let round = probe_from(&connected.cluster, &journal.gateway, source, planned, &events).await;
+        if settings.follow {
+            for (_, curl) in &round {
+                if let CurlResult::Report(report) = curl
+                    && let Some((scheme, host, port, path)) = redirect(report)
+                {
+                    next.push(request(next.len(), settings, scheme, host, port, path));
+                }
+            }
+        }
+        results.extend(round);
+        if next.is_empty() {
+            return results;
+        }
+    }
+    events(Event::Warning(format!(
+        "more than {MOST_REDIRECTS} redirects; the rest was not followed"
+    )));
+    results
+}
+
+fn request(
+    id: usize,
+    settings: &cli::Probe,
+    scheme: Scheme,
+    host: String,
+    port: u16,
+    path: String,
+) -> ProbeRequest {
+    ProbeRequest {
+        id: u32::try_from(id).unwrap_or(u32::MAX),
+        nonce: sentinel::nonce(),
+        scheme,
+        host,
+        port,
+        path,
+        method: settings.method.to_owned(),
+        max_time_seconds: settings.probe.max_time,
+        ca_certificate: settings.probe.ca_certificate.clone(),
+        // A redirect's target is in the headers.
+        show_headers: settings.show_headers || settings.follow,
+        show_body: settings.show_body,
+        resolve: None,
+    }
+}
+
+/// A host of the plan from a meshed source is to be routed; anything else is only looked at.
+fn expected(journal: &Journal, request: &ProbeRequest, source: &ProbeSource) -> Expected {
+    let planned = journal
+        .plan
+        .hosts
+        .iter()
+        .any(|planned| planned.host.as_str() == request.host && planned.port == request.port);
+    if planned && source.meshed {
+        Expected::Routed
+    } else {
+        Expected::Reachable
+    }
+}
+
+fn redirect(report: &CurlReport) -> Option<(Scheme, String, u16, String)> {
+    if !(300..400).contains(&report.http_code) {
+        return None;
+    }
+    let headers = report.headers.as_deref()?;
+    let location = headers.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("location")
+            .then(|| value.trim().to_owned())
+    })?;
+    let (scheme, rest) = match location.split_once("://")? {
+        ("http", rest) => (Scheme::Http, rest),
+        ("https", rest) => (Scheme::Https, rest),
+        _ => return None,
+    };
+    let (authority, path) = rest.find(['/', '?']).map_or((rest, ""), |at| rest.split_at(at));
+    let default = if scheme == Scheme::Http { 80 } else { 443 };
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) => (host, port.parse().ok()?),
+        None => (authority, default),
+    };
+    Some((
+        scheme,
+        host.to_ascii_lowercase(),
+        port,
+        if path.is_empty() {
+            "/".to_owned()
+        } else {
+            path.to_owned()
+        },
+    ))
+}
+
+fn answer(curl: &CurlResult) -> serde_json::Value {
+    match curl {
+        CurlResult::Report(report) => {
+            json!({"httpCode": report.http_code, "headers": report.headers, "body": report.body})
+        }
+        CurlResult::Lost(why) | CurlResult::NoCurl(why) => json!({"error": why}),
+    }
+}
+
+fn exit_code(results: &[&ProbeResult], expect: Option<Outcome>) -> ExitCode {
+    let bad = |result: &&&ProbeResult| match expect {
+        Some(expected) => result.outcome != expected,
+        None => match result.expected {
+            Expected::Routed => !matches!(result.outcome, Outcome::Routed | Outcome::Direct),
+            _ => matches!(result.outcome, Outcome::Unreachable | Outcome::Inconclusive),
+        },
+    };
+    match results.iter().find(bad) {
+        None => ExitCode::Success,
+        Some(result) if result.outcome == Outcome::Inconclusive => ExitCode::Inconclusive,
+        Some(_) => ExitCode::Disproven,
+    }
+}

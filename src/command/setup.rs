@@ -1,0 +1,279 @@
+//! `setup`, `enable-gateway`, `deploy-curl`: the same run with all or some of its parts.
+
+use super::connection::{Connected, connect, or_interrupted, planned, read_plan};
+use super::source;
+use crate::cli::{self, ChangeFlags, Connection, GatewayFlags, Inject, PlanFlags, SourceFlags};
+use crate::engine::prepare::{DryRun, Parts, Prepared, SetupSettings, prepare};
+use crate::engine::probe::ProbeSource;
+use crate::engine::undo::{self, UndoSettings};
+use crate::engine::verify::{self, VerifySettings};
+use crate::engine::{Event, setup as engine};
+use crate::error::{Error, Result};
+use crate::evidence::Verification;
+use crate::plan::gateway_workload::GatewaySettings;
+use crate::plan::ownership::Manifest;
+use crate::report::{Printer, view};
+use crate::vocabulary::{ExitCode, OutputFormat, PlanIdentity, Verdict, names};
+use serde_json::json;
+
+/// `setup`: everything, waited for, and one probe per host.
+pub(super) async fn setup(
+    connection: &Connection,
+    settings: cli::Setup,
+    printer: &Printer,
+) -> Result<ExitCode> {
+    let connected = connect(connection, &settings.plan, printer).await?;
+    let mut wanted = wanted(&connected.plan, Parts::ALL, &settings.plan, settings.change);
+    add_gateway(&mut wanted, &settings.gateway);
+    add_source(&mut wanted, &settings.source);
+    if let Some(file) = &settings.file {
+        let plan = read_plan(file, connection, connected.cluster.default_namespace())?;
+        wanted.plan = plan.identity;
+        wanted.hosts = plan.hosts;
+        wanted.gateway = wanted.gateway.or(plan.gateway);
+        wanted.whole = true;
+    } else {
+        wanted.hosts = planned(&settings.hosts);
+    }
+    let plan = wanted.plan.clone();
+    let work = run(&connected, wanted, settings.gateway.create_gateway, printer);
+    let done = match or_interrupted(work, &plan).await {
+        Ok(done) => done,
+        Err(error) if settings.atomic => {
+            return Err(take_back(&connected, &plan, &settings.plan, error, printer).await);
+        }
+        Err(error) => return Err(add_way_out(error, &plan)),
+    };
+    if !done || settings.no_probe {
+        return Ok(ExitCode::Success);
+    }
+    let proving = async {
+        let image = settings.source.image.as_deref().unwrap_or(names::SOURCE_IMAGE);
+        let source = source::find(&connected, &settings.probe, image, settings.plan.timeout, printer).await?;
+        let events = printer.events();
+        verify::verify(
+            &connected.cluster,
+            &probe_settings(&plan, &settings, source),
+            &events,
+        )
+        .await
+    };
+    let verification = or_interrupted(proving, &plan).await?;
+    conclude(&verification, printer)
+}
+
+/// `enable-gateway`: the gateway and its access log.
+pub(super) async fn enable_gateway(
+    connection: &Connection,
+    settings: cli::EnableGateway,
+    printer: &Printer,
+) -> Result<ExitCode> {
+    let connected = connect(connection, &settings.plan, printer).await?;
+    let parts = Parts {
+        gateway: true,
+        source: false,
+        routing: false,
+    };
+    let mut wanted = wanted(&connected.plan, parts, &settings.plan, settings.change);
+    add_gateway(&mut wanted, &settings.gateway);
+    let plan = wanted.plan.clone();
+    or_interrupted(
+        run(&connected, wanted, settings.gateway.create_gateway, printer),
+        &plan,
+    )
+    .await?;
+    printer.next(&format!("kubectl egress deploy-curl -n {}", plan.namespace));
+    Ok(ExitCode::Success)
+}
+
+/// `deploy-curl`: the source, its injection and its access log.
+pub(super) async fn deploy_curl(
+    connection: &Connection,
+    settings: cli::DeployCurl,
+    printer: &Printer,
+) -> Result<ExitCode> {
+    let connected = connect(connection, &settings.plan, printer).await?;
+    let parts = Parts {
+        gateway: false,
+        source: true,
+        routing: false,
+    };
+    let mut wanted = wanted(&connected.plan, parts, &settings.plan, settings.change);
+    add_source(&mut wanted, &settings.source);
+    let plan = wanted.plan.clone();
+    or_interrupted(run(&connected, wanted, false, printer), &plan).await?;
+    printer.next(&format!("kubectl egress route HOST -n {}", plan.namespace));
+    Ok(ExitCode::Success)
+}
+
+/// What a run wants before its own flags are added.
+pub(super) fn wanted(
+    plan: &PlanIdentity,
+    parts: Parts,
+    flags: &PlanFlags,
+    change: ChangeFlags,
+) -> SetupSettings {
+    SetupSettings {
+        plan: plan.clone(),
+        hosts: Vec::new(),
+        whole: false,
+        gateway: flags.gateway.as_ref().map(ToString::to_string),
+        gateway_settings: GatewaySettings::default(),
+        create_namespace: false,
+        inject_pod_only: false,
+        image: names::SOURCE_IMAGE.to_owned(),
+        secret: None,
+        parts,
+        dry_run: match change.dry_run {
+            cli::DryRun::None => DryRun::No,
+            cli::DryRun::Client => DryRun::Client,
+            cli::DryRun::Server => DryRun::Server,
+        },
+        force_conflicts: change.force_conflicts,
+        timeout: flags.timeout,
+    }
+}
+
+fn add_gateway(wanted: &mut SetupSettings, flags: &GatewayFlags) {
+    wanted.gateway_settings.node_selector = flags
+        .node_selectors
+        .iter()
+        .map(|selector| (selector.key.clone(), selector.value.clone()))
+        .collect();
+    wanted.gateway_settings.tolerations = flags
+        .tolerations
+        .iter()
+        .map(|toleration| {
+            let mut object = json!({"key": toleration.key, "operator": "Exists"});
+            if let Some(value) = &toleration.value {
+                object["operator"] = json!("Equal");
+                object["value"] = json!(value);
+            }
+            if let Some(effect) = &toleration.effect {
+                object["effect"] = json!(effect.to_string());
+            }
+            object
+        })
+        .collect();
+}
+
+fn add_source(wanted: &mut SetupSettings, flags: &SourceFlags) {
+    wanted.create_namespace = flags.create_namespace;
+    wanted.inject_pod_only = flags.inject == Inject::Pod;
+    if let Some(image) = &flags.image {
+        wanted.image.clone_from(image);
+    }
+    wanted.secret.clone_from(&flags.curl_secret);
+}
+
+/// Prepares, asks, runs. `false`: it was a dry run.
+pub(super) async fn run(
+    connected: &Connected,
+    wanted: SetupSettings,
+    may_create_gateway: bool,
+    printer: &Printer,
+) -> Result<bool> {
+    let prepared = prepare(&connected.cluster, wanted).await?;
+    let events = printer.events();
+    for finding in &prepared.findings {
+        events(Event::Found(finding.clone()));
+    }
+    for remark in &prepared.remarks {
+        events(Event::Warning(remark.clone()));
+    }
+    if prepared.settings.dry_run != DryRun::No {
+        show_manifests(&prepared, printer)?;
+        engine::dry_run(&connected.cluster, &prepared, &events).await?;
+        return Ok(false);
+    }
+    for question in &prepared.consents {
+        let agreed = (may_create_gateway && question.starts_with("There is no egress gateway"))
+            || printer.confirm(question).await?;
+        if !agreed {
+            return Err(Error::consent("nothing was changed, as you did not agree").because(question.clone()));
+        }
+    }
+    engine::run(&connected.cluster, prepared, &events).await?;
+    Ok(true)
+}
+
+/// With `-o yaml` or `-o json`, a dry run prints what would be applied.
+fn show_manifests(prepared: &Prepared, printer: &Printer) -> Result<()> {
+    if printer.settings().output == OutputFormat::Text {
+        return Ok(());
+    }
+    let namespace = prepared
+        .facts
+        .namespace
+        .is_none()
+        .then(|| prepared.namespace_manifest());
+    let objects: Vec<&serde_json::Value> = namespace
+        .iter()
+        .chain(prepared.manifests())
+        .map(|manifest: &Manifest| &manifest.object.0)
+        .collect();
+    printer.document(
+        &json!({"apiVersion": "v1", "kind": "List", "items": objects}),
+        |_| String::new(),
+    )
+}
+
+fn probe_settings(plan: &PlanIdentity, settings: &cli::Setup, source: ProbeSource) -> VerifySettings {
+    VerifySettings {
+        plan: plan.clone(),
+        hosts: Vec::new(),
+        forbidden: Vec::new(),
+        without_sidecar: false,
+        source,
+        ca_certificate: settings.probe.ca_certificate.clone(),
+        max_time_seconds: settings.probe.max_time,
+        enforced_required: false,
+        timeout: settings.plan.timeout,
+    }
+}
+
+fn conclude(verification: &Verification, printer: &Printer) -> Result<ExitCode> {
+    printer.document(verification, |style| view::verification(verification, style))?;
+    let namespace = &verification.namespace;
+    match verification.verdict {
+        Verdict::Proven => {
+            printer.next(&format!("kubectl egress verify -n {namespace}"));
+            Ok(ExitCode::Success)
+        }
+        Verdict::Disproven => Ok(ExitCode::Disproven),
+        Verdict::Inconclusive => Ok(ExitCode::Inconclusive),
+    }
+}
+
+fn add_way_out(error: Error, plan: &PlanIdentity) -> Error {
+    match error.code() {
+        ExitCode::Cluster | ExitCode::TimedOut => error.hint(format!(
+            "what was set up stays; take it back: kubectl egress cleanup -n {} --plan {}",
+            plan.namespace, plan.name
+        )),
+        _ => error,
+    }
+}
+
+/// `--atomic`: a failed set-up is undone; the error stays the error.
+async fn take_back(
+    connected: &Connected,
+    plan: &PlanIdentity,
+    flags: &PlanFlags,
+    error: Error,
+    printer: &Printer,
+) -> Error {
+    let settings = UndoSettings {
+        dry_run: false,
+        keep_namespace: false,
+        timeout: flags.timeout,
+    };
+    match undo::whole_plan(&connected.cluster, plan, settings, &printer.events()).await {
+        Ok(remains) if remains.is_empty() => error.hint("everything was taken back (--atomic)"),
+        Ok(remains) => error.hint(format!("taken back (--atomic), but for: {}", remains.join("; "))),
+        Err(undone) => error.hint(format!(
+            "taking it back failed too ({undone}); again: kubectl egress cleanup -n {} --plan {}",
+            plan.namespace, plan.name
+        )),
+    }
+}

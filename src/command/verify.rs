@@ -1,0 +1,51 @@
+//! `verify`: proves the claims, prints every receipt, exits by the verdict.
+
+use super::connection::{connect, or_interrupted, planned};
+use super::source;
+use crate::cli::{self, Connection};
+use crate::engine::verify::{self as engine, VerifySettings};
+use crate::error::Result;
+use crate::report::{Printer, view};
+use crate::vocabulary::{Claim, ExitCode, HostName, Verdict, names};
+
+/// Probes and judges.
+pub(super) async fn verify(
+    connection: &Connection,
+    settings: cli::Verify,
+    printer: &Printer,
+) -> Result<ExitCode> {
+    let connected = connect(connection, &settings.plan, printer).await?;
+    let forbidden = if settings.forbidden.is_empty() {
+        default_forbidden()
+    } else {
+        settings.forbidden.clone()
+    };
+    let image = settings.image.as_deref().unwrap_or(names::SOURCE_IMAGE);
+    let finding = source::find(&connected, &settings.probe, image, settings.plan.timeout, printer);
+    let source = or_interrupted(finding, &connected.plan).await?;
+    let wanted = VerifySettings {
+        plan: connected.plan.clone(),
+        hosts: planned(&settings.hosts),
+        forbidden,
+        without_sidecar: !settings.skip_unmeshed,
+        source,
+        ca_certificate: settings.probe.ca_certificate.clone(),
+        max_time_seconds: settings.probe.max_time,
+        enforced_required: settings.require.contains(&Claim::Enforced),
+        timeout: settings.plan.timeout,
+    };
+    let events = printer.events();
+    let work = engine::verify(&connected.cluster, &wanted, &events);
+    let verification = or_interrupted(work, &connected.plan).await?;
+    printer.document(&verification, |style| view::verification(&verification, style))?;
+    printer.next(&view::next_after_verification(&verification));
+    Ok(match verification.verdict {
+        Verdict::Proven => ExitCode::Success,
+        Verdict::Disproven => ExitCode::Disproven,
+        Verdict::Inconclusive => ExitCode::Inconclusive,
+    })
+}
+
+fn default_forbidden() -> Vec<HostName> {
+    names::DEFAULT_FORBIDDEN_HOST.parse().into_iter().collect()
+}

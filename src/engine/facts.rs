@@ -1,0 +1,303 @@
+//! What must be known about the cluster before anything is changed, asked for side by side.
+
+use super::gateway_finder;
+use crate::cluster::Cluster;
+use crate::error::{Error, Result};
+use crate::istio::kinds;
+use crate::plan::GatewayTarget;
+use crate::plan::journal::Journal;
+use crate::vocabulary::{ExitCode, Object, ObjectReference, PlanIdentity, names};
+use serde_json::Value;
+
+/// What the cluster said.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// Kubernetes' version, for example `v1.34.4`.
+    pub kubernetes_version: String,
+    /// Istio's version as istiod's labels or image tell it, or `unknown`.
+    pub istio_version: String,
+    /// Revisions of the control plane. `default` answers to `istio-injection=enabled`.
+    pub revisions: Vec<String>,
+    /// The mesh configuration, as JSON; empty if it cannot be read.
+    pub mesh: Value,
+    /// The plan's namespace, if it exists.
+    pub namespace: Option<Object>,
+    /// The journal, if the plan was set up before.
+    pub journal: Option<Journal>,
+    /// All Services that we may list.
+    pub services: Vec<Object>,
+    /// Telemetry resources of all namespaces that we may list.
+    pub telemetries: Vec<Object>,
+    /// VirtualServices, likewise.
+    pub virtual_services: Vec<Object>,
+    /// ServiceEntries, likewise.
+    pub service_entries: Vec<Object>,
+    /// DestinationRules, likewise.
+    pub destination_rules: Vec<Object>,
+}
+
+impl Facts {
+    /// Asks for everything, at most eight requests at a time (the client's bound).
+    ///
+    /// # Errors
+    /// If the API server cannot be reached or refuses, if Istio is not there or too old, or the namespace is ambient.
+    pub async fn gather(cluster: &Cluster, plan: &PlanIdentity) -> Result<Self> {
+        let namespace = ObjectReference::cluster(kinds::namespace(), &plan.namespace);
+        let mesh = ObjectReference::namespaced(kinds::config_map(), names::ISTIO_NAMESPACE, "istio");
+        let journal = Journal::reference_of(plan);
+        // Kinds in order of their fields below; one request each.
+        let (service, telemetry) = (kinds::service(), kinds::telemetry());
+        let (virtual_service, service_entry) = (kinds::virtual_service(), kinds::service_entry());
+        let destination_rule = kinds::destination_rule();
+        let lists = futures::future::try_join5(
+            list_visible(cluster, &service, plan),
+            list_visible(cluster, &telemetry, plan),
+            list_visible(cluster, &virtual_service, plan),
+            list_visible(cluster, &service_entry, plan),
+            list_visible(cluster, &destination_rule, plan),
+        );
+        let single = futures::future::try_join5(
+            cluster.version(),
+            cluster.served_versions("networking.istio.io"),
+            cluster.get(&namespace),
+            async { Ok(cluster.get(&mesh).await.unwrap_or(None)) },
+            cluster.get(&journal),
+        );
+        let ((services, telemetries, virtual_services, service_entries, destination_rules), single) =
+            futures::future::try_join(lists, single).await?;
+        let (version, istio_versions, namespace, mesh, journal) = single;
+        check_istio(&istio_versions)?;
+        let mesh = mesh.map_or(Value::Null, |map| {
+            serde_saphyr::from_str(map.text("/data/mesh")).unwrap_or(Value::Null)
+        });
+        if let Some(namespace) = &namespace {
+            check_namespace(namespace)?;
+        }
+        let control_planes: Vec<&Object> = services
+            .iter()
+            .filter(|service| {
+                service.label("app") == Some("istiod") || service.label("istio") == Some("pilot")
+            })
+            .collect();
+        let mut revisions: Vec<String> = control_planes
+            .iter()
+            .filter_map(|service| {
+                service
+                    .name()
+                    .strip_prefix("istiod-revision-tag-")
+                    .or_else(|| service.label("istio.io/rev"))
+                    .map(str::to_owned)
+            })
+            .collect();
+        revisions.sort();
+        revisions.dedup();
+        let istio_version = control_planes
+            .iter()
+            .find_map(|service| {
+                service
+                    .label("operator.istio.io/version")
+                    .or_else(|| service.label("app.kubernetes.io/version"))
+            })
+            .unwrap_or("unknown")
+            .to_owned();
+        Ok(Self {
+            kubernetes_version: version.git_version,
+            istio_version,
+            revisions,
+            mesh,
+            namespace,
+            journal: journal
+                .map(|object| Journal::from_object(&object, plan))
+                .transpose()?,
+            services,
+            telemetries,
+            virtual_services,
+            service_entries,
+            destination_rules,
+        })
+    }
+
+    /// Istio's root namespace, as the mesh configuration says.
+    pub fn root_namespace(&self) -> &str {
+        self.mesh["rootNamespace"]
+            .as_str()
+            .unwrap_or(names::ISTIO_NAMESPACE)
+    }
+
+    /// Finds the egress gateway: the one named, or the only one there is; `None` if there is none at all.
+    ///
+    /// # Errors
+    /// If the named one is not there or is no gateway, if there are several, if its Service has no TLS port, or
+    /// selects no pod.
+    pub async fn gateway(&self, cluster: &Cluster, named: Option<&str>) -> Result<Option<GatewayTarget>> {
+        if let Some(named) = named {
+            return self.named_gateway(cluster, named).await.map(Some);
+        }
+        let likely: Vec<&Object> = self
+            .services
+            .iter()
+            .filter(|service| {
+                gateway_finder::named_like_egress(service) && !gateway_finder::is_ingress(service)
+            })
+            .collect();
+        let mut found = Vec::new();
+        for service in &likely {
+            let pods = self.pods_behind(cluster, service).await?;
+            // One of our own that is still starting has no pods yet.
+            if pods.iter().any(gateway_finder::is_gateway_pod)
+                || crate::plan::ownership::is_ours(service)
+                || pods.is_empty()
+            {
+                found.push((*service, pods));
+            }
+        }
+        if found.is_empty() {
+            let pods = cluster.list(&kinds::pod(), None, None).await.unwrap_or_default();
+            let routers: Vec<Object> = pods.into_iter().filter(gateway_finder::is_gateway_pod).collect();
+            found = self
+                .services
+                .iter()
+                .filter(|service| !gateway_finder::is_ingress(service))
+                .filter_map(|service| {
+                    let own: Vec<Object> = routers
+                        .iter()
+                        .filter(|pod| gateway_finder::selects(service, pod))
+                        .cloned()
+                        .collect();
+                    (!own.is_empty()).then_some((service, own))
+                })
+                .collect();
+        }
+        match found.as_slice() {
+            [] => Ok(None),
+            [(service, pods)] => to_target(service, pods).map(Some),
+            several => {
+                let names: Vec<String> = several
+                    .iter()
+                    .map(|(service, _)| {
+                        format!("{}/{}", service.namespace().unwrap_or_default(), service.name())
+                    })
+                    .collect();
+                Err(Error::usage(format!(
+                    "there are {} gateways to choose from: {}",
+                    names.len(),
+                    names.join(", ")
+                ))
+                .hint(format!("name one: --gateway {}", names[0])))
+            }
+        }
+    }
+
+    async fn named_gateway(&self, cluster: &Cluster, named: &str) -> Result<GatewayTarget> {
+        let (namespace, name) = named.split_once('/').ok_or_else(|| {
+            Error::usage(format!("`{named}` does not name a gateway; give NAMESPACE/SERVICE, for example istio-system/istio-egressgateway"))
+        })?;
+        let reference = ObjectReference::namespaced(kinds::service(), namespace, name);
+        let service = match self.services.iter().find(|service| service.namespace() == Some(namespace) && service.name() == name) {
+            Some(service) => service.clone(),
+            None => cluster.get(&reference).await?.ok_or_else(|| {
+                Error::usage(format!("the gateway {reference} does not exist"))
+                    .hint("`kubectl get services -A | grep -i egress` lists likely ones; without --gateway it is searched for")
+            })?,
+        };
+        let pods = self.pods_behind(cluster, &service).await?;
+        if !pods.is_empty() && !pods.iter().any(gateway_finder::is_gateway_pod) {
+            return Err(Error::usage(format!(
+                "{reference} is no Istio gateway: none of its pods runs `proxy router` in a container istio-proxy"
+            )));
+        }
+        to_target(&service, &pods)
+    }
+
+    async fn pods_behind(&self, cluster: &Cluster, service: &Object) -> Result<Vec<Object>> {
+        let selector = service
+            .at("/spec/selector")
+            .as_object()
+            .map_or_else(String::new, |selector| {
+                selector
+                    .iter()
+                    .map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default()))
+                    .collect::<Vec<_>>()
+                    .join(",")
+            });
+        cluster
+            .list(&kinds::pod(), service.namespace(), Some(&selector))
+            .await
+    }
+}
+
+fn to_target(service: &Object, pods: &[Object]) -> Result<GatewayTarget> {
+    let reference = service.reference(&kinds::service());
+    let target = gateway_finder::target(service, pods).ok_or_else(|| {
+        Error::usage(format!(
+            "{reference} has no port for TLS: none has number 443 or a name that starts with tls or https"
+        ))
+        .hint("add port 443 with targetPort 8443 to the Service, or name another gateway with --gateway")
+    })?;
+    if pods.is_empty() && !target.created {
+        return Err(Error::usage(format!(
+            "the selector of {reference} ({}) matches no pod",
+            target.label_selector()
+        ))
+        .because("a Gateway with this selector would configure nothing")
+        .hint(format!(
+            "start its Deployment: kubectl scale deployment {} -n {} --replicas=1",
+            target.service, target.namespace
+        )));
+    }
+    Ok(target)
+}
+
+/// Lists in all namespaces; where that is not allowed, in the plan's and Istio's.
+async fn list_visible(
+    cluster: &Cluster,
+    kind: &crate::vocabulary::Kind,
+    plan: &PlanIdentity,
+) -> Result<Vec<Object>> {
+    match cluster.list(kind, None, None).await {
+        Err(error) if error.code() == ExitCode::Cluster => {
+            let own = cluster.list(kind, Some(&plan.namespace), None).await?;
+            let istio = cluster
+                .list(kind, Some(names::ISTIO_NAMESPACE), None)
+                .await
+                .unwrap_or_default();
+            Ok(own.into_iter().chain(istio).collect())
+        }
+        result => result,
+    }
+}
+
+fn check_istio(versions: &[String]) -> Result<()> {
+    if versions.is_empty() {
+        return Err(Error::cluster("this cluster has no Istio: the API group networking.istio.io is not served")
+            .hint("install Istio first (`istioctl install`, or the Istio module on Kyma), or try `kubectl egress tutorial --sandbox`"));
+    }
+    if !versions.iter().any(|version| version == "v1") {
+        return Err(Error::cluster(format!(
+            "this Istio is too old: it serves networking.istio.io {} but not v1, which came with Istio 1.22",
+            versions.join(", ")
+        ))
+        .hint("upgrade Istio to 1.22 or newer"));
+    }
+    Ok(())
+}
+
+fn check_namespace(namespace: &Object) -> Result<()> {
+    if namespace.label("istio.io/dataplane-mode") == Some("ambient") {
+        return Err(Error::usage(format!(
+            "namespace {} is in ambient mode (label istio.io/dataplane-mode=ambient)",
+            namespace.name()
+        ))
+        .because(
+            "ambient has no sidecars; its egress goes through waypoints, which this version does not set up",
+        )
+        .hint("choose a namespace with sidecars"));
+    }
+    if !namespace.at("/metadata/deletionTimestamp").is_null() {
+        return Err(
+            Error::usage(format!("namespace {} is being deleted", namespace.name()))
+                .hint("wait until it is gone, or choose another"),
+        );
+    }
+    Ok(())
+}

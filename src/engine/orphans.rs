@@ -1,0 +1,75 @@
+//! What a run left that was killed before it wrote its journal: found by our labels and field managers.
+
+use crate::cluster::Cluster;
+use crate::error::{Error, Result};
+use crate::istio::kinds;
+use crate::plan::journal::{Entry, Journal, RESTORABLE_FIELDS};
+use crate::plan::{Plan, gateway_workload, ownership};
+use crate::vocabulary::{ObjectReference, PlanIdentity, names};
+use futures::future::try_join_all;
+
+/// A journal made of what is there; `None` if nothing is.
+///
+/// # Errors
+/// If the cluster refuses to list.
+pub(super) async fn journal(cluster: &Cluster, plan: &PlanIdentity) -> Result<Option<Journal>> {
+    let kinds: Vec<_> = ownership::touchable_kinds()
+        .into_iter()
+        .filter(|kind| *kind != kinds::namespace() && *kind != kinds::pod())
+        .collect();
+    let shared_manager = plan.shared_manager();
+    let lists = kinds.iter().map(|kind| {
+        let shared_manager = &shared_manager;
+        async move {
+            let objects = cluster.list(kind, None, None).await?;
+            let ours = objects.into_iter().filter_map(|object| {
+                let shared = object.managers().any(|manager| manager == shared_manager);
+                let owned = ownership::plan_of(&object).as_ref() == Some(plan);
+                (shared || owned).then(|| Entry::Object {
+                    reference: object.reference(kind),
+                    manager: if shared {
+                        shared_manager.clone()
+                    } else {
+                        names::MANAGER.to_owned()
+                    },
+                    shared,
+                    uid: Some(object.uid().to_owned()),
+                })
+            });
+            Ok::<_, Error>(ours.collect::<Vec<_>>())
+        }
+    });
+    let mut entries: Vec<Entry> = try_join_all(lists).await?.into_iter().flatten().collect();
+    let reference = ObjectReference::cluster(kinds::namespace(), &plan.namespace);
+    if let Some(namespace) = cluster.get(&reference).await? {
+        if namespace.managers().any(|manager| manager == shared_manager) {
+            entries.extend(RESTORABLE_FIELDS.iter().take(1).map(|pointer| Entry::Field {
+                reference: reference.clone(),
+                manager: shared_manager.clone(),
+                pointer: (*pointer).to_owned(),
+                before: None,
+            }));
+        }
+        if ownership::plan_of(&namespace).as_ref() == Some(plan) {
+            entries.push(Entry::Namespace {
+                name: plan.namespace.clone(),
+                uid: namespace.uid().to_owned(),
+            });
+        }
+    }
+    if entries.is_empty() {
+        return Ok(None);
+    }
+    let empty = Plan {
+        identity: plan.clone(),
+        gateway: None,
+        hosts: Vec::new(),
+    };
+    let mut journal = Journal::new(
+        empty,
+        gateway_workload::target(names::ISTIO_NAMESPACE),
+        names::SOURCE_IMAGE.to_owned(),
+    );
+    journal.entries = entries;
+    Ok(Some(journal))
+}

@@ -1,0 +1,136 @@
+//! What a run will need to do, asked for before it begins: one review of rules per namespace, exact ones where that
+//! is not enough.
+
+use super::prepare::Parts;
+use crate::cluster::{Answer, Cluster};
+use crate::error::{Error, Result};
+use crate::istio::kinds;
+use crate::plan::GatewayTarget;
+use crate::vocabulary::{Kind, PlanIdentity};
+
+/// One permission: verb, API group, resource (with subresource), namespace; and whether the run can go on without it.
+struct Need<'need> {
+    verb: &'static str,
+    group: String,
+    resource: String,
+    namespace: &'need str,
+    essential: bool,
+}
+
+/// Checks everything that the run will need.
+///
+/// # Errors
+/// If something essential is not allowed; all of it is named at once. What is only useful comes back as remarks.
+pub async fn check(
+    cluster: &Cluster,
+    plan: &PlanIdentity,
+    gateway: &GatewayTarget,
+    parts: Parts,
+) -> Result<Vec<String>> {
+    let needs = needs(plan, gateway, parts);
+    let (own, other) =
+        futures::future::try_join(cluster.rules(&plan.namespace), cluster.rules(&gateway.namespace)).await?;
+    let mut missing = Vec::new();
+    let mut remarks = Vec::new();
+    for need in &needs {
+        let rules = if need.namespace == plan.namespace {
+            &own
+        } else {
+            &other
+        };
+        let allowed = match rules.allows(need.verb, &need.group, &need.resource, None) {
+            Answer::Yes => true,
+            Answer::No => false,
+            Answer::Unknown => {
+                cluster
+                    .may(need.verb, &need.group, &need.resource, Some(need.namespace))
+                    .await?
+            }
+        };
+        let text = format!(
+            "{} {} in namespace {}",
+            need.verb,
+            with_group(need),
+            need.namespace
+        );
+        match (allowed, need.essential) {
+            (true, _) => {}
+            (false, true) => missing.push(text),
+            (false, false) => remarks.push(format!("you may not {text}; without it less can be proven")),
+        }
+    }
+    if missing.is_empty() {
+        return Ok(remarks);
+    }
+    let first = missing.remove(0);
+    let mut error = Error::cluster(format!("you may not {first}"));
+    if !missing.is_empty() {
+        error = error.because(format!("nor: {}", missing.join("; ")));
+    }
+    Err(error.hint(format!(
+        "ask the cluster's administrator; check with: kubectl auth can-i --list -n {}",
+        plan.namespace
+    )))
+}
+
+fn with_group(need: &Need<'_>) -> String {
+    if need.group.is_empty() {
+        need.resource.clone()
+    } else {
+        format!("{}.{}", need.resource, need.group)
+    }
+}
+
+fn needs<'need>(plan: &'need PlanIdentity, gateway: &'need GatewayTarget, parts: Parts) -> Vec<Need<'need>> {
+    let mut needs = Vec::new();
+    let own = plan.namespace.as_str();
+    let mut writes = |kind: &Kind, namespace: &'need str| {
+        for verb in ["create", "patch"] {
+            needs.push(Need {
+                verb,
+                group: kind.group.clone(),
+                resource: kind.plural.clone(),
+                namespace,
+                essential: true,
+            });
+        }
+    };
+    writes(&kinds::config_map(), own);
+    writes(&kinds::lease(), own);
+    if parts.source {
+        for kind in [kinds::service_account(), kinds::service(), kinds::deployment()] {
+            writes(&kind, own);
+        }
+    }
+    if parts.routing {
+        for kind in [
+            kinds::gateway(),
+            kinds::destination_rule(),
+            kinds::virtual_service(),
+            kinds::service_entry(),
+        ] {
+            writes(&kind, own);
+        }
+    }
+    if parts.gateway && gateway.created {
+        for kind in [kinds::service_account(), kinds::service(), kinds::deployment()] {
+            writes(&kind, &gateway.namespace);
+        }
+    }
+    let core = |verb, resource: &str, namespace, essential| Need {
+        verb,
+        group: String::new(),
+        resource: resource.to_owned(),
+        namespace,
+        essential,
+    };
+    needs.push(core("list", "pods", gateway.namespace.as_str(), true));
+    needs.push(core("list", "pods", own, true));
+    for namespace in [own, gateway.namespace.as_str()] {
+        needs.push(core("get", "pods/log", namespace, false));
+        needs.push(core("create", "pods/portforward", namespace, false));
+    }
+    // Kubernetes 1.35 asks for `create` where older servers ask for `get` (kubernetes pull 134577).
+    needs.push(core("create", "pods/exec", own, false));
+    needs
+}

@@ -1,0 +1,440 @@
+//! From what the user wants and what the cluster is like to what a run will do; nothing is changed here.
+
+use super::facts::Facts;
+use super::{holders, permissions};
+use crate::cluster::Cluster;
+use crate::error::{Error, Result};
+use crate::finding::Finding;
+use crate::istio::kinds;
+use crate::plan::access_log::{self, AccessLog, Workload};
+use crate::plan::gateway_workload::{self, GatewaySettings};
+use crate::plan::journal::{Entry, Journal, RESTORABLE_FIELDS};
+use crate::plan::ownership::Manifest;
+use crate::plan::source::{self, Injection, SourceSettings};
+use crate::plan::{GatewayTarget, Plan, PlannedHost, routing};
+use crate::vocabulary::{Object, ObjectReference, PlanIdentity, names};
+use serde_json::json;
+use std::time::Duration;
+
+/// Which parts of a plan a run sets up. `setup` does all; the steps on their own do one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parts {
+    /// The gateway and its access log.
+    pub gateway: bool,
+    /// The namespace's injection, the source and its access log.
+    pub source: bool,
+    /// The routing objects.
+    pub routing: bool,
+}
+
+impl Parts {
+    /// Everything.
+    pub const ALL: Self = Self {
+        gateway: true,
+        source: true,
+        routing: true,
+    };
+}
+
+/// Whether anything is changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DryRun {
+    /// Yes.
+    #[default]
+    No,
+    /// No; what would be sent is only named.
+    Client,
+    /// No; the server is asked what it would do.
+    Server,
+}
+
+/// What the user wants.
+#[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub struct SetupSettings {
+    /// Which plan.
+    pub plan: PlanIdentity,
+    /// Hosts to add to the plan, or the whole plan if `whole`.
+    pub hosts: Vec<PlannedHost>,
+    /// Whether `hosts` is the whole plan; what is not in it is removed.
+    pub whole: bool,
+    /// The gateway by name, `NAMESPACE/SERVICE`.
+    pub gateway: Option<String>,
+    /// How a gateway that we create is scheduled.
+    pub gateway_settings: GatewaySettings,
+    /// Whether a namespace that is not there is made.
+    pub create_namespace: bool,
+    /// Whether only our pod is injected, by a label of its own.
+    pub inject_pod_only: bool,
+    /// Image of the source.
+    pub image: String,
+    /// Secret that is mounted into the source.
+    pub secret: Option<String>,
+    /// Which parts.
+    pub parts: Parts,
+    /// Whether anything is changed.
+    pub dry_run: DryRun,
+    /// Whether fields of other managers are taken over.
+    pub force_conflicts: bool,
+    /// How long to wait for each thing.
+    pub timeout: Duration,
+}
+
+/// What a run will do.
+#[derive(Debug)]
+pub struct Prepared {
+    /// What the user wants.
+    pub settings: SetupSettings,
+    /// What the cluster said.
+    pub facts: Facts,
+    /// The plan with the new hosts merged in.
+    pub plan: Plan,
+    /// Its gateway.
+    pub gateway: GatewayTarget,
+    /// The namespace's label to set, if any: JSON pointer, label, value, and the value before.
+    pub injection_label: Option<InjectionLabel>,
+    /// Objects of the gateway: its workload if it is made, its Telemetry.
+    pub gateway_objects: Vec<Manifest>,
+    /// Objects of the source and its Telemetry.
+    pub source_objects: Vec<Manifest>,
+    /// Routing objects in the safe order.
+    pub routing_objects: Vec<Manifest>,
+    /// Objects of an earlier run that this plan has no use for.
+    pub obsolete: Vec<Entry>,
+    /// Hosts that an earlier run had and this plan has not.
+    pub removed_hosts: Vec<PlannedHost>,
+    /// What needs the user's word, as questions.
+    pub consents: Vec<String>,
+    /// What the user should know.
+    pub findings: Vec<Finding>,
+    /// Permissions that are missing and only useful.
+    pub remarks: Vec<String>,
+    /// The journal as it is to be written before anything is changed.
+    pub journal: Journal,
+}
+
+/// A label of the namespace that switches injection on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InjectionLabel {
+    /// Its JSON pointer, one of the restorable fields.
+    pub pointer: &'static str,
+    /// Its name.
+    pub label: &'static str,
+    /// What it is set to.
+    pub value: String,
+    /// What it was before.
+    pub before: Option<String>,
+}
+
+const INJECTION: &str = "istio-injection";
+const REVISION: &str = "istio.io/rev";
+
+/// Asks the cluster and decides.
+///
+/// # Errors
+/// Everything that can be refused before anything is changed: see [`Facts::gather`], [`Facts::gateway`],
+/// hosts that belong to others, and the rules of [`Plan`].
+pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepared> {
+    let facts = Facts::gather(cluster, &settings.plan).await?;
+    if facts.namespace.is_none() && !settings.create_namespace {
+        return Err(
+            Error::usage(format!("namespace {} does not exist", settings.plan.namespace)).hint(format!(
+                "let it be made: --create-namespace, or make it: kubectl create namespace {}",
+                settings.plan.namespace
+            )),
+        );
+    }
+    let plan = plan_of(&settings, facts.journal.as_ref())?;
+    let named = plan
+        .gateway
+        .clone()
+        .or_else(|| facts.journal.as_ref().map(|journal| journal.gateway.to_string()));
+    let found = match facts.gateway(cluster, named.as_deref()).await {
+        // A gateway of ours that was deleted meanwhile is made again.
+        Err(_)
+            if plan.gateway.is_none()
+                && facts
+                    .journal
+                    .as_ref()
+                    .is_some_and(|journal| journal.gateway.created) =>
+        {
+            None
+        }
+        result => result?,
+    };
+    let mut consents = Vec::new();
+    let gateway = found.unwrap_or_else(|| {
+        consents.push(format!(
+            "There is no egress gateway. Create one, Deployment {}/{} with its Service and ServiceAccount?",
+            facts.root_namespace(),
+            gateway_workload::NAME
+        ));
+        gateway_workload::target(facts.root_namespace())
+    });
+    if settings.parts.routing {
+        holders::check(&plan, &facts)?;
+    }
+    let remarks = permissions::check(cluster, &settings.plan, &gateway, settings.parts).await?;
+    let (injection, injection_label) = injection(&settings, &facts, &mut consents)?;
+    let mut prepared = Prepared {
+        findings: holders::remarks(&plan, &gateway, &facts),
+        journal: facts
+            .journal
+            .clone()
+            .unwrap_or_else(|| Journal::new(plan.clone(), gateway.clone(), settings.image.clone())),
+        remarks,
+        injection_label,
+        gateway_objects: Vec::new(),
+        source_objects: Vec::new(),
+        routing_objects: Vec::new(),
+        obsolete: Vec::new(),
+        removed_hosts: Vec::new(),
+        consents,
+        plan,
+        gateway,
+        facts,
+        settings,
+    };
+    prepared.fill(injection)?;
+    Ok(prepared)
+}
+
+fn plan_of(settings: &SetupSettings, journal: Option<&Journal>) -> Result<Plan> {
+    let before = journal.map(|journal| &journal.plan);
+    let plan = match before {
+        _ if settings.whole => Plan::new(
+            settings.plan.clone(),
+            settings.gateway.clone(),
+            settings.hosts.clone(),
+        )?,
+        Some(before) if settings.hosts.is_empty() => Plan {
+            gateway: settings.gateway.clone().or_else(|| before.gateway.clone()),
+            ..before.clone()
+        },
+        Some(before) => before.merged(settings.gateway.clone(), settings.hosts.clone())?,
+        None if settings.parts.routing => Plan::new(
+            settings.plan.clone(),
+            settings.gateway.clone(),
+            settings.hosts.clone(),
+        )?,
+        None => Plan {
+            identity: settings.plan.clone(),
+            gateway: settings.gateway.clone(),
+            hosts: Vec::new(),
+        },
+    };
+    if settings.parts.routing && plan.hosts.is_empty() {
+        return Err(crate::plan::PlanError::Empty.into());
+    }
+    Ok(plan)
+}
+
+fn injection(
+    settings: &SetupSettings,
+    facts: &Facts,
+    consents: &mut Vec<String>,
+) -> Result<(Injection, Option<InjectionLabel>)> {
+    let namespace = facts.namespace.as_ref();
+    let label = |name: &str| namespace.and_then(|namespace| namespace.label(name));
+    if label(REVISION).is_some() || label(INJECTION) == Some("enabled") {
+        return Ok((Injection::Namespace, None));
+    }
+    let has_default =
+        facts.revisions.is_empty() || facts.revisions.iter().any(|revision| revision == "default");
+    let revision = match facts.revisions.as_slice() {
+        _ if has_default => None,
+        [only] => Some(only.clone()),
+        several => {
+            return Err(Error::usage(format!(
+                "this cluster has the Istio revisions {} and no default one",
+                several.join(", ")
+            ))
+            .hint(format!(
+                "choose one for the namespace: kubectl label namespace {} istio.io/rev={}",
+                settings.plan.namespace, several[0]
+            )));
+        }
+    };
+    let disabled = label(INJECTION).map(str::to_owned);
+    if settings.inject_pod_only && disabled.is_none() {
+        return Ok((revision.map_or(Injection::Pod, Injection::PodRevision), None));
+    }
+    if let Some(value) = &disabled {
+        consents.push(format!(
+            "Namespace {} has the label istio-injection={value}. Change it to enabled until cleanup? Pods that start meanwhile get a sidecar.",
+            settings.plan.namespace
+        ));
+    }
+    let (index, label, value) = match revision {
+        Some(revision) if disabled.is_none() => (1, REVISION, revision),
+        _ => (0, INJECTION, "enabled".to_owned()),
+    };
+    Ok((
+        Injection::Namespace,
+        Some(InjectionLabel {
+            pointer: RESTORABLE_FIELDS[index],
+            label,
+            value,
+            before: disabled,
+        }),
+    ))
+}
+
+impl Prepared {
+    fn fill(&mut self, injection: Injection) -> Result<()> {
+        let (plan, parts) = (self.plan.identity.clone(), self.settings.parts);
+        if parts.gateway {
+            if self.gateway.created {
+                self.gateway_objects =
+                    gateway_workload::objects(&plan, &self.gateway, &self.settings.gateway_settings);
+            }
+            let labels = json!(self.gateway.selector);
+            let name = format!("kubectl-egress-{}", self.gateway.service);
+            let at = self.gateway.namespace.clone();
+            let telemetry = self.telemetry(&at, &name, &labels)?;
+            self.gateway_objects.extend(telemetry);
+        }
+        if parts.source {
+            let settings = SourceSettings {
+                image: self.settings.image.clone(),
+                injection,
+                secret: self.settings.secret.clone(),
+            };
+            self.source_objects = source::objects(&plan, &settings);
+            let telemetry = self.telemetry(&plan.namespace, "kubectl-egress-source", &source::selector())?;
+            self.source_objects.extend(telemetry);
+        }
+        if parts.routing {
+            self.routing_objects = routing::objects(&self.plan, &self.gateway);
+        }
+        self.find_obsolete();
+        self.write_intentions();
+        Ok(())
+    }
+
+    fn telemetry(&self, namespace: &str, name: &str, labels: &serde_json::Value) -> Result<Option<Manifest>> {
+        let workload = Workload { namespace, labels };
+        match access_log::state(&workload, &self.facts.telemetries, self.facts.root_namespace(), &self.facts.mesh) {
+            AccessLog::On(_) => Ok(None),
+            AccessLog::Off => {
+                let labels = labels.as_object().into_iter().flatten().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect();
+                Ok(Some(access_log::telemetry(&self.plan.identity, namespace, name, labels)))
+            }
+            AccessLog::Held(holder) => Err(Error::consent(format!("{holder} decides the access log of these pods, and leaves it off"))
+                .because("Istio follows the oldest Telemetry that selects a workload, so one of ours would be ignored")
+                .hint(format!("add to its spec: accessLogging: [{{providers: [{{name: envoy}}]}}] (kubectl edit telemetry {} -n {namespace})", holder.name))),
+        }
+    }
+
+    fn find_obsolete(&mut self) {
+        if !self.settings.parts.routing {
+            return;
+        }
+        let kept: Vec<ObjectReference> = self
+            .routing_objects
+            .iter()
+            .map(|manifest| manifest.reference.clone())
+            .collect();
+        let routing = ["ServiceEntry", "VirtualService", "DestinationRule", "Gateway"];
+        self.obsolete = self
+            .journal
+            .obsolete(&kept)
+            .into_iter()
+            .filter(|entry| routing.contains(&entry.reference().kind.kind.as_str()))
+            .collect();
+        self.removed_hosts = self
+            .journal
+            .plan
+            .hosts
+            .iter()
+            .filter(|old| self.plan.hosts.iter().all(|new| new.host != old.host))
+            .cloned()
+            .collect();
+        if !self.removed_hosts.is_empty() {
+            let names: Vec<String> = self
+                .removed_hosts
+                .iter()
+                .map(|planned| planned.host_port().to_string())
+                .collect();
+            self.consents.push(format!(
+                "Remove {} from the plan {}?",
+                names.join(", "),
+                self.plan.identity
+            ));
+        }
+    }
+
+    fn write_intentions(&mut self) {
+        // A run that failed between making the namespace and its journal left our labels on it.
+        if let Some(namespace) = &self.facts.namespace
+            && crate::plan::ownership::plan_of(namespace).as_ref() == Some(&self.plan.identity)
+        {
+            let (name, uid) = (namespace.name().to_owned(), namespace.uid().to_owned());
+            self.journal.record(Entry::Namespace { name, uid });
+        }
+        self.journal.plan = self.plan.clone();
+        self.journal.gateway = self.gateway.clone();
+        if self.settings.parts.source {
+            self.journal.image = self.settings.image.clone();
+        }
+        if let Some(label) = &self.injection_label
+            && self.settings.parts.source
+        {
+            self.journal.record(Entry::Field {
+                reference: ObjectReference::cluster(kinds::namespace(), &self.plan.identity.namespace),
+                manager: self.plan.identity.shared_manager(),
+                pointer: label.pointer.to_owned(),
+                before: label.before.clone(),
+            });
+        }
+        for manifest in self
+            .gateway_objects
+            .iter()
+            .chain(&self.source_objects)
+            .chain(&self.routing_objects)
+        {
+            self.journal.record(Entry::intends(manifest));
+        }
+    }
+
+    /// All objects that the run applies, in an order in which they can be applied one after the other.
+    pub fn manifests(&self) -> impl Iterator<Item = &Manifest> {
+        self.gateway_objects
+            .iter()
+            .chain(&self.source_objects)
+            .chain(&self.routing_objects)
+    }
+
+    /// The namespace, should it be made.
+    pub fn namespace_manifest(&self) -> Manifest {
+        let plan = &self.plan.identity;
+        let reference = ObjectReference::cluster(kinds::namespace(), &plan.namespace);
+        let object = json!({
+            "apiVersion": "v1", "kind": "Namespace",
+            "metadata": {"name": plan.namespace, "labels": crate::plan::ownership::plan_labels(plan)},
+        });
+        Manifest {
+            object: Object(object),
+            reference,
+            manager: names::MANAGER.to_owned(),
+            shared: false,
+        }
+    }
+
+    /// The injection label as an object to apply.
+    pub fn injection_manifest(&self) -> Option<Manifest> {
+        let label = self.injection_label.as_ref()?;
+        let plan = &self.plan.identity;
+        let object = json!({
+            "apiVersion": "v1", "kind": "Namespace",
+            "metadata": {"name": plan.namespace, "labels": {label.label: label.value}},
+        });
+        let reference = ObjectReference::cluster(kinds::namespace(), &plan.namespace);
+        Some(Manifest {
+            object: Object(object),
+            reference,
+            manager: plan.shared_manager(),
+            shared: true,
+        })
+    }
+}

@@ -1,0 +1,244 @@
+//! Sends probes: curl in the source's container, many transfers in one exec.
+
+use super::pods;
+use crate::cluster::{Cluster, ExecEnd};
+use crate::error::{Error, Result};
+use crate::evidence::{CurlResult, ProbeRequest, ProcessEnd, curl_arguments, curl_results};
+use crate::istio::kinds;
+use crate::plan::source;
+use crate::vocabulary::{ExitCode, Object, ObjectReference, PodName, names};
+use futures::stream::{self, StreamExt};
+use std::time::Duration;
+
+/// Bytes of arguments per exec: they travel in the URL of the request.
+const ARGUMENT_BYTES: usize = 6_000;
+/// Execs side by side per source; curl works through each one's transfers in turn.
+const EXECS: usize = 4;
+/// What an exec may take longer than its transfers' own limits.
+const EXEC_GRACE: Duration = Duration::from_secs(15);
+
+/// A container that probes are sent from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeSource {
+    /// Its pod.
+    pub pod: PodName,
+    /// Its name.
+    pub container: String,
+    /// Addresses of the pod.
+    pub addresses: Vec<String>,
+    /// Labels of the pod, for policies that select it.
+    pub labels: serde_json::Value,
+    /// Whether a sidecar carries its traffic.
+    pub meshed: bool,
+}
+
+impl ProbeSource {
+    /// A pod's container as source; without a name the first that is not the proxy.
+    ///
+    /// # Errors
+    /// If the pod has no such container.
+    pub fn of_pod(pod: &Object, container: Option<&str>) -> Result<Self> {
+        let names: Vec<&str> = pod
+            .items("/spec/containers")
+            .iter()
+            .filter_map(|container| container["name"].as_str())
+            .filter(|name| *name != names::PROXY_CONTAINER)
+            .collect();
+        let container = match container {
+            Some(wanted) if names.contains(&wanted) => wanted,
+            Some(wanted) => {
+                return Err(
+                    Error::usage(format!("pod {} has no container {wanted}", pods::name(pod)))
+                        .hint(format!("it has: {}", names.join(", "))),
+                );
+            }
+            None => names.first().copied().ok_or_else(|| {
+                Error::usage(format!("pod {} has no container to probe from", pods::name(pod)))
+            })?,
+        };
+        Ok(Self {
+            pod: pods::name(pod),
+            container: container.to_owned(),
+            addresses: pods::addresses(pod),
+            labels: pod.at("/metadata/labels").clone(),
+            meshed: pods::has_sidecar(pod),
+        })
+    }
+}
+
+/// Finds a ready pod of our source, or of the workload that `from` names (`deploy/NAME`, `sts/NAME`, `ds/NAME`, `pod/NAME`).
+///
+/// # Errors
+/// If there is none; the hint says how to get one.
+pub async fn find_source(
+    cluster: &Cluster,
+    namespace: &str,
+    from: Option<&str>,
+    container: Option<&str>,
+) -> Result<ProbeSource> {
+    let Some(from) = from else {
+        let pods = cluster
+            .list(&kinds::pod(), Some(namespace), Some(&source::label_selector()))
+            .await?;
+        let pod = pods.iter().find(|pod| pods::is_ready(pod)).ok_or_else(|| {
+            Error::usage(format!("there is no ready source pod in namespace {namespace}"))
+                .hint(format!("make one: kubectl egress deploy-curl -n {namespace}; or probe from a workload of yours: --from deploy/NAME"))
+        })?;
+        return ProbeSource::of_pod(pod, container.or(Some(names::SOURCE)));
+    };
+    let (kind, name) = workload(from)?;
+    let reference = ObjectReference::namespaced(kind.clone(), namespace, name);
+    let object = cluster.get(&reference).await?.ok_or_else(|| {
+        Error::usage(format!("{reference} does not exist"))
+            .hint(format!("kubectl get {} -n {namespace}", kind.plural))
+    })?;
+    if kind == kinds::pod() {
+        return ProbeSource::of_pod(&object, container);
+    }
+    let labels = object
+        .at("/spec/selector/matchLabels")
+        .as_object()
+        .cloned()
+        .unwrap_or_default();
+    let selector = labels
+        .iter()
+        .map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default()))
+        .collect::<Vec<_>>()
+        .join(",");
+    let pods = cluster
+        .list(&kinds::pod(), Some(namespace), Some(&selector))
+        .await?;
+    let pod = pods.iter().find(|pod| pods::is_ready(pod)).ok_or_else(|| {
+        Error::usage(format!("{reference} has no ready pod"))
+            .hint(format!("kubectl get pods -n {namespace} -l {selector}"))
+    })?;
+    ProbeSource::of_pod(pod, container)
+}
+
+fn workload(from: &str) -> Result<(crate::vocabulary::Kind, &str)> {
+    let (kind, name) = from.split_once('/').unwrap_or(("pod", from));
+    let kind = match kind {
+        "deploy" | "deployment" | "deployments" => kinds::deployment(),
+        "sts" | "statefulset" | "statefulsets" => kinds::stateful_set(),
+        "ds" | "daemonset" | "daemonsets" => kinds::daemon_set(),
+        "po" | "pod" | "pods" => kinds::pod(),
+        other => {
+            return Err(
+                Error::usage(format!("`{other}` in `--from {from}` is no kind to probe from"))
+                    .hint("give deploy/NAME, sts/NAME, ds/NAME or pod/NAME"),
+            );
+        }
+    };
+    Ok((kind, name))
+}
+
+/// Sends all probes and gives each its result, in their order. A lost exec is a result, not an error.
+pub async fn send(cluster: &Cluster, from: &ProbeSource, probes: &[ProbeRequest]) -> Vec<CurlResult> {
+    let batches = batches(probes);
+    let results =
+        stream::iter(batches.into_iter().map(|batch| send_batch(cluster, from, batch))).buffered(EXECS);
+    results.collect::<Vec<_>>().await.into_iter().flatten().collect()
+}
+
+async fn send_batch(cluster: &Cluster, from: &ProbeSource, batch: &[ProbeRequest]) -> Vec<CurlResult> {
+    let mut command = vec!["curl".to_owned()];
+    command.extend(curl_arguments(batch));
+    let limit: u64 = batch.iter().map(|probe| u64::from(probe.max_time_seconds)).sum();
+    let deadline = Duration::from_secs(limit) + EXEC_GRACE;
+    match cluster
+        .exec(&from.pod, Some(&from.container), &command, deadline)
+        .await
+    {
+        Ok(output) => {
+            let end = match output.end {
+                ExecEnd::Exited(code) => ProcessEnd::Exited(code),
+                ExecEnd::Lost(why) => ProcessEnd::Lost(why),
+            };
+            curl_results(batch, &output.stdout, &output.stderr, &end)
+        }
+        Err(error) => {
+            let result = if error.code() == ExitCode::Cluster
+                && error.to_string().contains("executable file not found")
+            {
+                CurlResult::NoCurl(format!("container {} has no curl", from.container))
+            } else {
+                CurlResult::Lost(error.to_string())
+            };
+            vec![result; batch.len()]
+        }
+    }
+}
+
+/// Cuts probes into batches that fit into one request each, and at least [`EXECS`] of them when there are enough, so
+/// that one slow host does not hold up all others.
+fn batches(probes: &[ProbeRequest]) -> Vec<&[ProbeRequest]> {
+    let most = probes.len().div_ceil(EXECS).max(1);
+    let mut batches = Vec::new();
+    let (mut start, mut bytes) = (0, 0);
+    for (index, probe) in probes.iter().enumerate() {
+        let own: usize = curl_arguments(std::slice::from_ref(probe))
+            .iter()
+            .map(|argument| argument.len() + 12)
+            .sum();
+        if index > start && (bytes + own > ARGUMENT_BYTES || index - start >= most) {
+            batches.push(&probes[start..index]);
+            (start, bytes) = (index, 0);
+        }
+        bytes += own;
+    }
+    if start < probes.len() {
+        batches.push(&probes[start..]);
+    }
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vocabulary::Scheme;
+
+    fn probe(id: u32) -> ProbeRequest {
+        ProbeRequest {
+            id,
+            nonce: "n".to_owned(),
+            scheme: Scheme::Https,
+            host: "a.example".to_owned(),
+            port: 443,
+            path: "/".to_owned(),
+            method: "GET".to_owned(),
+            max_time_seconds: 12,
+            ca_certificate: None,
+            show_headers: false,
+            show_body: false,
+            resolve: None,
+        }
+    }
+
+    #[test]
+    fn every_probe_is_in_exactly_one_batch_in_order() {
+        for count in [0_u32, 1, 4, 5, 300] {
+            let probes: Vec<_> = (0..count).map(probe).collect();
+            let batches = batches(&probes);
+            let ids: Vec<u32> = batches
+                .iter()
+                .flat_map(|batch| batch.iter().map(|probe| probe.id))
+                .collect();
+            assert_eq!(ids, (0..count).collect::<Vec<_>>());
+            assert!(
+                batches
+                    .iter()
+                    .all(|batch| curl_arguments(batch).join(" ").len() < 2 * ARGUMENT_BYTES)
+            );
+        }
+        assert_eq!(batches(&[probe(1), probe(2), probe(3), probe(4)]).len(), 4);
+    }
+
+    #[test]
+    fn the_proxy_is_never_the_source() {
+        let pod = Object(serde_json::json!({"metadata": {"namespace": "n", "name": "p"},
+            "spec": {"containers": [{"name": "istio-proxy"}, {"name": "app"}]}}));
+        let source = ProbeSource::of_pod(&pod, None).unwrap();
+        assert_eq!((source.container.as_str(), source.meshed), ("app", true));
+        assert!(ProbeSource::of_pod(&pod, Some("other")).unwrap_err().hints()[0].contains("app"));
+    }
+}

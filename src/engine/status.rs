@@ -1,0 +1,199 @@
+//! How a plan stands: each object of its journal, against what the plan renders.
+
+use super::pods;
+use super::verify::stored_plan;
+use crate::cluster::{Cluster, PodChange};
+use crate::error::Result;
+use crate::istio::kinds;
+use crate::plan::journal::Entry;
+use crate::plan::ownership::Manifest;
+use crate::plan::routing;
+use crate::vocabulary::{Object, ObjectReference, PlanIdentity};
+use futures::future::try_join_all;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+/// How one object stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Health {
+    /// It is as the plan wants it.
+    Good,
+    /// A field differs from the plan.
+    Drifted,
+    /// It is not there.
+    Missing,
+    /// It is there, and does not work.
+    Bad,
+}
+
+/// One object of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusRow {
+    /// `Kind namespace/name`.
+    pub object: String,
+    /// How it stands.
+    pub health: Health,
+    /// What is wrong, or worth a word.
+    pub detail: String,
+}
+
+/// Reads all objects of a plan side by side.
+///
+/// # Errors
+/// If there is no plan, or the cluster refuses.
+pub async fn read(cluster: &Cluster, plan: &PlanIdentity) -> Result<Vec<StatusRow>> {
+    let journal = stored_plan(cluster, plan).await?;
+    let rendered = routing::objects(&journal.plan, &journal.gateway);
+    let references: Vec<ObjectReference> = journal
+        .entries
+        .iter()
+        .filter(|entry| matches!(entry, Entry::Object { .. }))
+        .map(Entry::reference)
+        .collect();
+    let lives = try_join_all(references.iter().map(|reference| cluster.get(reference))).await?;
+    let mut rows = vec![gateway_row(cluster, &journal.gateway).await?];
+    rows.extend(references.iter().zip(&lives).map(|(reference, live)| {
+        let wanted = rendered.iter().find(|manifest| manifest.reference == *reference);
+        row(reference, live.as_ref(), wanted)
+    }));
+    if !journal.complete {
+        rows.push(StatusRow {
+            object: format!("set-up of the plan {plan}"),
+            health: Health::Bad,
+            detail: "it did not come to its end; run setup again".to_owned(),
+        });
+    }
+    Ok(rows)
+}
+
+async fn gateway_row(cluster: &Cluster, gateway: &crate::plan::GatewayTarget) -> Result<StatusRow> {
+    let found = cluster
+        .list(
+            &kinds::pod(),
+            Some(&gateway.namespace),
+            Some(&gateway.label_selector()),
+        )
+        .await?;
+    let ready = found.iter().filter(|pod| pods::is_ready(pod)).count();
+    let health = if ready == 0 { Health::Bad } else { Health::Good };
+    Ok(StatusRow {
+        object: format!("gateway {gateway}"),
+        health,
+        detail: format!("{ready} of {} pods ready", found.len()),
+    })
+}
+
+fn row(reference: &ObjectReference, live: Option<&Object>, wanted: Option<&Manifest>) -> StatusRow {
+    let (health, detail) = match live {
+        None => (Health::Missing, "somebody deleted it".to_owned()),
+        Some(live) => match wanted
+            .and_then(|wanted| first_difference(wanted.object.at("/spec"), live.at("/spec"), "spec"))
+        {
+            Some(field) => (Health::Drifted, format!("{field} differs from the plan")),
+            None if reference.kind == kinds::deployment() => deployment_health(live),
+            None => (Health::Good, String::new()),
+        },
+    };
+    StatusRow {
+        object: reference.to_string(),
+        health,
+        detail,
+    }
+}
+
+fn deployment_health(live: &Object) -> (Health, String) {
+    let wanted = live.at("/spec/replicas").as_u64().unwrap_or(1);
+    let available = live.at("/status/availableReplicas").as_u64().unwrap_or(0);
+    let health = if available == 0 || available < wanted {
+        Health::Bad
+    } else {
+        Health::Good
+    };
+    (health, format!("{available} of {wanted} pods available"))
+}
+
+/// The first field of `wanted` that `live` has otherwise. What only `live` has are defaults.
+fn first_difference(wanted: &Value, live: &Value, at: &str) -> Option<String> {
+    match (wanted, live) {
+        (Value::Object(wanted), Value::Object(live)) => wanted.iter().find_map(|(field, value)| {
+            first_difference(
+                value,
+                live.get(field).unwrap_or(&Value::Null),
+                &format!("{at}.{field}"),
+            )
+        }),
+        (Value::Array(wanted), Value::Array(live)) if wanted.len() == live.len() => wanted
+            .iter()
+            .zip(live)
+            .enumerate()
+            .find_map(|(index, (wanted, live))| first_difference(wanted, live, &format!("{at}[{index}]"))),
+        (wanted, live) => (wanted != live).then(|| at.to_owned()),
+    }
+}
+
+/// Says when something changed: pods of the gateway and of the plan's namespace.
+///
+/// # Errors
+/// If there is no plan.
+pub async fn watch(cluster: &Cluster, plan: &PlanIdentity) -> Result<mpsc::Receiver<()>> {
+    let journal = stored_plan(cluster, plan).await?;
+    let (sender, receiver) = mpsc::channel(1);
+    let mut watches = Vec::new();
+    watches.push(cluster.watch_pods(&journal.gateway.namespace, &journal.gateway.label_selector()));
+    watches.push(cluster.watch_pods(&plan.namespace, &crate::plan::source::label_selector()));
+    for kind in [
+        kinds::gateway(),
+        kinds::destination_rule(),
+        kinds::virtual_service(),
+        kinds::service_entry(),
+    ] {
+        watches.push(cluster.watch_objects(&kind, &plan.namespace));
+    }
+    for mut changes in watches {
+        let sender = sender.clone();
+        tokio::spawn(async move {
+            while let Some(change) = changes.recv().await {
+                if matches!(change, PodChange::Synced) {
+                    continue;
+                }
+                // A full channel holds a word already that something changed.
+                if matches!(sender.try_send(()), Err(mpsc::error::TrySendError::Closed(()))) {
+                    return;
+                }
+            }
+        });
+    }
+    Ok(receiver)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn defaults_of_the_server_are_no_drift_and_a_changed_field_is_named() {
+        let wanted = json!({"hosts": ["a"], "ports": [{"number": 443}]});
+        assert_eq!(
+            first_difference(
+                &wanted,
+                &json!({"hosts": ["a"], "ports": [{"number": 443, "x": 1}], "y": 2}),
+                "spec"
+            ),
+            None
+        );
+        assert_eq!(
+            first_difference(
+                &wanted,
+                &json!({"hosts": ["a"], "ports": [{"number": 80}]}),
+                "spec"
+            )
+            .as_deref(),
+            Some("spec.ports[0].number")
+        );
+    }
+}

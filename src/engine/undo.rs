@@ -1,0 +1,544 @@
+//! Undoes a journal: deletes what is ours alone, gives back what is shared, restores what was replaced.
+
+use super::event::{Event, Events};
+use super::lease::Lease;
+use super::{borrowed, journal_store, orphans};
+use crate::cluster::{ApplyOptions, Cluster, DeleteOptions, Deleted};
+use crate::error::{Error, Result};
+use crate::istio::kinds;
+use crate::plan::journal::{Entry, Journal, RESTORABLE_FIELDS};
+use crate::plan::ownership;
+use crate::vocabulary::{Change, Object, ObjectReference, PlanIdentity, names};
+use futures::future::try_join_all;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Name of the step in events.
+pub const STEP: &str = "undo";
+
+/// How undoing is done.
+#[derive(Debug, Clone, Copy)]
+pub struct UndoSettings {
+    /// Only ask the server what it would do.
+    pub dry_run: bool,
+    /// Leave a namespace that we created.
+    pub keep_namespace: bool,
+    /// How long to wait for pods to be gone.
+    pub timeout: Duration,
+}
+
+/// What undoing left, and why; empty when all is as it was.
+pub type Remains = Vec<String>;
+
+/// Undoes all entries, wave by wave, then deletes the journal, then the namespace if it is ours and empty.
+///
+/// # Errors
+/// If the cluster refuses. What was undone by then stays undone; running it again goes on.
+pub async fn undo(
+    cluster: &Cluster,
+    journal: &Journal,
+    settings: UndoSettings,
+    events: &Events,
+) -> Result<Remains> {
+    let plan = &journal.plan.identity;
+    let mut remains = Remains::new();
+    for wave in journal.undo() {
+        let work = wave
+            .iter()
+            .map(|entry| undo_entry(cluster, plan, entry, settings, events));
+        remains.extend(try_join_all(work).await?.into_iter().flatten());
+    }
+    remains.extend(remove_probe_pods(cluster, plan, settings, events).await?);
+    let at = Journal::reference_of(plan);
+    if remains.is_empty() {
+        let options = DeleteOptions {
+            dry_run: settings.dry_run,
+            ..DeleteOptions::default()
+        };
+        if cluster.delete(&at, &options).await? != Deleted::NotThere {
+            say(events, &at, Change::Deleted, settings.dry_run);
+        }
+    }
+    Ok(remains)
+}
+
+/// Removes only some entries, such as objects that a smaller plan no longer needs.
+///
+/// # Errors
+/// If the cluster refuses.
+pub async fn remove(
+    cluster: &Cluster,
+    plan: &PlanIdentity,
+    entries: &[Entry],
+    settings: UndoSettings,
+    events: &Events,
+) -> Result<Remains> {
+    let work = entries
+        .iter()
+        .map(|entry| undo_entry(cluster, plan, entry, settings, events));
+    Ok(try_join_all(work).await?.into_iter().flatten().collect())
+}
+
+async fn undo_entry(
+    cluster: &Cluster,
+    plan: &PlanIdentity,
+    entry: &Entry,
+    settings: UndoSettings,
+    events: &Events,
+) -> Result<Option<String>> {
+    match entry {
+        Entry::Object {
+            reference,
+            manager,
+            shared,
+            uid,
+        } => {
+            undo_object(
+                cluster,
+                plan,
+                &Ours {
+                    reference,
+                    manager,
+                    shared: *shared,
+                    uid: uid.as_deref(),
+                },
+                settings,
+                events,
+            )
+            .await
+        }
+        Entry::Field {
+            reference,
+            manager,
+            pointer,
+            before,
+        } => {
+            restore_field(
+                cluster,
+                reference,
+                manager,
+                pointer,
+                before.as_deref(),
+                settings,
+                events,
+            )
+            .await
+        }
+        // After everything else, by `remove_namespace`.
+        Entry::Namespace { .. } => Ok(None),
+    }
+}
+
+struct Ours<'entry> {
+    reference: &'entry ObjectReference,
+    manager: &'entry str,
+    shared: bool,
+    uid: Option<&'entry str>,
+}
+
+async fn undo_object(
+    cluster: &Cluster,
+    plan: &PlanIdentity,
+    ours: &Ours<'_>,
+    settings: UndoSettings,
+    events: &Events,
+) -> Result<Option<String>> {
+    let reference = ours.reference;
+    let Some(live) = cluster.get(reference).await? else {
+        return Ok(None);
+    };
+    if !ownership::is_ours(&live) {
+        return Ok(Some(format!(
+            "{reference} carries no label or field of ours any more, so it is left as it is"
+        )));
+    }
+    if let Some(uid) = ours.uid
+        && uid != live.uid()
+    {
+        return Ok(Some(format!(
+            "{reference} was deleted and made again by somebody else, so it is left as it is"
+        )));
+    }
+    if ours.shared {
+        if !live.managers().any(|manager| manager == ours.manager) {
+            return Ok(None);
+        }
+        let others = live
+            .managers()
+            .any(|manager| ownership::is_our_manager(manager) && manager != ours.manager);
+        if others {
+            release(cluster, reference, ours.manager, settings.dry_run).await?;
+            say(events, reference, Change::Configured, settings.dry_run);
+            return Ok(None);
+        }
+    } else if ownership::plan_of(&live).as_ref() != Some(plan) {
+        return Ok(Some(format!(
+            "{reference} says that it belongs to another plan, so it is left as it is"
+        )));
+    }
+    let options = DeleteOptions {
+        uid: Some(live.uid().to_owned()),
+        dry_run: settings.dry_run,
+        propagation_foreground: reference.kind == kinds::deployment(),
+        ..DeleteOptions::default()
+    };
+    match cluster.delete(reference, &options).await? {
+        Deleted::NotThere => {}
+        Deleted::OtherUid => {
+            return Ok(Some(format!(
+                "{reference} was replaced meanwhile, so it is left as it is"
+            )));
+        }
+        Deleted::Gone | Deleted::Deleting => {
+            say(events, reference, Change::Deleted, settings.dry_run);
+            if !settings.dry_run && reference.kind == kinds::deployment() {
+                events(Event::StepWaiting {
+                    id: STEP.to_owned(),
+                    on: format!("the pods of {reference} to be gone"),
+                });
+                cluster.wait_gone(reference, live.uid(), settings.timeout).await?;
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Applies nothing as this manager: the fields that it owns alone go away, the others lose one owner.
+async fn release(
+    cluster: &Cluster,
+    reference: &ObjectReference,
+    manager: &str,
+    dry_run: bool,
+) -> Result<Object> {
+    let bare = json!({
+        "apiVersion": reference.kind.api_version(), "kind": reference.kind.kind,
+        "metadata": {"name": reference.name, "namespace": reference.namespace},
+    });
+    let options = ApplyOptions {
+        dry_run,
+        ..ApplyOptions::new(reference, manager)
+    };
+    Ok(cluster.apply(&Object(bare), &options).await?.object)
+}
+
+async fn restore_field(
+    cluster: &Cluster,
+    reference: &ObjectReference,
+    manager: &str,
+    pointer: &str,
+    before: Option<&str>,
+    settings: UndoSettings,
+    events: &Events,
+) -> Result<Option<String>> {
+    if !RESTORABLE_FIELDS.contains(&pointer) {
+        return Err(Error::bug(format!(
+            "the field {pointer} is not in the closed list"
+        )));
+    }
+    let Some(live) = cluster.get(reference).await? else {
+        return Ok(None);
+    };
+    if !live.managers().any(|owner| owner == manager) {
+        return Ok(None);
+    }
+    let others = live
+        .managers()
+        .any(|owner| ownership::is_our_manager(owner) && owner != manager);
+    let after = release(cluster, reference, manager, settings.dry_run).await?;
+    if let (false, Some(before)) = (others, before)
+        && after.at(pointer).as_str() != Some(before)
+    {
+        let name = pointer.rsplit('/').next().unwrap_or_default().replace("~1", "/");
+        let mut labels = serde_json::Map::new();
+        labels.insert(name, Value::String(before.to_owned()));
+        cluster
+            .merge_patch(
+                reference,
+                &json!({"metadata": {"labels": labels}}),
+                names::MANAGER,
+                settings.dry_run,
+            )
+            .await?;
+    }
+    say(events, reference, Change::Configured, settings.dry_run);
+    Ok(None)
+}
+
+/// Pods of a `verify` that was killed: they end by themselves, but cleaning up does not wait for that.
+async fn remove_probe_pods(
+    cluster: &Cluster,
+    plan: &PlanIdentity,
+    settings: UndoSettings,
+    events: &Events,
+) -> Result<Remains> {
+    let selector = format!(
+        "{}={},{}={},{}=unmeshed-source",
+        names::MANAGED_BY_LABEL,
+        names::MANAGER,
+        names::PLAN_LABEL,
+        plan.name,
+        names::ROLE_LABEL
+    );
+    for pod in cluster
+        .list(&kinds::pod(), Some(&plan.namespace), Some(&selector))
+        .await?
+    {
+        let reference = pod.reference(&kinds::pod());
+        let options = DeleteOptions {
+            uid: Some(pod.uid().to_owned()),
+            grace_period_seconds: Some(0),
+            dry_run: settings.dry_run,
+            ..DeleteOptions::default()
+        };
+        cluster.delete(&reference, &options).await?;
+        say(events, &reference, Change::Deleted, settings.dry_run);
+    }
+    Ok(Remains::new())
+}
+
+/// Kinds whose objects keep a namespace from being called empty.
+fn content_kinds() -> Vec<crate::vocabulary::Kind> {
+    use crate::vocabulary::Kind;
+    vec![
+        kinds::pod(),
+        kinds::service(),
+        kinds::config_map(),
+        kinds::secret(),
+        kinds::service_account(),
+        kinds::deployment(),
+        kinds::stateful_set(),
+        kinds::daemon_set(),
+        kinds::replica_set(),
+        Kind::new("batch", "v1", "Job", "jobs", true),
+        Kind::new("batch", "v1", "CronJob", "cronjobs", true),
+        Kind::new("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", true),
+        Kind::new("networking.k8s.io", "v1", "Ingress", "ingresses", true),
+        kinds::network_policy(),
+        kinds::role(),
+        kinds::role_binding(),
+        kinds::gateway(),
+        kinds::virtual_service(),
+        kinds::destination_rule(),
+        kinds::service_entry(),
+        kinds::sidecar(),
+        kinds::telemetry(),
+        kinds::authorization_policy(),
+        kinds::peer_authentication(),
+    ]
+}
+
+/// Deletes the namespace of a plan if we created it and nothing but what Kubernetes and Istio put there is in it.
+/// The caller has released the Lease before.
+///
+/// # Errors
+/// If the cluster refuses.
+pub async fn remove_namespace(
+    cluster: &Cluster,
+    journal: &Journal,
+    settings: UndoSettings,
+    events: &Events,
+) -> Result<Remains> {
+    let created = journal.entries.iter().find_map(|entry| match entry {
+        Entry::Namespace { name, uid } => Some((name.clone(), uid.clone())),
+        _ => None,
+    });
+    let Some((name, uid)) = created else {
+        return Ok(Remains::new());
+    };
+    let reference = ObjectReference::cluster(kinds::namespace(), &name);
+    let Some(live) = cluster.get(&reference).await? else {
+        return Ok(Remains::new());
+    };
+    if live.uid() != uid || !ownership::is_ours(&live) {
+        return Ok(vec![format!(
+            "{reference} was made again or taken over by somebody else, so it is left as it is"
+        )]);
+    }
+    if settings.keep_namespace {
+        release(cluster, &reference, names::MANAGER, settings.dry_run).await?;
+        return Ok(vec![format!(
+            "{reference} is kept, as asked for, without our labels"
+        )]);
+    }
+    let kinds = content_kinds();
+    let lists = kinds.iter().map(|kind| async move {
+        let objects = cluster
+            .list(kind, Some(&name_of(&journal.plan.identity)), None)
+            .await?;
+        Ok::<_, Error>(
+            objects
+                .into_iter()
+                .filter(|object| !comes_by_itself(object))
+                .map(|object| object.reference(kind))
+                .collect::<Vec<_>>(),
+        )
+    });
+    let content: Vec<ObjectReference> = try_join_all(lists).await?.into_iter().flatten().collect();
+    if let Some(first) = content.first() {
+        let more = if content.len() > 1 {
+            format!(" and {} more", content.len() - 1)
+        } else {
+            String::new()
+        };
+        // It is the user's from now on.
+        release(cluster, &reference, names::MANAGER, settings.dry_run).await?;
+        return Ok(vec![format!(
+            "{reference} is kept, without our labels, for what is in it and not ours: {first}{more}"
+        )]);
+    }
+    let options = DeleteOptions {
+        uid: Some(uid.clone()),
+        dry_run: settings.dry_run,
+        ..DeleteOptions::default()
+    };
+    cluster.delete(&reference, &options).await?;
+    say(events, &reference, Change::Deleted, settings.dry_run);
+    if !settings.dry_run {
+        events(Event::StepWaiting {
+            id: STEP.to_owned(),
+            on: format!("{reference} to be gone"),
+        });
+        cluster.wait_gone(&reference, &uid, settings.timeout).await?;
+    }
+    Ok(Remains::new())
+}
+
+fn name_of(plan: &PlanIdentity) -> String {
+    plan.namespace.clone()
+}
+
+/// What every namespace of a cluster with Istio has without anybody's doing, and what is on its way out.
+fn comes_by_itself(object: &Object) -> bool {
+    matches!(
+        object.name(),
+        "kube-root-ca.crt" | "istio-ca-root-cert" | "istio-ca-crl" | "default"
+    ) || !object.at("/metadata/deletionTimestamp").is_null()
+}
+
+fn say(events: &Events, object: &ObjectReference, change: Change, dry_run: bool) {
+    events(Event::ObjectChanged {
+        id: STEP.to_owned(),
+        object: object.clone(),
+        change,
+        dry_run,
+    });
+}
+
+/// Looks for anything of a plan in the cluster: objects with our labels, fields with our managers.
+///
+/// # Errors
+/// If the cluster refuses to list.
+pub async fn leftovers(cluster: &Cluster, plan: &PlanIdentity) -> Result<Remains> {
+    let mut kinds = ownership::touchable_kinds();
+    kinds.push(kinds::lease());
+    let manager = plan.shared_manager();
+    let lists = kinds.iter().map(|kind| {
+        let manager = &manager;
+        async move {
+            let objects = cluster.list(kind, None, None).await?;
+            Ok::<_, Error>(
+                objects
+                    .into_iter()
+                    .filter(|object| {
+                        ownership::plan_of(object).as_ref() == Some(plan)
+                            || object.managers().any(|owner| owner == manager)
+                    })
+                    .filter(|object| object.at("/metadata/deletionTimestamp").is_null())
+                    .map(|object| object.reference(kind).to_string())
+                    .collect::<Vec<_>>(),
+            )
+        }
+    });
+    Ok(try_join_all(lists).await?.into_iter().flatten().collect())
+}
+
+/// Forgets removed entries and writes the journal.
+///
+/// # Errors
+/// If the cluster refuses.
+pub async fn forget(cluster: &Cluster, journal: &mut Journal, entries: &[Entry]) -> Result<()> {
+    for entry in entries {
+        journal.forget(&entry.reference());
+    }
+    journal_store::write(cluster, journal).await
+}
+
+/// Undoes a whole plan under its Lease: the journal's entries, or without a journal what carries the plan's labels
+/// and managers; last the namespace, if we created it.
+///
+/// # Errors
+/// If another run works on the plan (exit 5), or the cluster refuses.
+pub async fn whole_plan(
+    cluster: &Cluster,
+    plan: &PlanIdentity,
+    settings: UndoSettings,
+    events: &Events,
+) -> Result<Remains> {
+    let namespace = ObjectReference::cluster(kinds::namespace(), &plan.namespace);
+    let Some(live) = cluster.get(&namespace).await? else {
+        events(Event::Note(format!(
+            "namespace {} does not exist, so there is nothing to undo in it",
+            plan.namespace
+        )));
+        return Ok(Remains::new());
+    };
+    if !live.at("/metadata/deletionTimestamp").is_null() {
+        events(Event::Note(format!("{namespace} is on its way out already")));
+        cluster
+            .wait_gone(&namespace, live.uid(), settings.timeout)
+            .await?;
+        return Ok(Remains::new());
+    }
+    let started = std::time::Instant::now();
+    events(Event::StepStarted {
+        id: STEP.to_owned(),
+        title: format!("undo the plan {plan}"),
+    });
+    let lease = if settings.dry_run {
+        None
+    } else {
+        Some(Lease::acquire(cluster, plan).await?)
+    };
+    let result = undo_locked(cluster, plan, settings, events).await;
+    if let Some(lease) = lease {
+        let released = lease.release().await;
+        if result.is_ok() {
+            released?;
+        }
+    }
+    let (journal, mut remains) = result?;
+    if let Some(journal) = journal {
+        remains.extend(remove_namespace(cluster, &journal, settings, events).await?);
+    }
+    events(Event::StepFinished {
+        id: STEP.to_owned(),
+        detail: None,
+        elapsed: started.elapsed(),
+    });
+    Ok(remains)
+}
+
+async fn undo_locked(
+    cluster: &Cluster,
+    plan: &PlanIdentity,
+    settings: UndoSettings,
+    events: &Events,
+) -> Result<(Option<Journal>, Remains)> {
+    let journal = match journal_store::read(cluster, plan).await? {
+        Some(journal) => Some(journal),
+        None => orphans::journal(cluster, plan).await?,
+    };
+    let Some(journal) = journal else {
+        events(Event::Note(format!(
+            "there is no plan {plan}, and nothing carries its labels"
+        )));
+        return Ok((None, Remains::new()));
+    };
+    let remains = undo(cluster, &journal, settings, events).await?;
+    for pod in borrowed::left_in(cluster, &plan.namespace).await? {
+        events(Event::Warning(format!(
+            "pod {pod} carries our ephemeral container, which only goes with the pod"
+        )));
+    }
+    Ok((Some(journal), remains))
+}

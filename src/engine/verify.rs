@@ -1,0 +1,527 @@
+//! Proves what holds: listens, probes from a meshed source and from one without sidecar, chains the receipts.
+
+use super::event::{Event, Events};
+use super::journal_store;
+use super::pods;
+use super::probe::{self, ProbeSource};
+use super::sentinel;
+use super::witness::Witness;
+use crate::cluster::{ApplyOptions, Cluster, DeleteOptions, Waited};
+use crate::error::{Error, Result};
+use crate::evidence::{
+    Control, CurlResult, Expected, LogState, ProbeEvidence, ProbeRequest, ProbeResult, SourceFacts,
+    Verification, claims, judge, log_is_settled,
+};
+use crate::istio::kinds;
+use crate::plan::journal::Journal;
+use crate::plan::{GatewayTarget, PlannedHost, source};
+use crate::vocabulary::{Encryption, HostName, ObjectReference, PlanIdentity, Scheme, names};
+use std::time::{Duration, Instant};
+
+/// How long lines may come after the last probe: Envoy flushes once a second, and a line of a connection that Envoy
+/// gave up on comes up to ten seconds after curl did (truth.md 2).
+const LINE_DEADLINE: Duration = Duration::from_secs(12);
+/// How long the sidecar's own sentinel may take.
+const SIDECAR_SENTINEL_DEADLINE: Duration = Duration::from_secs(4);
+
+/// What is to be proven.
+#[derive(Debug, Clone)]
+pub struct VerifySettings {
+    /// Of which plan.
+    pub plan: PlanIdentity,
+    /// Only these hosts; empty: all of the plan.
+    pub hosts: Vec<PlannedHost>,
+    /// Hosts that must not be reachable; none: only declared hosts are probed, for their route.
+    pub forbidden: Vec<HostName>,
+    /// Whether a pod without sidecar is made and probed from.
+    pub without_sidecar: bool,
+    /// The container that the probes leave from.
+    pub source: ProbeSource,
+    /// Path of a CA bundle in the source's container.
+    pub ca_certificate: Option<String>,
+    /// After how many seconds curl gives up.
+    pub max_time_seconds: u32,
+    /// Whether the claim `enforced` must hold.
+    pub enforced_required: bool,
+    /// How long to wait for the pod without sidecar.
+    pub timeout: Duration,
+}
+
+/// A probe before it is sent.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// What curl is asked.
+    pub request: ProbeRequest,
+    /// What it is to show.
+    pub expected: Expected,
+}
+
+/// Probes the plan and judges the claims.
+///
+/// # Errors
+/// If there is no plan, no source, or the cluster refuses what is needed to begin. What goes wrong after that is
+/// evidence, not an error.
+pub async fn verify(cluster: &Cluster, settings: &VerifySettings, events: &Events) -> Result<Verification> {
+    let journal = stored_plan(cluster, &settings.plan).await?;
+    let hosts = chosen_hosts(&journal, settings)?;
+    let meshed = settings.source.clone();
+    let mut bare = None;
+    let started = Instant::now();
+    events(Event::StepStarted {
+        id: "listen".to_owned(),
+        title: format!(
+            "listen at the gateway {} and the source's sidecar",
+            journal.gateway
+        ),
+    });
+    let sources: Vec<_> = if meshed.meshed {
+        vec![(meshed.pod.clone(), meshed.addresses.clone())]
+    } else {
+        Vec::new()
+    };
+    let witness = Witness::start(cluster, &journal.gateway, &sources);
+    let bare_name = format!("kubectl-egress-unmeshed-{}", &sentinel::nonce()[..6]);
+    let make_bare = async {
+        if settings.without_sidecar {
+            make_bare_pod(cluster, &journal, &bare_name, settings.timeout, events)
+                .await
+                .map(Some)
+        } else {
+            Ok(None)
+        }
+    };
+    let ((), (), made) = tokio::join!(
+        witness.ready(),
+        sidecar_sentinel(cluster, &witness, &journal.gateway, &meshed),
+        make_bare
+    );
+    events(Event::StepFinished {
+        id: "listen".to_owned(),
+        detail: Some(listening(&witness)),
+        elapsed: started.elapsed(),
+    });
+    match made {
+        Ok(source) => bare = source,
+        Err(error) => events(Event::Warning(format!(
+            "no pod without sidecar could be made, so nothing is known of such pods: {error}"
+        ))),
+    }
+    let work = async {
+        let round = Round {
+            cluster,
+            witness: &witness,
+            policies: any_policy(cluster, &meshed).await,
+            events,
+        };
+        let meshed_probes = planned(&hosts, &settings.forbidden, settings, meshed.meshed);
+        let bare_probes = if bare.is_some() {
+            planned(&hosts, &settings.forbidden, settings, false)
+        } else {
+            Vec::new()
+        };
+        round
+            .run(&meshed, meshed_probes, bare.as_ref(), bare_probes)
+            .await
+    };
+    let results: Vec<ProbeResult> = work.await.into_iter().map(|(result, _)| result).collect();
+    if settings.without_sidecar {
+        remove_bare_pod(cluster, &settings.plan, &bare_name, events).await;
+    }
+    for result in &results {
+        events(Event::Probed(Box::new(result.clone())));
+    }
+    let claims = claims(&results, settings.enforced_required);
+    Ok(Verification::new(
+        settings.plan.name.clone(),
+        settings.plan.namespace.clone(),
+        &claims,
+        results,
+    ))
+}
+
+/// Sends some probes from one source, listened to and judged; nothing else is made or claimed.
+pub async fn probe_from(
+    cluster: &Cluster,
+    gateway: &GatewayTarget,
+    from: &ProbeSource,
+    planned: Vec<Planned>,
+    events: &Events,
+) -> Vec<(ProbeResult, CurlResult)> {
+    let sources: Vec<_> = if from.meshed {
+        vec![(from.pod.clone(), from.addresses.clone())]
+    } else {
+        Vec::new()
+    };
+    let witness = Witness::start(cluster, gateway, &sources);
+    tokio::join!(
+        witness.ready(),
+        sidecar_sentinel(cluster, &witness, gateway, from)
+    );
+    let round = Round {
+        cluster,
+        witness: &witness,
+        policies: any_policy(cluster, from).await,
+        events,
+    };
+    round.run(from, planned, None, Vec::new()).await
+}
+
+/// The plan as it was set up.
+///
+/// # Errors
+/// If there is none.
+pub async fn stored_plan(cluster: &Cluster, plan: &PlanIdentity) -> Result<Journal> {
+    journal_store::read(cluster, plan).await?.ok_or_else(|| {
+        Error::usage(format!("there is no plan {plan}")).hint(format!(
+            "set one up: kubectl egress setup HOST -n {}",
+            plan.namespace
+        ))
+    })
+}
+
+fn chosen_hosts(journal: &Journal, settings: &VerifySettings) -> Result<Vec<PlannedHost>> {
+    if settings.hosts.is_empty() {
+        if journal.plan.hosts.is_empty() {
+            return Err(Error::usage(format!("the plan {} has no hosts", settings.plan))
+                .hint("add one: kubectl egress route HOST"));
+        }
+        return Ok(journal.plan.hosts.clone());
+    }
+    for wanted in &settings.hosts {
+        if !journal.plan.hosts.contains(wanted) {
+            return Err(Error::usage(format!(
+                "{} is not in the plan {}",
+                wanted.host_port(),
+                settings.plan
+            ))
+            .hint(format!(
+                "add it: kubectl egress route {} -n {}",
+                wanted.host_port(),
+                settings.plan.namespace
+            )));
+        }
+    }
+    Ok(settings.hosts.clone())
+}
+
+/// Declared hosts, the same hosts on the other port, forbidden hosts on both.
+fn planned(
+    hosts: &[PlannedHost],
+    forbidden: &[HostName],
+    settings: &VerifySettings,
+    meshed: bool,
+) -> Vec<Planned> {
+    let mut probes = Vec::new();
+    let mut add = |host: &HostName, port: u16, expected: Expected| {
+        let id = u32::try_from(probes.len()).unwrap_or(u32::MAX);
+        probes.push(Planned {
+            request: request(id, host, port, settings),
+            expected,
+        });
+    };
+    let declared = if meshed {
+        Expected::Routed
+    } else {
+        Expected::NotReachable
+    };
+    for planned in hosts {
+        add(&planned.host, planned.port, declared);
+    }
+    if !forbidden.is_empty() {
+        for planned in hosts {
+            add(
+                &planned.host,
+                if planned.port == 443 { 80 } else { 443 },
+                Expected::NotReachable,
+            );
+        }
+    }
+    for host in forbidden
+        .iter()
+        .filter(|host| hosts.iter().all(|planned| planned.host != **host))
+    {
+        add(host, 443, Expected::NotReachable);
+        add(host, 80, Expected::NotReachable);
+    }
+    probes
+}
+
+fn request(id: u32, host: &HostName, port: u16, settings: &VerifySettings) -> ProbeRequest {
+    ProbeRequest {
+        id,
+        nonce: sentinel::nonce(),
+        scheme: Scheme::of_port(port),
+        host: host.to_string(),
+        port,
+        path: "/".to_owned(),
+        method: "GET".to_owned(),
+        max_time_seconds: settings.max_time_seconds,
+        ca_certificate: settings.ca_certificate.clone(),
+        show_headers: false,
+        show_body: false,
+        resolve: None,
+    }
+}
+
+fn listening(witness: &Witness) -> String {
+    let facts = witness.gateway_facts();
+    let delivering = facts
+        .pods
+        .iter()
+        .filter(|pod| pod.log_state == LogState::Delivering)
+        .count();
+    format!(
+        "{delivering} of {} gateway pods deliver their log",
+        facts.pods.len()
+    )
+}
+
+/// Shows that the sidecar's follower delivers, by a connection to the gateway's own Service with a server name that
+/// nobody serves: it leaves a line in the sidecar and goes nowhere.
+async fn sidecar_sentinel(cluster: &Cluster, witness: &Witness, gateway: &GatewayTarget, from: &ProbeSource) {
+    if !from.meshed {
+        return;
+    }
+    let reference = ObjectReference::namespaced(kinds::service(), &gateway.namespace, &gateway.service);
+    let service = cluster.get(&reference).await.ok().flatten();
+    let address = service
+        .as_ref()
+        .map(|service| service.text("/spec/clusterIP").to_owned())
+        .unwrap_or_default();
+    if address.is_empty() || address == "None" {
+        return;
+    }
+    let name = sentinel::server_name();
+    let request = ProbeRequest {
+        id: 0,
+        nonce: sentinel::nonce(),
+        scheme: Scheme::Https,
+        host: name.clone(),
+        port: gateway.tls_port,
+        path: "/".to_owned(),
+        method: "GET".to_owned(),
+        max_time_seconds: 3,
+        ca_certificate: None,
+        show_headers: false,
+        show_body: false,
+        resolve: Some(format!("{name}:{}:{address}", gateway.tls_port)),
+    };
+    let requests = [request];
+    // That listener reads no server name, so the line is known by curl's own address.
+    let local = match probe::send(cluster, from, &requests).await.pop() {
+        Some(CurlResult::Report(report)) => report.local_address,
+        _ => None,
+    };
+    witness
+        .sidecar_delivers(&from.pod, local.as_deref(), SIDECAR_SENTINEL_DEADLINE)
+        .await;
+}
+
+/// Makes a pod without sidecar for one run.
+///
+/// # Errors
+/// If it cannot be made or does not get ready.
+pub async fn make_bare_pod(
+    cluster: &Cluster,
+    journal: &Journal,
+    name: &str,
+    timeout: Duration,
+    events: &Events,
+) -> Result<ProbeSource> {
+    let id = "unmeshed-source";
+    let started = Instant::now();
+    events(Event::StepStarted {
+        id: id.to_owned(),
+        title: "pod without sidecar, to see what it reaches".to_owned(),
+    });
+    let plan = &journal.plan.identity;
+    let manifest = source::unmeshed_pod(plan, name, &journal.image);
+    let options = ApplyOptions::new(&manifest.reference, &manifest.manager);
+    let result = async {
+        cluster.apply(&manifest.object, &options).await?;
+        let ready = |pod: Option<&crate::vocabulary::Object>| match pod {
+            Some(pod) if pods::is_ready(pod) => Waited::Done,
+            Some(pod) if pod.text("/status/phase") == "Failed" => Waited::Failed("the pod failed".to_owned()),
+            Some(_) => Waited::Not("the pod to be ready".to_owned()),
+            None => Waited::Failed("the pod was deleted".to_owned()),
+        };
+        let progress = |on: &str| {
+            events(Event::StepWaiting {
+                id: id.to_owned(),
+                on: on.to_owned(),
+            });
+        };
+        let pod = cluster
+            .wait(&manifest.reference, timeout, &ready, &progress)
+            .await?;
+        ProbeSource::of_pod(&pod, Some(names::SOURCE))
+    }
+    .await;
+    match &result {
+        Ok(_) => events(Event::StepFinished {
+            id: id.to_owned(),
+            detail: None,
+            elapsed: started.elapsed(),
+        }),
+        Err(error) => events(Event::StepFailed {
+            id: id.to_owned(),
+            message: error.to_string(),
+            elapsed: started.elapsed(),
+        }),
+    }
+    result
+}
+
+/// Takes the pod away. Should that fail, it ends by itself, and `cleanup` removes it.
+pub async fn remove_bare_pod(cluster: &Cluster, plan: &PlanIdentity, name: &str, events: &Events) {
+    let reference = ObjectReference::namespaced(kinds::pod(), &plan.namespace, name);
+    let options = DeleteOptions {
+        grace_period_seconds: Some(0),
+        ..DeleteOptions::default()
+    };
+    if let Err(error) = cluster.delete(&reference, &options).await {
+        events(Event::Warning(format!(
+            "{reference} could not be deleted ({error}); it ends by itself within ten minutes, or: kubectl delete pod {name} -n {}",
+            plan.namespace
+        )));
+    }
+}
+
+/// Whether any NetworkPolicy with egress rules selects a source; `None` if that cannot be read.
+async fn any_policy(cluster: &Cluster, from: &ProbeSource) -> Option<bool> {
+    let policies = cluster
+        .list(&kinds::network_policy(), Some(&from.pod.namespace), None)
+        .await
+        .ok()?;
+    Some(policies.iter().any(|policy| {
+        let types = policy.items("/spec/policyTypes");
+        let egress = types.iter().any(|kind| kind == "Egress") || !policy.at("/spec/egress").is_null();
+        let wanted = policy.at("/spec/podSelector/matchLabels").as_object();
+        // Expressions are not evaluated here: such a policy counts as one that may select the source.
+        egress
+            && wanted.is_none_or(|wanted| {
+                wanted
+                    .iter()
+                    .all(|(name, value)| from.labels.get(name) == Some(value))
+            })
+    }))
+}
+
+struct Round<'run> {
+    cluster: &'run Cluster,
+    witness: &'run Witness,
+    policies: Option<bool>,
+    events: &'run Events,
+}
+
+impl Round<'_> {
+    async fn run(
+        &self,
+        meshed: &ProbeSource,
+        meshed_probes: Vec<Planned>,
+        bare: Option<&ProbeSource>,
+        bare_probes: Vec<Planned>,
+    ) -> Vec<(ProbeResult, CurlResult)> {
+        let started = Instant::now();
+        let number = meshed_probes.len() + bare_probes.len();
+        (self.events)(Event::StepStarted {
+            id: "probe".to_owned(),
+            title: format!("send {number} probes"),
+        });
+        let send_bare = async {
+            match bare {
+                Some(from) => probe::send(self.cluster, from, &requests(&bare_probes)).await,
+                None => Vec::new(),
+            }
+        };
+        let meshed_requests = requests(&meshed_probes);
+        let (meshed_results, bare_results) =
+            tokio::join!(probe::send(self.cluster, meshed, &meshed_requests), send_bare);
+        let mut sent: Vec<(Planned, CurlResult, &ProbeSource)> = meshed_probes
+            .into_iter()
+            .zip(meshed_results)
+            .map(|(planned, curl)| (planned, curl, meshed))
+            .collect();
+        if let Some(bare) = bare {
+            sent.extend(
+                bare_probes
+                    .into_iter()
+                    .zip(bare_results)
+                    .map(|(planned, curl)| (planned, curl, bare)),
+            );
+        }
+        (self.events)(Event::StepWaiting {
+            id: "probe".to_owned(),
+            on: "the proxies' lines about them".to_owned(),
+        });
+        let evidence = self.settle(&sent).await;
+        (self.events)(Event::StepFinished {
+            id: "probe".to_owned(),
+            detail: None,
+            elapsed: started.elapsed(),
+        });
+        evidence
+            .into_iter()
+            .map(|evidence| (judge(&evidence), evidence.curl))
+            .collect()
+    }
+
+    /// Waits until each probe has the lines that decide it, or no more can be expected.
+    async fn settle(&self, sent: &[(Planned, CurlResult, &ProbeSource)]) -> Vec<ProbeEvidence> {
+        let deadline = Instant::now() + LINE_DEADLINE;
+        loop {
+            let evidence = self.evidence(sent);
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || evidence.iter().all(log_is_settled) {
+                return evidence;
+            }
+            self.witness.news(left).await;
+        }
+    }
+
+    fn evidence(&self, sent: &[(Planned, CurlResult, &ProbeSource)]) -> Vec<ProbeEvidence> {
+        let gateway = self.witness.gateway_facts();
+        let gateway_lines = self.witness.gateway_lines();
+        let up = |request: &ProbeRequest| {
+            let answers = sent.iter().filter(|(planned, ..)| {
+                planned.request.host == request.host && planned.request.port == request.port
+            });
+            let mut known = None;
+            for (_, curl, _) in answers {
+                if let CurlResult::Report(report) = curl {
+                    known = Some(known == Some(true) || report.exit_code == 0);
+                }
+            }
+            known
+        };
+        sent.iter()
+            .map(|(planned, curl, from)| ProbeEvidence {
+                control: Control {
+                    host_up: up(&planned.request),
+                },
+                request: planned.request.clone(),
+                expected: planned.expected,
+                source: SourceFacts {
+                    pod: from.pod.to_string(),
+                    addresses: from.addresses.clone(),
+                    meshed: from.meshed,
+                    log_state: if from.meshed {
+                        self.witness.sidecar_state(&from.pod)
+                    } else {
+                        LogState::Absent
+                    },
+                },
+                curl: curl.clone(),
+                sidecar_lines: self.witness.sidecar_lines(&from.pod),
+                gateway_lines: gateway_lines.clone(),
+                gateway: gateway.clone(),
+                mesh_leg: Encryption::Unknown,
+                network_policies: self.policies,
+            })
+            .collect()
+    }
+}
+
+fn requests(planned: &[Planned]) -> Vec<ProbeRequest> {
+    planned.iter().map(|planned| planned.request.clone()).collect()
+}

@@ -1,0 +1,98 @@
+//! Everything that is known about one probe when it is judged.
+
+use super::{AccessLogLine, CurlResult, ProbeRequest};
+use crate::vocabulary::Encryption;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where a probe started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFacts {
+    /// `namespace/name` of the pod.
+    pub pod: String,
+    /// Its IP addresses. Empty if unknown; then curl's own word for its address is taken.
+    pub addresses: Vec<String>,
+    /// Whether a sidecar carries its traffic.
+    pub meshed: bool,
+    /// Whether its sidecar's log arrives.
+    pub log_state: LogState,
+}
+
+/// The egress gateway of the plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GatewayFacts {
+    /// Host of its Service, in full: `istio-egressgateway.istio-system.svc.cluster.local`.
+    pub service_host: String,
+    /// Its pods, those included that joined during the run.
+    pub pods: Vec<GatewayPodFacts>,
+}
+
+/// One pod of the gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GatewayPodFacts {
+    /// `namespace/name` of the pod.
+    pub pod: String,
+    /// Its IP addresses.
+    pub addresses: Vec<String>,
+    /// Whether its log arrives.
+    pub log_state: LogState,
+}
+
+/// What is known about the follower of a proxy's log while the probe ran.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogState {
+    /// Shown to deliver before the probe left.
+    Delivering,
+    /// Its sentinel did not arrive: the access log is off, or the follower is dead.
+    Silent,
+    /// We may not read it; why.
+    Forbidden(String),
+    /// Lines may be missing between two that arrived; why.
+    Interrupted(String),
+    /// The pod joined after the probe left, so nobody listened.
+    Absent,
+}
+
+/// What others saw of the same host and port in the same run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Control {
+    /// Whether the host answered somebody in this run; `None` if nobody asked.
+    pub host_up: Option<bool>,
+}
+
+/// What a probe is expected to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Expected {
+    /// A declared host and port: through the gateway.
+    Routed,
+    /// A forbidden host, another port, or a pod without sidecar: must not get out.
+    NotReachable,
+    /// A control that shows the host to be up, whatever its way.
+    Reachable,
+}
+
+/// One probe with all its witnesses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeEvidence {
+    /// What was asked of curl.
+    pub request: ProbeRequest,
+    /// What it was to show.
+    pub expected: Expected,
+    /// The pod that it started from.
+    pub source: SourceFacts,
+    /// What curl said.
+    pub curl: CurlResult,
+    /// Lines of the source's sidecar; other connections' lines among them do no harm.
+    pub sidecar_lines: Vec<AccessLogLine>,
+    /// Lines of all gateway pods, each with `namespace/name` of its pod; other clients' lines do no harm.
+    pub gateway_lines: Vec<(String, AccessLogLine)>,
+    /// The gateway.
+    pub gateway: GatewayFacts,
+    /// The control of the same host and port.
+    pub control: Control,
+    /// What the proxies' configuration says about the leg from sidecar to gateway.
+    pub mesh_leg: Encryption,
+    /// Whether any NetworkPolicy of type Egress selects the source; `None` if not read.
+    pub network_policies: Option<bool>,
+}

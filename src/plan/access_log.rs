@@ -1,0 +1,260 @@
+//! Whether a proxy writes an access log, decided from the mesh configuration and Telemetry resources; and the
+//! Telemetry that switches it on for one workload only.
+//!
+//! Source: Istio's Telemetry reference ("configuration hierarchy": workload, namespace, root namespace; within a
+//! namespace the oldest wins) and the mesh configuration's `accessLogFile`, `defaultProviders`, `extensionProviders`.
+
+use super::ownership::{self, Manifest, shared};
+use crate::istio::{AccessLogging, ProviderReference, TelemetrySpec, WorkloadSelector, kinds};
+use crate::vocabulary::{Object, ObjectReference, PlanIdentity};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// Provider that is built into Istio and writes to the proxy's standard output.
+pub const BUILT_IN_PROVIDER: &str = "envoy";
+
+/// How a proxy's access log stands, ours not counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccessLog {
+    /// It is on; by whom.
+    On(String),
+    /// It is off, and a Telemetry of ours for this workload switches it on.
+    Off,
+    /// A Telemetry of somebody else for exactly this workload decides, and leaves it off. Ours would be ignored.
+    Held(ObjectReference),
+}
+
+/// A workload whose log is asked for.
+#[derive(Debug, Clone)]
+pub struct Workload<'a> {
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// Labels of its pods.
+    pub labels: &'a Value,
+}
+
+/// Decides whether `workload` writes its access log to standard output.
+///
+/// `mesh` is the mesh configuration (the key `mesh` of ConfigMap `istio`, as JSON); `telemetries` are those of the
+/// root namespace and the workload's.
+pub fn state(
+    workload: &Workload<'_>,
+    telemetries: &[Object],
+    root_namespace: &str,
+    mesh: &Value,
+) -> AccessLog {
+    let mut candidates: Vec<&Object> = telemetries
+        .iter()
+        .filter(|telemetry| !ownership::is_ours(telemetry))
+        .collect();
+    // RFC 3339 in UTC sorts by time.
+    candidates.sort_by_key(|telemetry| telemetry.text("/metadata/creationTimestamp"));
+    let in_namespace = |namespace: &str| {
+        candidates
+            .iter()
+            .copied()
+            .filter(move |telemetry| telemetry.namespace() == Some(namespace))
+            .collect::<Vec<_>>()
+    };
+    let own = in_namespace(workload.namespace);
+    let selects = |telemetry: &&Object| {
+        telemetry
+            .at("/spec/selector/matchLabels")
+            .as_object()
+            .is_some_and(|wanted| {
+                !wanted.is_empty()
+                    && wanted
+                        .iter()
+                        .all(|(name, value)| workload.labels.get(name) == Some(value))
+            })
+    };
+    let wide = |telemetry: &&Object| {
+        telemetry
+            .at("/spec/selector/matchLabels")
+            .as_object()
+            .is_none_or(serde_json::Map::is_empty)
+    };
+    let by_workload = own.iter().copied().find(selects);
+    if let Some(telemetry) = by_workload {
+        return match logs(telemetry, mesh) {
+            Some(true) => AccessLog::On(telemetry.reference(&kinds::telemetry()).to_string()),
+            Some(false) => AccessLog::Held(telemetry.reference(&kinds::telemetry())),
+            // It does not speak of logs: the wider levels decide, and a second one for the workload is ignored.
+            None => match wider(&own, &in_namespace(root_namespace), wide, mesh) {
+                Some(by) => AccessLog::On(by),
+                None => AccessLog::Held(telemetry.reference(&kinds::telemetry())),
+            },
+        };
+    }
+    match wider(&own, &in_namespace(root_namespace), wide, mesh) {
+        Some(by) => AccessLog::On(by),
+        None => AccessLog::Off,
+    }
+}
+
+fn wider(own: &[&Object], root: &[&Object], wide: impl Fn(&&Object) -> bool, mesh: &Value) -> Option<String> {
+    for level in [own, root] {
+        if let Some(telemetry) = level.iter().copied().find(|telemetry| wide(telemetry))
+            && let Some(on) = logs(telemetry, mesh)
+        {
+            return on.then(|| telemetry.reference(&kinds::telemetry()).to_string());
+        }
+    }
+    if mesh["accessLogFile"]
+        .as_str()
+        .is_some_and(|file| file == "/dev/stdout")
+    {
+        return Some("meshConfig.accessLogFile".to_owned());
+    }
+    let defaults = mesh["defaultProviders"]["accessLogging"].as_array();
+    defaults
+        .is_some_and(|names| {
+            names
+                .iter()
+                .filter_map(Value::as_str)
+                .any(|name| writes_to_stdout(name, mesh))
+        })
+        .then(|| "meshConfig.defaultProviders".to_owned())
+}
+
+/// What a Telemetry says about logs to standard output; `None` if nothing.
+fn logs(telemetry: &Object, mesh: &Value) -> Option<bool> {
+    let entries = telemetry.items("/spec/accessLogging");
+    if entries.is_empty() {
+        return None;
+    }
+    let default_writes = || {
+        mesh["defaultProviders"]["accessLogging"]
+            .as_array()
+            .is_some_and(|names| {
+                names
+                    .iter()
+                    .filter_map(Value::as_str)
+                    .any(|name| writes_to_stdout(name, mesh))
+            })
+    };
+    Some(entries.iter().any(|entry| {
+        let server_only = entry["match"]["mode"].as_str() == Some("SERVER");
+        let filtered = entry["filter"]["expression"].as_str().is_some();
+        let writes = match entry["providers"].as_array() {
+            Some(providers) if !providers.is_empty() => providers
+                .iter()
+                .filter_map(|provider| provider["name"].as_str())
+                .any(|name| writes_to_stdout(name, mesh)),
+            _ => default_writes(),
+        };
+        writes && !server_only && !filtered && entry["disabled"].as_bool() != Some(true)
+    }))
+}
+
+fn writes_to_stdout(name: &str, mesh: &Value) -> bool {
+    let configured = mesh["extensionProviders"]
+        .as_array()
+        .and_then(|providers| providers.iter().find(|provider| provider["name"] == name));
+    match configured {
+        Some(provider) => provider["envoyFileAccessLog"]["path"] == "/dev/stdout",
+        None => name == BUILT_IN_PROVIDER,
+    }
+}
+
+/// The Telemetry that switches the log on for the pods with these labels. Plans share it.
+pub fn telemetry(
+    plan: &PlanIdentity,
+    namespace: &str,
+    name: &str,
+    labels: BTreeMap<String, String>,
+) -> Manifest {
+    let spec = TelemetrySpec {
+        selector: Some(WorkloadSelector { match_labels: labels }),
+        access_logging: vec![AccessLogging {
+            providers: vec![ProviderReference {
+                name: BUILT_IN_PROVIDER.to_owned(),
+            }],
+            disabled: None,
+        }],
+    };
+    shared(
+        plan,
+        &kinds::telemetry(),
+        namespace,
+        name,
+        json!({ "spec": spec }),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn telemetry_object(namespace: &str, name: &str, created: &str, spec: Value) -> Object {
+        Object(
+            json!({"metadata": {"namespace": namespace, "name": name, "creationTimestamp": created}, "spec": spec}),
+        )
+    }
+
+    fn decide(telemetries: &[Object], mesh: Value) -> AccessLog {
+        let labels = json!({"istio": "egressgateway"});
+        state(
+            &Workload {
+                namespace: "gw",
+                labels: &labels,
+            },
+            telemetries,
+            "istio-system",
+            &mesh,
+        )
+    }
+
+    #[test]
+    fn off_when_nobody_says_anything() {
+        assert_eq!(decide(&[], json!({})), AccessLog::Off);
+    }
+
+    #[test]
+    fn the_mesh_configuration_switches_it_on() {
+        assert!(matches!(
+            decide(&[], json!({"accessLogFile": "/dev/stdout"})),
+            AccessLog::On(_)
+        ));
+        let mesh = json!({"defaultProviders": {"accessLogging": ["mine"]},
+            "extensionProviders": [{"name": "mine", "envoyFileAccessLog": {"path": "/dev/stdout"}}]});
+        assert!(matches!(decide(&[], mesh), AccessLog::On(_)));
+        let otel = json!({"defaultProviders": {"accessLogging": ["otel"]},
+            "extensionProviders": [{"name": "otel", "envoyOtelAls": {}}]});
+        assert_eq!(decide(&[], otel), AccessLog::Off);
+    }
+
+    #[test]
+    fn the_root_namespace_counts_and_the_own_namespace_wins() {
+        let on = json!({"accessLogging": [{"providers": [{"name": "envoy"}]}]});
+        let off = json!({"accessLogging": [{"disabled": true}]});
+        let root = telemetry_object("istio-system", "mesh-default", "2026-01-01T00:00:00Z", on.clone());
+        assert!(matches!(decide(&[root.clone()], json!({})), AccessLog::On(_)));
+        let own = telemetry_object("gw", "quiet", "2026-01-02T00:00:00Z", off);
+        assert_eq!(
+            decide(&[root, own], json!({"accessLogFile": "/dev/stdout"})),
+            AccessLog::Off
+        );
+    }
+
+    #[test]
+    fn a_foreign_telemetry_for_the_workload_holds_it() {
+        let metrics = json!({"selector": {"matchLabels": {"istio": "egressgateway"}}, "metrics": []});
+        let held = telemetry_object("gw", "metrics", "2026-01-01T00:00:00Z", metrics);
+        assert!(matches!(decide(&[held.clone()], json!({})), AccessLog::Held(_)));
+        assert!(matches!(
+            decide(&[held], json!({"accessLogFile": "/dev/stdout"})),
+            AccessLog::On(_)
+        ));
+        let other = json!({"selector": {"matchLabels": {"app": "x"}}, "accessLogging": [{"disabled": true}]});
+        let other = telemetry_object("gw", "other", "2026-01-01T00:00:00Z", other);
+        assert_eq!(decide(&[other], json!({})), AccessLog::Off);
+    }
+
+    #[test]
+    fn a_filter_is_not_a_full_log() {
+        let filtered = json!({"accessLogging": [{"providers": [{"name": "envoy"}], "filter": {"expression": "response.code >= 500"}}]});
+        let telemetry = telemetry_object("gw", "errors", "2026-01-01T00:00:00Z", filtered);
+        assert_eq!(decide(&[telemetry], json!({})), AccessLog::Off);
+    }
+}

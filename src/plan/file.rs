@@ -1,0 +1,204 @@
+//! Plan files: kind `EgressPlan`, shaped like a Kubernetes object so that they live in git beside everything else.
+
+use super::{Plan, PlannedHost};
+use crate::error::{Error, Result};
+use crate::vocabulary::{HostName, Mode, PlanIdentity, names};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct File {
+    api_version: String,
+    kind: String,
+    metadata: Metadata,
+    spec: Spec,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Metadata {
+    #[serde(default = "default_name")]
+    name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    namespace: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    labels: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Spec {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gateway: Option<String>,
+    hosts: Vec<Host>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Host {
+    host: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    ports: Vec<HostPort>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct HostPort {
+    port: u16,
+    #[serde(default)]
+    mode: Mode,
+}
+
+const KIND: &str = "EgressPlan";
+const LOCAL_CONFIG: &str = "config.kubernetes.io/local-config";
+
+fn default_name() -> String {
+    names::DEFAULT_PLAN.to_owned()
+}
+
+/// Reads a plan file (YAML or JSON). Nothing said about ports means 443 with mode passthrough.
+///
+/// # Errors
+/// If it is not YAML, has a field or value that this version does not know, or breaks a rule of [`Plan::new`].
+/// The message names the file, and line and column where the parser knows them.
+pub fn from_file(
+    name: &str,
+    text: &str,
+    namespace_flag: Option<&str>,
+    default_namespace: &str,
+) -> Result<Plan> {
+    let refuse = |cause: String| {
+        Error::usage(format!("the plan file {name} is not valid"))
+            .because(cause)
+            .hint("`kubectl egress render HOST -o plan` prints a valid one")
+    };
+    let file: File = serde_saphyr::from_str(text).map_err(|error| refuse(error.to_string()))?;
+    if file.api_version != names::API_VERSION || file.kind != KIND {
+        return Err(refuse(format!(
+            "it is `{} {}`; this version reads `{} {KIND}`",
+            file.api_version,
+            file.kind,
+            names::API_VERSION
+        )));
+    }
+    if let (Some(flag), Some(own)) = (namespace_flag, file.metadata.namespace.as_deref())
+        && flag != own
+    {
+        return Err(refuse(format!(
+            "it is for namespace {own}, but --namespace says {flag}; leave one of them out"
+        )));
+    }
+    let namespace = file
+        .metadata
+        .namespace
+        .as_deref()
+        .or(namespace_flag)
+        .unwrap_or(default_namespace);
+    let identity =
+        PlanIdentity::new(namespace, file.metadata.name).map_err(|error| refuse(error.to_string()))?;
+    let mut hosts = Vec::new();
+    for entry in file.spec.hosts {
+        let host: HostName = entry.host.parse().map_err(|error| refuse(format!("{error}")))?;
+        if entry.ports.is_empty() {
+            hosts.push(PlannedHost::passthrough(host, 443));
+        } else {
+            hosts.extend(entry.ports.iter().map(|port| PlannedHost {
+                host: host.clone(),
+                port: port.port,
+                mode: port.mode,
+            }));
+        }
+    }
+    Plan::new(identity, file.spec.gateway, hosts).map_err(|error| refuse(error.to_string()))
+}
+
+/// Writes a plan as a file that [`from_file`] reads back.
+pub fn to_file(plan: &Plan) -> Result<String> {
+    let file = File {
+        api_version: names::API_VERSION.to_owned(),
+        kind: KIND.to_owned(),
+        metadata: Metadata {
+            name: plan.identity.name.clone(),
+            namespace: Some(plan.identity.namespace.clone()),
+            annotations: BTreeMap::from([(LOCAL_CONFIG.to_owned(), "true".to_owned())]),
+            labels: BTreeMap::new(),
+        },
+        spec: Spec {
+            gateway: plan.gateway.clone(),
+            hosts: plan
+                .hosts
+                .iter()
+                .map(|planned| Host {
+                    host: planned.host.to_string(),
+                    ports: vec![HostPort {
+                        port: planned.port,
+                        mode: planned.mode,
+                    }],
+                })
+                .collect(),
+        },
+    };
+    serde_saphyr::to_string(&file)
+        .map_err(|error| Error::bug(format!("cannot write the plan as YAML: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALLEST: &str = "apiVersion: kubectl-egress.dev/v1alpha1\nkind: EgressPlan\nmetadata: {name: default}\nspec:\n  hosts:\n  - host: kyma-project.io\n";
+
+    #[test]
+    fn nothing_said_is_443_passthrough() {
+        let plan = from_file("plan.yaml", SMALLEST, None, "demo").unwrap();
+        assert_eq!(plan.identity.to_string(), "demo/default");
+        assert_eq!(
+            plan.hosts,
+            [PlannedHost::passthrough("kyma-project.io".parse().unwrap(), 443)]
+        );
+        assert_eq!(
+            from_file("again", &to_file(&plan).unwrap(), None, "other").unwrap(),
+            plan
+        );
+    }
+
+    #[test]
+    fn says_what_is_wrong_and_where() {
+        let cases = [
+            (SMALLEST.replace("hosts:", "host:"), "host"),
+            (SMALLEST.replace("v1alpha1", "v9"), "v9"),
+            (
+                SMALLEST.replace("kyma-project.io\n", "https://kyma-project.io\n"),
+                "is a URL",
+            ),
+            (
+                format!("{SMALLEST}    ports: [{{port: 443, mode: teleport}}]\n"),
+                "teleport",
+            ),
+            (format!("{SMALLEST}    ports: [{{port: 70000}}]\n"), "70000"),
+            ("{".to_owned(), "plan.yaml"),
+        ];
+        for (text, says) in cases {
+            let error = from_file("plan.yaml", &text, None, "demo").unwrap_err();
+            assert!(error.to_string().contains(says), "{says}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_file_for_another_namespace_is_refused() {
+        let text = SMALLEST.replace("{name: default}", "{name: default, namespace: demo}");
+        assert!(
+            from_file("p", &text, Some("other"), "x")
+                .unwrap_err()
+                .to_string()
+                .contains("is for namespace demo")
+        );
+        assert_eq!(
+            from_file("p", &text, None, "x").unwrap().identity.namespace,
+            "demo"
+        );
+    }
+}

@@ -1,0 +1,398 @@
+//! The journal: what a plan changed and what was there before, kept in the cluster; and what undoing it means.
+//!
+//! It is written before anything is changed. It is not trusted: anybody in the namespace can edit it. Undo touches
+//! only kinds and field paths of closed lists, and the engine deletes only what is ours by label, field manager and
+//! recorded UID.
+
+use super::ownership::{Manifest, touchable_kinds};
+use super::{GatewayTarget, Plan};
+use crate::error::{Error, Result};
+use crate::istio::kinds;
+use crate::vocabulary::{Object, ObjectReference, PlanIdentity, names};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+/// Format of this journal; a newer one is refused, not guessed.
+pub const VERSION: u32 = 1;
+
+/// JSON pointers of the only fields of foreign objects that undo may write.
+pub const RESTORABLE_FIELDS: &[&str] = &[
+    "/metadata/labels/istio-injection",
+    "/metadata/labels/istio.io~1rev",
+];
+
+/// What a plan changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Journal {
+    /// [`VERSION`].
+    pub version: u32,
+    /// The plan as it is set up, or was meant to be.
+    pub plan: Plan,
+    /// The gateway that it uses.
+    pub gateway: GatewayTarget,
+    /// Image of the source, for pods that `verify` makes.
+    pub image: String,
+    /// Each change, in the order in which it was made.
+    pub entries: Vec<Entry>,
+    /// Whether the run that wrote it came to its end.
+    pub complete: bool,
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "type", deny_unknown_fields)]
+pub enum Entry {
+    /// An object that we applied whole.
+    Object {
+        /// Which.
+        reference: ObjectReference,
+        /// As which field manager.
+        manager: String,
+        /// Whether other plans may own it too.
+        shared: bool,
+        /// Its UID, once it is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        uid: Option<String>,
+    },
+    /// A field of a foreign object that we set.
+    Field {
+        /// Of which object.
+        reference: ObjectReference,
+        /// As which field manager.
+        manager: String,
+        /// Which field, as JSON pointer; one of [`RESTORABLE_FIELDS`].
+        pointer: String,
+        /// What it was before; absent: it was not there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<String>,
+    },
+    /// A namespace that we created.
+    Namespace {
+        /// Its name.
+        name: String,
+        /// Its UID.
+        uid: String,
+    },
+}
+
+impl Entry {
+    /// The intention to apply an object.
+    pub fn intends(manifest: &Manifest) -> Self {
+        Self::Object {
+            reference: manifest.reference.clone(),
+            manager: manifest.manager.clone(),
+            shared: manifest.shared,
+            uid: None,
+        }
+    }
+
+    /// The object it concerns.
+    pub fn reference(&self) -> ObjectReference {
+        match self {
+            Self::Object { reference, .. } | Self::Field { reference, .. } => reference.clone(),
+            Self::Namespace { name, .. } => ObjectReference::cluster(kinds::namespace(), name),
+        }
+    }
+}
+
+/// What to do to undo one entry, all of one wave side by side, waves one after the other.
+pub type Waves = Vec<Vec<Entry>>;
+
+impl Journal {
+    /// Name of the ConfigMap that holds a plan's journal.
+    pub fn object_name(plan: &PlanIdentity) -> String {
+        format!("kubectl-egress-{}", plan.name)
+    }
+
+    /// Names the ConfigMap that holds a plan's journal.
+    pub fn reference_of(plan: &PlanIdentity) -> ObjectReference {
+        ObjectReference::namespaced(kinds::config_map(), &plan.namespace, Self::object_name(plan))
+    }
+
+    /// An empty journal of a plan.
+    pub fn new(plan: Plan, gateway: GatewayTarget, image: String) -> Self {
+        Self {
+            version: VERSION,
+            plan,
+            gateway,
+            image,
+            entries: Vec::new(),
+            complete: false,
+        }
+    }
+
+    /// Adds an entry unless an entry for the same object (and field) is there; the oldest knows what was before.
+    pub fn record(&mut self, entry: Entry) {
+        let same = |old: &Entry| match (old, &entry) {
+            (
+                Entry::Field {
+                    reference: a,
+                    pointer: p,
+                    ..
+                },
+                Entry::Field {
+                    reference: b,
+                    pointer: q,
+                    ..
+                },
+            ) => a == b && p == q,
+            (Entry::Object { reference: a, .. }, Entry::Object { reference: b, .. }) => a == b,
+            (Entry::Namespace { name: a, .. }, Entry::Namespace { name: b, .. }) => a == b,
+            _ => false,
+        };
+        if !self.entries.iter().any(same) {
+            self.entries.push(entry);
+        }
+    }
+
+    /// Notes the UID of an applied object.
+    pub fn note_uid(&mut self, object: &ObjectReference, new_uid: &str) {
+        for entry in &mut self.entries {
+            if let Entry::Object { reference, uid, .. } = entry
+                && reference == object
+            {
+                *uid = Some(new_uid.to_owned());
+            }
+        }
+    }
+
+    /// Forgets an object that is gone.
+    pub fn forget(&mut self, object: &ObjectReference) {
+        self.entries.retain(|entry| entry.reference() != *object);
+    }
+
+    /// Objects of this journal that `kept` does not hold: left over from an earlier, larger plan.
+    pub fn obsolete(&self, kept: &[ObjectReference]) -> Vec<Entry> {
+        let gone =
+            |entry: &&Entry| matches!(entry, Entry::Object { reference, .. } if !kept.contains(reference));
+        self.entries.iter().filter(gone).cloned().collect()
+    }
+
+    /// The ConfigMap's content.
+    ///
+    /// # Errors
+    /// Only if serialising fails, which is a bug.
+    pub fn to_data(&self) -> Result<serde_json::Value> {
+        let journal = serde_json::to_string_pretty(self)
+            .map_err(|error| Error::bug(format!("cannot write the journal: {error}")))?;
+        Ok(json!({"data": {"journal": journal, "plan": super::to_file(&self.plan)?}}))
+    }
+
+    /// Reads the ConfigMap, trusting nothing: the plan must be the one asked for and every entry within the closed lists.
+    ///
+    /// # Errors
+    /// If it cannot be read, is of a newer version, or names a kind or field that undo may not touch.
+    pub fn from_object(object: &Object, plan: &PlanIdentity) -> Result<Self> {
+        let at = Self::reference_of(plan);
+        let refuse = |cause: String| {
+            Error::usage(format!("the journal {at} cannot be used"))
+                .because(cause)
+                .hint(format!(
+                    "look at it: kubectl get configmap {} -n {} -o yaml",
+                    at.name, plan.namespace
+                ))
+        };
+        let journal: Self =
+            serde_json::from_str(object.text("/data/journal")).map_err(|error| refuse(error.to_string()))?;
+        if journal.version != VERSION {
+            return Err(refuse(format!(
+                "it has version {}, this program reads version {VERSION}",
+                journal.version
+            )));
+        }
+        if journal.plan.identity != *plan {
+            return Err(refuse(format!(
+                "it says that it is of plan {}",
+                journal.plan.identity
+            )));
+        }
+        for entry in &journal.entries {
+            entry.check(plan).map_err(refuse)?;
+        }
+        Ok(journal)
+    }
+
+    /// What undoing means: the reverse of the safe order, so that nothing is reachable directly that was not before.
+    pub fn undo(&self) -> Waves {
+        let wave = |entry: &Entry| match entry {
+            Entry::Object { reference, .. } => match reference.kind.kind.as_str() {
+                "ServiceEntry" => 0,
+                "VirtualService" => 1,
+                "DestinationRule" | "Gateway" => 2,
+                _ => 3,
+            },
+            Entry::Field { .. } => 3,
+            Entry::Namespace { .. } => 4,
+        };
+        let mut waves: Waves = vec![Vec::new(); 5];
+        for entry in &self.entries {
+            waves[wave(entry)].push(entry.clone());
+        }
+        waves.retain(|wave| !wave.is_empty());
+        waves
+    }
+}
+
+impl Entry {
+    fn check(&self, plan: &PlanIdentity) -> std::result::Result<(), String> {
+        let ours = |manager: &str| manager == names::MANAGER || manager == plan.shared_manager();
+        match self {
+            Self::Object {
+                reference, manager, ..
+            } => {
+                if !touchable_kinds().contains(&reference.kind) || reference.kind == kinds::namespace() {
+                    return Err(format!(
+                        "it names {reference}, a kind that this program never creates"
+                    ));
+                }
+                if !ours(manager) {
+                    return Err(format!(
+                        "it names the field manager {manager}, which is not this plan's"
+                    ));
+                }
+            }
+            Self::Field {
+                reference,
+                manager,
+                pointer,
+                ..
+            } => {
+                if reference.kind != kinds::namespace() || reference.name != plan.namespace {
+                    return Err(format!(
+                        "it names a field of {reference}, which this program never sets"
+                    ));
+                }
+                if !RESTORABLE_FIELDS.contains(&pointer.as_str()) {
+                    return Err(format!(
+                        "it names the field {pointer}, which this program never sets"
+                    ));
+                }
+                if !ours(manager) {
+                    return Err(format!(
+                        "it names the field manager {manager}, which is not this plan's"
+                    ));
+                }
+            }
+            Self::Namespace { name, .. } => {
+                if *name != plan.namespace {
+                    return Err(format!("it names the namespace {name}, not its own"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{PlannedHost, gateway_workload, routing};
+
+    fn journal() -> Journal {
+        let identity = PlanIdentity::new("demo", "default").unwrap();
+        let host = PlannedHost::passthrough("kyma-project.io".parse().unwrap(), 443);
+        let plan = Plan::new(identity, None, vec![host]).unwrap();
+        let gateway = gateway_workload::target("istio-system");
+        let mut journal = Journal::new(plan.clone(), gateway.clone(), "image".to_owned());
+        journal.record(Entry::Namespace {
+            name: "demo".to_owned(),
+            uid: "u".to_owned(),
+        });
+        for manifest in routing::objects(&plan, &gateway) {
+            journal.record(Entry::intends(&manifest));
+        }
+        journal
+    }
+
+    fn stored(journal: &Journal) -> Object {
+        Object(journal.to_data().unwrap())
+    }
+
+    #[test]
+    fn survives_the_way_through_the_cluster() {
+        let journal = journal();
+        assert_eq!(
+            Journal::from_object(&stored(&journal), &journal.plan.identity).unwrap(),
+            journal
+        );
+    }
+
+    #[test]
+    fn undoes_in_the_reverse_of_the_safe_order() {
+        let waves = journal().undo();
+        let kinds: Vec<Vec<String>> = waves
+            .iter()
+            .map(|wave| wave.iter().map(|entry| entry.reference().kind.kind).collect())
+            .collect();
+        assert_eq!(
+            kinds,
+            [
+                vec!["ServiceEntry"],
+                vec!["VirtualService"],
+                vec!["Gateway", "DestinationRule"],
+                vec!["Namespace"]
+            ]
+        );
+    }
+
+    #[test]
+    fn the_oldest_entry_knows_what_was_before() {
+        let mut journal = journal();
+        let field = |before: Option<&str>| Entry::Field {
+            reference: ObjectReference::cluster(kinds::namespace(), "demo"),
+            manager: names::MANAGER.to_owned(),
+            pointer: RESTORABLE_FIELDS[0].to_owned(),
+            before: before.map(str::to_owned),
+        };
+        journal.record(field(Some("disabled")));
+        journal.record(field(Some("enabled")));
+        assert!(journal.entries.contains(&field(Some("disabled"))));
+        assert!(!journal.entries.contains(&field(Some("enabled"))));
+    }
+
+    #[test]
+    fn an_edited_journal_cannot_reach_further() {
+        let plan = journal().plan.identity;
+        let evil = [
+            Entry::Object {
+                reference: ObjectReference::namespaced(kinds::secret(), "kube-system", "x"),
+                manager: names::MANAGER.to_owned(),
+                shared: false,
+                uid: None,
+            },
+            Entry::Namespace {
+                name: "kube-system".to_owned(),
+                uid: "u".to_owned(),
+            },
+            Entry::Field {
+                reference: ObjectReference::cluster(kinds::namespace(), "demo"),
+                manager: names::MANAGER.to_owned(),
+                pointer: "/metadata/labels/pod-security.kubernetes.io~1enforce".to_owned(),
+                before: None,
+            },
+            Entry::Object {
+                reference: ObjectReference::namespaced(kinds::deployment(), "demo", "curl"),
+                manager: "kubectl".to_owned(),
+                shared: false,
+                uid: None,
+            },
+        ];
+        for entry in evil {
+            let mut journal = journal();
+            journal.entries.push(entry.clone());
+            assert!(
+                Journal::from_object(&stored(&journal), &plan).is_err(),
+                "{entry:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_newer_journal_is_refused() {
+        let mut newer = journal();
+        newer.version = VERSION + 1;
+        let error = Journal::from_object(&stored(&newer), &newer.plan.identity).unwrap_err();
+        assert!(error.to_string().contains("version"), "{error}");
+    }
+}

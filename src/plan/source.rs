@@ -1,0 +1,202 @@
+//! The source: our own curl Deployment, from which probes are sent. It satisfies the restricted Pod Security Standard.
+
+use super::ownership::{Manifest, shared};
+use crate::istio::kinds;
+use crate::vocabulary::{PlanIdentity, names};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// How the source's pod gets its sidecar.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Injection {
+    /// The namespace's label does it.
+    Namespace,
+    /// A label of the pod does it: `sidecar.istio.io/inject=true`.
+    Pod,
+    /// A label of the pod names the revision: `istio.io/rev`.
+    PodRevision(String),
+    /// No sidecar: the un-meshed source.
+    None,
+}
+
+/// What the user may set about the source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceSettings {
+    /// Image with curl, a shell is not needed.
+    pub image: String,
+    /// How it is injected.
+    pub injection: Injection,
+    /// Secret mounted at /etc/curl/tls, if asked for.
+    pub secret: Option<String>,
+}
+
+impl Default for SourceSettings {
+    fn default() -> Self {
+        Self {
+            image: names::SOURCE_IMAGE.to_owned(),
+            injection: Injection::Namespace,
+            secret: None,
+        }
+    }
+}
+
+/// Labels that select the source's pods.
+pub fn selector() -> Value {
+    json!({"app": names::SOURCE, names::ROLE_LABEL: "source"})
+}
+
+/// The label selector as text.
+pub fn label_selector() -> String {
+    format!("app={},{}=source", names::SOURCE, names::ROLE_LABEL)
+}
+
+/// ServiceAccount, Service and Deployment. Several plans of a namespace share them.
+pub fn objects(plan: &PlanIdentity, settings: &SourceSettings) -> Vec<Manifest> {
+    let namespace = &plan.namespace;
+    let service = json!({
+        "metadata": {"labels": {"app": names::SOURCE, "service": names::SOURCE}},
+        "spec": {
+            "selector": selector(),
+            "ports": [{"name": "http", "port": 80, "protocol": "TCP", "targetPort": 80}],
+        },
+    });
+    let deployment = json!({
+        "metadata": {"labels": {"app": names::SOURCE}},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": selector()},
+            "template": {
+                "metadata": {"labels": pod_labels(&selector(), &settings.injection)},
+                "spec": pod_spec(settings, Some(names::SOURCE)),
+            },
+        },
+    });
+    vec![
+        shared(
+            plan,
+            &kinds::service_account(),
+            namespace,
+            names::SOURCE,
+            json!({}),
+        ),
+        shared(plan, &kinds::service(), namespace, names::SOURCE, service),
+        shared(plan, &kinds::deployment(), namespace, names::SOURCE, deployment),
+    ]
+}
+
+/// A pod without sidecar for one run of `verify`: what it reaches, nothing in the mesh can stop.
+/// It ends by itself after ten minutes should nobody delete it.
+pub fn unmeshed_pod(plan: &PlanIdentity, name: &str, image: &str) -> Manifest {
+    let settings = SourceSettings {
+        image: image.to_owned(),
+        injection: Injection::None,
+        secret: None,
+    };
+    let mut spec = pod_spec(&settings, None);
+    spec["restartPolicy"] = json!("Never");
+    spec["activeDeadlineSeconds"] = json!(600);
+    let labels = pod_labels(&json!({names::ROLE_LABEL: "unmeshed-source"}), &Injection::None);
+    let body = json!({
+        "metadata": {"labels": labels, "annotations": {"sidecar.istio.io/inject": "false"}},
+        "spec": spec,
+    });
+    super::ownership::owned(plan, &kinds::pod(), &plan.namespace, name, body)
+}
+
+fn pod_labels(base: &Value, injection: &Injection) -> Value {
+    let mut labels = base.clone();
+    match injection {
+        Injection::Namespace => {}
+        Injection::Pod => labels["sidecar.istio.io/inject"] = json!("true"),
+        Injection::PodRevision(revision) => labels["istio.io/rev"] = json!(revision),
+        Injection::None => labels["sidecar.istio.io/inject"] = json!("false"),
+    }
+    labels
+}
+
+fn pod_spec(settings: &SourceSettings, service_account: Option<&str>) -> Value {
+    let mut container = json!({
+        "name": names::SOURCE,
+        "image": settings.image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["/bin/sleep", "infinity"],
+        "resources": {
+            "requests": {"cpu": "10m", "memory": "32Mi"},
+            "limits": {"cpu": "500m", "memory": "128Mi"},
+        },
+        "securityContext": {
+            "allowPrivilegeEscalation": false,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": true,
+        },
+    });
+    let mut spec = json!({
+        "terminationGracePeriodSeconds": 0,
+        "automountServiceAccountToken": false,
+        // curlimages/curl runs as user 100; its user is named, not numbered, so the number must stand here.
+        "securityContext": {"runAsNonRoot": true, "runAsUser": 100, "seccompProfile": {"type": "RuntimeDefault"}},
+    });
+    if let Some(account) = service_account {
+        spec["serviceAccountName"] = json!(account);
+    }
+    if let Some(secret) = &settings.secret {
+        container["volumeMounts"] =
+            json!([{"name": "curl-tls", "mountPath": "/etc/curl/tls", "readOnly": true}]);
+        spec["volumes"] = json!([{"name": "curl-tls", "secret": {"secretName": secret, "optional": true}}]);
+    }
+    spec["containers"] = json!([container]);
+    spec
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan() -> PlanIdentity {
+        PlanIdentity::new("demo", "default").unwrap()
+    }
+
+    #[test]
+    fn satisfies_the_restricted_pod_security_standard() {
+        // Kubernetes documentation, Pod Security Standards, profile "restricted".
+        let deployment = &objects(&plan(), &SourceSettings::default())[2].object;
+        let spec = deployment.at("/spec/template/spec");
+        let container = &spec["containers"][0];
+        assert_eq!(spec["securityContext"]["runAsNonRoot"], true);
+        assert_eq!(
+            spec["securityContext"]["seccompProfile"]["type"],
+            "RuntimeDefault"
+        );
+        assert_eq!(container["securityContext"]["allowPrivilegeEscalation"], false);
+        assert_eq!(
+            container["securityContext"]["capabilities"]["drop"],
+            json!(["ALL"])
+        );
+        assert_eq!(spec["terminationGracePeriodSeconds"], 0);
+        assert!(
+            spec.get("volumes").is_none(),
+            "a secret is mounted only if asked for"
+        );
+    }
+
+    #[test]
+    fn the_secret_is_mounted_if_asked_for() {
+        let settings = SourceSettings {
+            secret: Some("curl-secret".to_owned()),
+            ..SourceSettings::default()
+        };
+        let deployment = &objects(&plan(), &settings)[2].object;
+        assert_eq!(
+            deployment.text("/spec/template/spec/volumes/0/secret/secretName"),
+            "curl-secret"
+        );
+    }
+
+    #[test]
+    fn the_unmeshed_pod_says_no_to_injection_and_ends_by_itself() {
+        let pod = unmeshed_pod(&plan(), "x", names::SOURCE_IMAGE).object;
+        assert_eq!(pod.label("sidecar.istio.io/inject"), Some("false"));
+        assert_eq!(pod.at("/spec/activeDeadlineSeconds"), 600);
+    }
+}

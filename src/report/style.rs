@@ -1,0 +1,243 @@
+//! How texts look on one stream: colour, marks, width. Understandable without any of it.
+
+use super::escape;
+use anstyle::{AnsiColor, Effects};
+use std::fmt::Write;
+
+/// What a stream can show. Views are rendered with it, so that nothing has to be stripped afterwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    /// Whether colour is used.
+    pub color: bool,
+    /// Whether characters outside ASCII are used for marks and rules.
+    pub unicode: bool,
+    /// Columns of the terminal; `None` where there is none and nothing need be cut.
+    pub width: Option<usize>,
+    /// How often `-v` was given.
+    pub verbosity: u8,
+}
+
+/// The role of a piece of text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// As it is.
+    Plain,
+    /// Success.
+    Good,
+    /// Failure.
+    Bad,
+    /// To be noticed.
+    Warning,
+    /// Of less interest.
+    Quiet,
+    /// Headings and names.
+    Strong,
+    /// Commands to type, hints.
+    Literal,
+}
+
+/// Stands in front of a line and says how it went; differs also without colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// Done, as expected.
+    Good,
+    /// Failed, not as expected.
+    Bad,
+    /// To be noticed.
+    Warning,
+    /// Not decided.
+    Open,
+    /// Not needed.
+    Skipped,
+    /// Going on.
+    Running,
+}
+
+/// Width for prose where there is no terminal to ask.
+const DEFAULT_WIDTH: usize = 80;
+/// Longer lines of prose are hard to read, however wide the terminal is.
+const LONGEST_PROSE: usize = 100;
+
+impl Style {
+    /// The text in its tone, with control characters made visible.
+    pub fn paint(&self, tone: Tone, text: &str) -> String {
+        self.color_only(tone, &escape::visible(text))
+    }
+
+    /// A mark in its colour.
+    pub fn mark(&self, mark: Mark) -> String {
+        let (unicode, ascii, tone) = match mark {
+            Mark::Good => ("✔ ", "ok", Tone::Good),
+            Mark::Bad => ("✘ ", "XX", Tone::Bad),
+            Mark::Warning => ("‼ ", "!!", Tone::Warning),
+            Mark::Open => ("? ", "??", Tone::Warning),
+            Mark::Skipped => ("– ", "--", Tone::Quiet),
+            Mark::Running => ("… ", "..", Tone::Quiet),
+        };
+        let text = if self.unicode { unicode.trim_end() } else { ascii };
+        self.color_only(tone, text)
+    }
+
+    /// An arrow.
+    pub fn arrow(&self) -> &'static str {
+        if self.unicode { "→" } else { "->" }
+    }
+
+    /// What stands where text was cut.
+    pub(super) fn ellipsis(&self) -> &'static str {
+        if self.unicode { "…" } else { "..." }
+    }
+
+    /// Prose broken into lines, each behind `indent` blanks. Words longer than a line stay whole.
+    pub fn wrap(&self, text: &str, indent: usize) -> String {
+        self.wrap_lines(text, indent, indent)
+    }
+
+    /// Like [`Self::wrap`], with every line but the first two blanks further in, so that items can be told apart.
+    pub fn wrap_item(&self, text: &str, indent: usize) -> String {
+        self.wrap_lines(text, indent, indent + 2)
+    }
+
+    fn wrap_lines(&self, text: &str, first: usize, rest: usize) -> String {
+        let width = self
+            .width
+            .unwrap_or(DEFAULT_WIDTH)
+            .min(LONGEST_PROSE)
+            .max(rest + 20);
+        let mut lines = String::new();
+        let mut used = 0;
+        for word in escape::visible(text).split(' ').filter(|word| !word.is_empty()) {
+            let length = word.chars().count();
+            if used > 0 && used + 1 + length <= width {
+                let _ = write!(lines, " {word}");
+                used += 1 + length;
+                continue;
+            }
+            let indent = if lines.is_empty() { first } else { rest };
+            if !lines.is_empty() {
+                lines.push('\n');
+            }
+            let _ = write!(lines, "{:indent$}{word}", "");
+            used = indent + length;
+        }
+        lines
+    }
+
+    /// Colour alone, for texts that are already safe.
+    pub(super) fn color_only(&self, tone: Tone, text: &str) -> String {
+        if !self.color || text.is_empty() || tone == Tone::Plain {
+            return text.to_owned();
+        }
+        let style = match tone {
+            Tone::Plain => anstyle::Style::new(),
+            Tone::Good => AnsiColor::Green.on_default(),
+            Tone::Bad => AnsiColor::Red.on_default() | Effects::BOLD,
+            Tone::Warning => AnsiColor::Yellow.on_default(),
+            Tone::Quiet => Effects::DIMMED.into(),
+            Tone::Strong => Effects::BOLD.into(),
+            Tone::Literal => AnsiColor::Cyan.on_default(),
+        };
+        format!("{style}{text}{style:#}")
+    }
+}
+
+/// Whether the locale's character set is UTF-8, by the order in which POSIX reads the variables.
+pub(super) fn locale_is_unicode(variable: impl Fn(&str) -> Option<String>) -> bool {
+    ["LC_ALL", "LC_CTYPE", "LANG"]
+        .into_iter()
+        .filter_map(variable)
+        .find(|value| !value.is_empty())
+        .is_some_and(|value| {
+            let value = value.to_ascii_lowercase();
+            value.contains("utf-8") || value.contains("utf8")
+        })
+}
+
+/// How long something took, in at most six characters: `0.4s`, `12.3s`, `2m05s`.
+pub(super) fn seconds(time: std::time::Duration) -> String {
+    let tenths = (time.as_millis() + 50) / 100;
+    if tenths < 600 {
+        format!("{}.{}s", tenths / 10, tenths % 10)
+    } else {
+        let seconds = time.as_secs();
+        format!("{}m{:02}s", seconds / 60, seconds % 60)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const PLAIN: Style = Style {
+        color: false,
+        unicode: true,
+        width: Some(40),
+        verbosity: 0,
+    };
+
+    #[test]
+    fn marks_differ_without_colour_in_both_character_sets() {
+        let all = [
+            Mark::Good,
+            Mark::Bad,
+            Mark::Warning,
+            Mark::Open,
+            Mark::Skipped,
+            Mark::Running,
+        ];
+        for unicode in [true, false] {
+            let style = Style { unicode, ..PLAIN };
+            let mut marks = all.map(|mark| style.mark(mark)).to_vec();
+            marks.sort();
+            marks.dedup();
+            assert_eq!(marks.len(), all.len());
+            assert_eq!(unicode, !marks.concat().is_ascii());
+        }
+    }
+
+    #[test]
+    fn wraps_at_the_width_and_keeps_long_words() {
+        let text =
+            "the gateway has no route for this host, see https://a-very-long-name.example.com/page/of/docs";
+        insta::assert_snapshot!(PLAIN.wrap(text, 4), @r"
+            the gateway has no route for this
+            host, see
+            https://a-very-long-name.example.com/page/of/docs
+        ");
+    }
+
+    #[test]
+    fn painted_text_carries_no_escape_of_its_own() {
+        let style = Style { color: true, ..PLAIN };
+        assert_eq!(
+            style.paint(Tone::Good, "a\u{1b}[0mb"),
+            "\u{1b}[32ma\\x1b[0mb\u{1b}[0m"
+        );
+        assert_eq!(PLAIN.paint(Tone::Good, "a"), "a");
+    }
+
+    #[test]
+    fn the_first_locale_variable_that_is_set_decides() {
+        let locale = |set: &'static [(&str, &str)]| {
+            locale_is_unicode(|name| {
+                set.iter()
+                    .find(|(key, _)| *key == name)
+                    .map(|(_, value)| (*value).to_owned())
+            })
+        };
+        assert!(locale(&[("LANG", "de_DE.UTF-8")]));
+        assert!(locale(&[("LC_ALL", ""), ("LC_CTYPE", "C.utf8")]));
+        assert!(!locale(&[("LC_ALL", "C"), ("LANG", "de_DE.UTF-8")]));
+        assert!(!locale(&[]));
+    }
+
+    #[test]
+    fn times_are_short() {
+        let text = |milliseconds| seconds(Duration::from_millis(milliseconds));
+        assert_eq!(text(0), "0.0s");
+        assert_eq!(text(1_249), "1.2s");
+        assert_eq!(text(59_960), "0m59s");
+        assert_eq!(text(125_000), "2m05s");
+    }
+}

@@ -1,0 +1,56 @@
+//! Findings, and the articles behind their codes.
+
+use crate::finding::{Article, Finding, Severity};
+use crate::report::escape;
+use crate::report::style::{Style, Tone};
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+/// One finding: what is wrong, where, and what to do.
+pub fn finding(finding: &Finding, style: &Style) -> String {
+    let mut text = headline(finding, 0, style);
+    if !finding.objects.is_empty() {
+        let _ = writeln!(text, "{}", style.wrap(&finding.objects.join(", "), 4));
+    }
+    let _ = writeln!(text, "{}", style.wrap_item(&format!("fix: {}", finding.fix), 4));
+    text
+}
+
+/// Severity, code and message behind an indent.
+pub(super) fn headline(finding: &Finding, indent: usize, style: &Style) -> String {
+    let tone = match finding.severity {
+        Severity::Error => Tone::Bad,
+        Severity::Warning => Tone::Warning,
+        Severity::Info => Tone::Quiet,
+    };
+    let plain = format!("{}: {} {}", finding.severity, finding.code, finding.message);
+    let wrapped = style.wrap_item(&plain, indent);
+    let severity = finding.severity.to_string();
+    wrapped.replacen(&severity, &style.color_only(tone, &severity), 1) + "\n"
+}
+
+/// What to do about many findings, each fix once, by code.
+pub fn fixes<'a>(findings: impl IntoIterator<Item = &'a Finding>, style: &Style) -> String {
+    let unique: BTreeSet<_> = findings
+        .into_iter()
+        .map(|finding| (&finding.code, &finding.fix))
+        .collect();
+    let mut text = String::new();
+    for (code, fix) in unique {
+        let _ = writeln!(text, "{}", style.wrap_item(&format!("{code}: {fix}"), 2));
+    }
+    text
+}
+
+/// The article of a code, as `explain` prints it.
+pub fn article(article: &Article, style: &Style) -> String {
+    let title = format!("{} ({}): {}", article.code, article.severity, article.title);
+    format!(
+        "{}\n\n{}\n{}\n\n{}\n{}\n",
+        style.paint(Tone::Strong, &title),
+        style.color_only(Tone::Strong, "Why it happens"),
+        style.wrap(&escape::visible(article.cause), 2),
+        style.color_only(Tone::Strong, "What to do"),
+        style.wrap(&escape::visible(article.fix), 2),
+    )
+}

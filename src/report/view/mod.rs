@@ -1,0 +1,11 @@
+//! Texts of what the commands show. Each takes values and a [`Style`](super::Style) and gives text; nothing prints here.
+
+mod changes;
+mod findings;
+mod probes;
+mod verification;
+
+pub use changes::{change_line, changes, diff};
+pub use findings::{article, finding, fixes};
+pub use probes::{probe, probe_line, probe_mark};
+pub use verification::{next_after_verification, verification};

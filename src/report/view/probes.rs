@@ -1,0 +1,108 @@
+//! One probe: its outcome, its way, and who saw it.
+
+use super::findings;
+use crate::evidence::{Expected, ProbeResult};
+use crate::report::style::{Mark, Style, Tone};
+use crate::vocabulary::{Hop, Outcome};
+use std::fmt::Write;
+
+/// How a probe went, measured by what was expected of it.
+///
+/// What gets out although nothing locks it is a warning here: whether it fails is for the claim `enforced` to say.
+pub fn probe_mark(result: &ProbeResult) -> Mark {
+    match (result.expected, result.outcome) {
+        (Expected::Routed, Outcome::Routed)
+        | (Expected::NotReachable, Outcome::Blocked)
+        | (Expected::Reachable, Outcome::Routed | Outcome::Direct | Outcome::Bypassed) => Mark::Good,
+        // That nobody answers proves no block.
+        (_, Outcome::Inconclusive) | (Expected::NotReachable, Outcome::Unreachable) => Mark::Open,
+        (Expected::Routed, Outcome::Direct) | (Expected::NotReachable, _) => Mark::Warning,
+        (Expected::Routed | Expected::Reachable, _) => Mark::Bad,
+    }
+}
+
+/// One line: mark, host and port, outcome, and the expectation where it was not met.
+pub fn probe_line(result: &ProbeResult, style: &Style) -> String {
+    let mark = probe_mark(result);
+    let tone = match mark {
+        Mark::Good => Tone::Good,
+        Mark::Bad => Tone::Bad,
+        _ => Tone::Warning,
+    };
+    let mut outcome = result.outcome.to_string();
+    if let Some(by) = result.blocked_by {
+        let _ = write!(outcome, " by {by}");
+    }
+    let mut line = format!(
+        "{} {}{}  {}",
+        style.mark(mark),
+        style.paint(Tone::Strong, &format!("{}:{}", result.host, result.port)),
+        if result.meshed { "" } else { " without sidecar" },
+        style.color_only(tone, &outcome),
+    );
+    if mark != Mark::Good {
+        let _ = write!(line, ", expected: {}", expectation(result.expected));
+    }
+    line
+}
+
+/// The line, the source, the hops with their witnesses, the findings; with `-v` every receipt word for word.
+pub fn probe(result: &ProbeResult, style: &Style) -> String {
+    let mut text = probe_line(result, style) + "\n";
+    let _ = writeln!(
+        text,
+        "    {} from {}",
+        result.scheme,
+        style.paint(Tone::Plain, &result.source)
+    );
+    for hop in &result.hops {
+        text.push_str(&hop_lines(hop, style));
+    }
+    if style.verbosity > 0
+        && let Some(curl) = &result.curl
+    {
+        let _ = writeln!(text, "{}", style.wrap(&format!("curl: {}", curl.sentence()), 4));
+    }
+    for finding in &result.findings {
+        text.push_str(&findings::headline(finding, 4, style));
+    }
+    text
+}
+
+fn hop_lines(hop: &Hop, style: &Style) -> String {
+    let way = format!("{} {} {}", hop.from, style.arrow(), hop.to);
+    let mut witnesses: Vec<String> = hop
+        .receipts
+        .iter()
+        .map(|receipt| receipt.witness.to_string())
+        .collect();
+    witnesses.dedup();
+    let seen = if witnesses.is_empty() {
+        "seen by nobody".to_owned()
+    } else {
+        format!("seen by {}", witnesses.join(" and "))
+    };
+    let mut text = format!(
+        "    {way:<21}  {:<9}  {}\n",
+        hop.encryption,
+        style.color_only(Tone::Quiet, &seen)
+    );
+    if let Some(pod) = &hop.pod {
+        let _ = writeln!(text, "      {}", style.paint(Tone::Quiet, &format!("by {pod}")));
+    }
+    if style.verbosity > 0 {
+        for receipt in &hop.receipts {
+            let line = format!("{} of {}: {}", receipt.witness, receipt.pod, receipt.text);
+            let _ = writeln!(text, "      {}", style.paint(Tone::Quiet, &line));
+        }
+    }
+    text
+}
+
+fn expectation(expected: Expected) -> &'static str {
+    match expected {
+        Expected::Routed => "routed",
+        Expected::NotReachable => "must not get out",
+        Expected::Reachable => "reachable",
+    }
+}

@@ -1,0 +1,224 @@
+//! What can be typed: `cargo lab COMMAND`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::build;
+use crate::component::world::COMMAND;
+use crate::down::down;
+use crate::lab::{DEFAULT_NAME, Lab};
+use crate::layout::ClusterLayout;
+use crate::output;
+use crate::shell::command;
+use crate::state::{Options, OutboundPolicy};
+use crate::status::status;
+use crate::traffic::{self, Traffic};
+use crate::unavailable::{EXIT_CODE_SKIPPED, Unavailable};
+use crate::up::up;
+
+/// Makes a real Kubernetes with a real Istio on this machine. Exits with 75 where that cannot be.
+#[derive(Parser)]
+#[command(name = "cargo lab", bin_name = "cargo lab")]
+struct Cli {
+    /// Which lab.
+    #[arg(long, global = true, default_value = DEFAULT_NAME)]
+    name: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build what is missing, start everything, wait for it, print the kubeconfig's path.
+    Up(UpArguments),
+    /// Remove the lab: processes, mounts, namespaces, links, cgroups, files.
+    Down,
+    /// Show what is up.
+    Status {
+        /// How.
+        #[arg(short, long, value_enum, default_value = "text")]
+        output: Format,
+    },
+    /// Run a command with KUBECONFIG set, and exit with its code.
+    Run {
+        /// The command and its arguments.
+        #[arg(last = true, required = true)]
+        words: Vec<String>,
+    },
+    /// Only build and download what is missing.
+    Build,
+    /// Change a running lab.
+    Set {
+        /// What the mesh does with hosts that it does not know.
+        #[arg(long, value_enum)]
+        outbound_policy: OutboundPolicy,
+    },
+    /// Other clients of the gateway, in the background.
+    #[command(subcommand)]
+    Traffic(TrafficCommand),
+    /// Play the outside world.
+    #[command(name = COMMAND, hide = true)]
+    ServeWorld {
+        #[arg(long)]
+        folder: PathBuf,
+        #[arg(long)]
+        log: PathBuf,
+    },
+}
+
+#[derive(Args)]
+struct UpArguments {
+    /// Whether the egress gateway is installed.
+    #[arg(long, default_value = "true", action = ArgAction::Set, value_name = "true|false")]
+    egress_gateway: bool,
+    /// What the mesh does with hosts that it does not know.
+    #[arg(long, value_enum, default_value = "ALLOW_ANY")]
+    outbound_policy: OutboundPolicy,
+}
+
+#[derive(Subcommand)]
+enum TrafficCommand {
+    /// Start a meshed pod that asks for a host through the gateway, again and again.
+    Start {
+        /// Its namespace, removed by `stop`.
+        #[arg(long, default_value = "other")]
+        namespace: String,
+        /// The host, one of the outside world's.
+        #[arg(long, default_value = "noise.test")]
+        host: String,
+        /// Requests in a second, at most.
+        #[arg(long, default_value_t = 5.0)]
+        rate: f64,
+    },
+    /// Stop all of it.
+    Stop,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+/// Runs the command line and says how it went.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match dispatch(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            output::error(&error);
+            let unavailable = error.downcast_ref::<Unavailable>().is_some();
+            if unavailable {
+                ExitCode::from(EXIT_CODE_SKIPPED)
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<ExitCode> {
+    let layout = ClusterLayout::new(&cli.name)?;
+    match cli.command {
+        Command::Up(arguments) => {
+            let UpArguments {
+                egress_gateway,
+                outbound_policy,
+            } = arguments;
+            up(
+                &layout,
+                Options {
+                    egress_gateway,
+                    outbound_policy,
+                },
+            )?;
+            output::data(&layout.kubeconfig().display().to_string());
+        }
+        Command::Down => down(&layout)?,
+        Command::Status { output } => show(&layout, output)?,
+        Command::Run { words } => return run(&layout, &words),
+        Command::Build => drop(build::all()?),
+        Command::Set { outbound_policy } => running(&layout)?.set_outbound_policy(outbound_policy)?,
+        Command::Traffic(TrafficCommand::Start {
+            namespace,
+            host,
+            rate,
+        }) => {
+            traffic::start(
+                &running(&layout)?,
+                &Traffic {
+                    namespace,
+                    host,
+                    rate,
+                },
+            )?;
+        }
+        Command::Traffic(TrafficCommand::Stop) => traffic::stop(&running(&layout)?)?,
+        Command::ServeWorld { folder, log } => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            runtime.block_on(crate::world::serve(&folder, &log))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn running(layout: &ClusterLayout) -> Result<Lab> {
+    Lab::running_as(layout.name())?.context("no lab is up; `cargo lab up` makes one")
+}
+
+fn show(layout: &ClusterLayout, format: Format) -> Result<()> {
+    let status = status(layout);
+    match format {
+        Format::Json => output::data(&serde_json::to_string_pretty(&status)?),
+        Format::Text => status.lines().iter().for_each(|line| output::data(line)),
+    }
+    Ok(())
+}
+
+fn run(layout: &ClusterLayout, words: &[String]) -> Result<ExitCode> {
+    let lab = running(layout)?;
+    let (program, arguments) = words.split_first().context("no command")?;
+    let status = command(program)
+        .args(arguments)
+        .env("KUBECONFIG", lab.kubeconfig())
+        .status()
+        .with_context(|| format!("cannot start {program}"))?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_of_up_are_spelled_as_istio_spells_them() {
+        let cli = Cli::try_parse_from([
+            "lab",
+            "up",
+            "--egress-gateway",
+            "false",
+            "--outbound-policy",
+            "REGISTRY_ONLY",
+        ]);
+        let Ok(Cli {
+            command: Command::Up(arguments),
+            ..
+        }) = cli
+        else {
+            panic!("not understood")
+        };
+        assert!(!arguments.egress_gateway);
+        assert_eq!(arguments.outbound_policy, OutboundPolicy::RegistryOnly);
+    }
+}

@@ -1,0 +1,147 @@
+//! Two network namespaces, the node and the outside world, and the links between them and the machine.
+//!
+//! Pod traffic reaches the outside world with the pod's own address, so the outside world's log is the ground truth.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::layout::ClusterLayout;
+use crate::shell::{self, inside, run};
+use crate::world::SERVERS;
+
+/// The outside world's own address: the way to everything that is nowhere else.
+const WORLD_ROUTER: &str = "203.0.113.254";
+/// The node's address on the link to the outside world.
+const NODE_IN_WORLD: &str = "203.0.113.1";
+
+/// Makes namespaces, links, addresses and routes.
+///
+/// # Errors
+/// One of them is there already, or the kernel refuses.
+pub(crate) fn create(layout: &ClusterLayout) -> Result<()> {
+    let (node, world) = (layout.node_namespace(), layout.world_namespace());
+    run(&["ip", "netns", "add", &node])?;
+    run(&["ip", "netns", "add", &world])?;
+    run(&[
+        "ip",
+        "link",
+        "add",
+        &layout.root_link(),
+        "type",
+        "veth",
+        "peer",
+        "name",
+        "root0",
+        "netns",
+        &node,
+    ])?;
+    run(&[
+        "ip", "-n", &node, "link", "add", "world0", "type", "veth", "peer", "name", "node0", "netns", &world,
+    ])?;
+
+    let prefix = layout.node_prefix_length();
+    address(
+        "",
+        &layout.root_link(),
+        &format!("{}/{prefix}", layout.root_address()),
+    )?;
+    address(&node, "root0", &format!("{}/{prefix}", layout.node_address()))?;
+    address(&node, "world0", &format!("{NODE_IN_WORLD}/24"))?;
+    address(&world, "node0", &format!("{WORLD_ROUTER}/24"))?;
+    for server in SERVERS.iter().flat_map(crate::world::Server::addresses) {
+        address(&world, "node0", &format!("{server}/24"))?;
+    }
+
+    for namespace in [&node, &world] {
+        run(&["ip", "-n", namespace, "link", "set", "lo", "up"])?;
+    }
+    run(&["ip", "link", "set", &layout.root_link(), "up"])?;
+    run(&["ip", "-n", &node, "link", "set", "root0", "up"])?;
+    run(&["ip", "-n", &node, "link", "set", "world0", "up"])?;
+    run(&["ip", "-n", &world, "link", "set", "node0", "up"])?;
+    // Service addresses are rewritten after routing, so they need a route too.
+    run(&["ip", "-n", &node, "route", "add", "default", "via", WORLD_ROUTER])?;
+    run(&[
+        "ip",
+        "-n",
+        &world,
+        "route",
+        "add",
+        layout.pod_range(),
+        "via",
+        NODE_IN_WORLD,
+    ])?;
+    settings(&node)
+}
+
+fn address(namespace: &str, link: &str, address: &str) -> Result<()> {
+    let mut words = vec!["ip"];
+    if !namespace.is_empty() {
+        words.extend(["-n", namespace]);
+    }
+    words.extend(["address", "add", address, "dev", link]);
+    run(&words).map(|_| ())
+}
+
+fn settings(node: &str) -> Result<()> {
+    let script = "echo 1 > /proc/sys/net/ipv4/ip_forward
+        echo 0 > /proc/sys/net/ipv4/conf/all/rp_filter
+        echo 0 > /proc/sys/net/ipv4/conf/default/rp_filter
+        # The machine's name servers are not here. Say so at once: an image that is not there fails fast.
+        for protocol in udp tcp; do
+            iptables -w -A OUTPUT -p $protocol --dport 53 ! -d 198.18.0.0/15 -j REJECT
+        done";
+    shell::output(inside(node, "sh").args(["-e", "-c", script])).map(|_| ())
+}
+
+/// Removes what [`create`] made, as far as it is there.
+///
+/// # Errors
+/// Something is there and cannot be removed.
+pub(crate) fn remove(layout: &ClusterLayout) -> Result<()> {
+    for namespace in [layout.node_namespace(), layout.world_namespace()] {
+        if ClusterLayout::namespace_path(&namespace).exists() {
+            run(&["ip", "netns", "del", &namespace])?;
+        }
+    }
+    if Path::new("/sys/class/net").join(layout.root_link()).exists() {
+        // The link goes with its peer's namespace, at a moment of the kernel's choosing: it may be gone by now.
+        let _ = run(&["ip", "link", "del", &layout.root_link()]);
+    }
+    Ok(())
+}
+
+/// Writes the configuration of the pods' network.
+///
+/// # Errors
+/// The folder is not writable.
+pub(crate) fn write_cni(layout: &ClusterLayout) -> Result<()> {
+    let folder = layout.state_dir().join("cni");
+    fs::create_dir_all(&folder)?;
+    let configuration = serde_json::json!({
+        "cniVersion": "0.4.0",
+        "name": cni_name(layout),
+        "plugins": [{
+            "type": "ptp",
+            "ipMasq": false,
+            "ipam": {
+                "type": "host-local",
+                "dataDir": layout.state_dir().join("cni-addresses"),
+                "ranges": [[{"subnet": layout.node_pod_range()}]],
+                "routes": [{"dst": "0.0.0.0/0"}],
+            },
+        }],
+    });
+    fs::write(
+        folder.join("10-lab.conflist"),
+        serde_json::to_vec_pretty(&configuration)?,
+    )?;
+    Ok(())
+}
+
+/// The name of the pods' network; the CNI library's cache files begin with it.
+pub(crate) fn cni_name(layout: &ClusterLayout) -> String {
+    format!("egress-{}", layout.name())
+}

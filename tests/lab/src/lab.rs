@@ -1,0 +1,92 @@
+//! A running lab as a test suite sees it.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::component::istio;
+use crate::layout::ClusterLayout;
+use crate::output;
+use crate::state::{Options, OutboundPolicy, State, lock};
+use crate::status;
+use crate::world::World;
+
+/// The name of the lab where none is given.
+pub const DEFAULT_NAME: &str = "lab";
+
+/// A lab that is up.
+#[derive(Debug, Clone)]
+pub struct Lab {
+    layout: ClusterLayout,
+    options: Options,
+}
+
+impl Lab {
+    /// Finds the running lab of the usual name; `None` where there is none, or it is not healthy.
+    ///
+    /// # Errors
+    /// The name cannot be a lab's.
+    pub fn running() -> Result<Option<Self>> {
+        Self::running_as(DEFAULT_NAME)
+    }
+
+    /// Finds the running lab `name`; `None` where there is none, or it is not healthy.
+    ///
+    /// # Errors
+    /// The name cannot be a lab's.
+    pub fn running_as(name: &str) -> Result<Option<Self>> {
+        let layout = ClusterLayout::new(name)?;
+        let healthy = State::load(&layout).filter(|state| status::is_healthy(&layout, state));
+        Ok(healthy.map(|state| Self {
+            options: state.options,
+            layout,
+        }))
+    }
+
+    /// Names, addresses and folders.
+    pub fn layout(&self) -> &ClusterLayout {
+        &self.layout
+    }
+
+    /// What `up` was asked for.
+    pub fn options(&self) -> Options {
+        self.options
+    }
+
+    /// The administrator's kubeconfig; its context is called like the lab.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.layout.kubeconfig()
+    }
+
+    /// The folder with this lab's state.
+    pub fn state_dir(&self) -> PathBuf {
+        self.layout.state_dir()
+    }
+
+    /// The API server's audit log: one JSON object a line, level Metadata.
+    pub fn audit_log(&self) -> PathBuf {
+        self.layout.audit_log()
+    }
+
+    /// The outside world.
+    pub fn world(&self) -> World {
+        World::new(self.layout.world(), self.layout.world_log())
+    }
+
+    /// Switches the mesh's outbound policy and waits until istiod has it. The proxies follow a moment later.
+    ///
+    /// # Errors
+    /// The API server or istiod does not take it.
+    pub fn set_outbound_policy(&mut self, policy: OutboundPolicy) -> Result<()> {
+        let _lock = lock(&self.layout.lock_file(), || {
+            output::note("another command works on this lab");
+        })?;
+        istio::set_outbound_policy(&self.layout, policy)?;
+        self.options.outbound_policy = policy;
+        if let Some(mut state) = State::load(&self.layout) {
+            state.options.outbound_policy = policy;
+            state.save(&self.layout)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,162 @@
+//! `up`: from nothing, or from whatever a killed run left, to a mesh that is ready.
+
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use crate::build;
+use crate::cluster::{kubeconfig, network, pki, world_pki};
+use crate::component::{
+    Cluster, apiserver, containerd, controllers, coredns, etcd, istio, kubelet, kubeproxy, world,
+};
+use crate::down;
+use crate::image;
+use crate::layout::ClusterLayout;
+use crate::output;
+use crate::state::{Options, Phase, State, lock};
+use crate::status;
+use crate::unavailable::check_run_tools;
+
+/// Makes the lab as asked for. A healthy lab with the same options is left alone; with other options only what
+/// differs is changed; anything else is cleaned up and made anew.
+///
+/// # Errors
+/// [`crate::Unavailable`], or whatever went wrong; what was started so far stays, with its logs.
+pub fn up(layout: &ClusterLayout, options: Options) -> Result<()> {
+    check_run_tools()?;
+    let _lock = lock(&layout.lock_file(), || {
+        output::note("another command works on this lab; waiting for it");
+    })?;
+    let binaries = build::all()?;
+    if let Some(state) = State::load(layout)
+        && status::is_healthy(layout, &state)
+    {
+        return adjust(layout, state, options, &binaries);
+    }
+    down::clean(layout)?;
+    let state = State {
+        phase: Phase::Starting,
+        options,
+        processes: vec![],
+        kernel_settings: vec![],
+    };
+    let mut cluster = Cluster {
+        layout: layout.clone(),
+        binaries,
+        state,
+    };
+    create(&mut cluster).with_context(|| {
+        format!(
+            "the lab is not up; logs are in {}, `down` or `up` cleans up",
+            layout.logs().display()
+        )
+    })
+}
+
+fn adjust(
+    layout: &ClusterLayout,
+    mut state: State,
+    options: Options,
+    binaries: &build::Binaries,
+) -> Result<()> {
+    let lost_gateway = options.egress_gateway && !istio::has_gateway(layout)?;
+    if state.options == options && !lost_gateway {
+        output::note("it is up already, as asked for");
+        return Ok(());
+    }
+    if state.options.outbound_policy != options.outbound_policy {
+        output::note(&format!(
+            "changing the outbound policy to {}",
+            options.outbound_policy.as_str()
+        ));
+        istio::set_outbound_policy(layout, options.outbound_policy)?;
+    }
+    if lost_gateway || state.options.egress_gateway != options.egress_gateway {
+        output::note(if options.egress_gateway {
+            "adding the egress gateway"
+        } else {
+            "removing the egress gateway"
+        });
+        istio::install(layout, binaries, options)?;
+    }
+    state.options = options;
+    state.save(layout)
+}
+
+fn create(cluster: &mut Cluster) -> Result<()> {
+    let layout = cluster.layout.clone();
+    let start = Instant::now();
+    for folder in [layout.state_dir(), layout.logs(), layout.data_dir()] {
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    cluster.state.save(&layout)?;
+    timed("network, keys", || {
+        network::create(&layout)?;
+        create_cgroups(&layout)?;
+        pki::create(&layout)?;
+        world_pki::create(&layout.world())?;
+        kubeconfig::write_admin(&layout)
+    })?;
+    timed("outside world, containerd, etcd", || {
+        world::start(cluster)?;
+        etcd::start(cluster)?;
+        containerd::start(cluster)?;
+        etcd::wait(cluster)?;
+        containerd::wait(cluster)
+    })?;
+    apiserver::start(cluster)?;
+    let binaries = cluster.binaries.clone();
+    std::thread::scope(|scope| -> Result<()> {
+        let images = scope.spawn(|| timed("images", || image::import_all(&layout, &binaries)));
+        timed("API server", || apiserver::wait(cluster))?;
+        controllers::start(cluster)?;
+        kubeproxy::start(cluster)?;
+        coredns::install(&layout)?;
+        images
+            .join()
+            .map_err(|_| anyhow::anyhow!("the import of images panicked"))?
+    })?;
+    kubelet::start(cluster)?;
+    timed("Istio", || {
+        istio::install(&layout, &binaries, cluster.state.options)
+    })?;
+    timed("DNS", || coredns::wait(&layout))?;
+    cluster.state.phase = Phase::Up;
+    cluster.state.save(&layout)?;
+    output::took("up, all in all", start.elapsed());
+    Ok(())
+}
+
+fn timed<T>(part: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let start = Instant::now();
+    let result = work()?;
+    output::took(part, start.elapsed());
+    Ok(result)
+}
+
+/// Makes the cgroup below which the kubelet keeps its pods, in every hierarchy.
+fn create_cgroups(layout: &ClusterLayout) -> Result<()> {
+    for hierarchy in down::cgroup_hierarchies() {
+        let folder = hierarchy.join(layout.cgroup());
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        for setting in ["cpuset.cpus", "cpuset.mems"] {
+            inherit(&hierarchy, &folder, setting)?;
+        }
+    }
+    Ok(())
+}
+
+/// A new `cpuset` of the first version is empty, and nothing can run in it.
+fn inherit(hierarchy: &Path, folder: &Path, setting: &str) -> Result<()> {
+    let target = folder.join(setting);
+    if let (Ok(value), Ok(old)) = (
+        fs::read_to_string(hierarchy.join(setting)),
+        fs::read_to_string(&target),
+    ) && old.trim().is_empty()
+    {
+        fs::write(&target, value.trim()).with_context(|| format!("cannot write {}", target.display()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! What the server is and says: its clock, its version, its lists.
+
+use super::harness::{Reply, Server, ok, refusal};
+use kubectl_egress::cluster::Answer;
+use kubectl_egress::istio::kinds;
+use kubectl_egress::vocabulary::{Object, ObjectReference};
+use serde_json::json;
+
+#[tokio::test]
+async fn the_servers_clock_is_read_and_the_clients_is_not() {
+    let server = Server::start(|_, _| {
+        let date = vec![("date", "Sun, 06 Nov 1994 08:49:37 GMT".to_owned())];
+        Reply::Whole(
+            200,
+            date,
+            br#"{"major":"1","minor":"34+","gitVersion":"v1.34.4-x"}"#.to_vec(),
+        )
+    })
+    .await;
+    let client = server.client().await;
+    assert_eq!(client.cluster.server_time(), None);
+    let version = client.cluster.version().await.unwrap();
+    assert_eq!((version.major, version.minor), (1, 34));
+    let time = client.cluster.server_time().unwrap();
+    assert!(time.to_string().starts_with("1994-11-06T08:49:3"), "{time}");
+}
+
+#[tokio::test]
+async fn served_versions_put_the_preferred_one_first() {
+    let server = Server::start(|request, _| {
+        if request.path.ends_with("networking.istio.io") {
+            ok(&json!({"preferredVersion": {"version": "v1"},
+                "versions": [{"version": "v1beta1"}, {"version": "v1"}, {"version": "v1alpha3"}]}))
+        } else {
+            Reply::Whole(404, Vec::new(), b"404 page not found\n".to_vec())
+        }
+    })
+    .await;
+    let client = server.client().await;
+    let versions = client
+        .cluster
+        .served_versions("networking.istio.io")
+        .await
+        .unwrap();
+    assert_eq!(versions, ["v1", "v1beta1", "v1alpha3"]);
+    assert!(
+        client
+            .cluster
+            .served_versions("operator.kyma-project.io")
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn lists_are_read_page_by_page_and_begin_again_when_the_server_forgets() {
+    let server = Server::start(|request, before| match before {
+        0 | 2 => ok(&json!({"metadata": {"continue": "t/1="}, "items": [{"metadata": {"name": "a"}}]})),
+        1 => {
+            assert!(request.path.contains("continue=t%2F1%3D"));
+            refusal(410, "Expired", "the continue token is too old", "")
+        }
+        _ => ok(&json!({"metadata": {}, "items": [{"metadata": {"name": "b"}}]})),
+    })
+    .await;
+    let client = server.client().await;
+    let listed = client
+        .cluster
+        .list(&kinds::pod(), None, Some("app=x"))
+        .await
+        .unwrap();
+    let names: Vec<&str> = listed.iter().map(Object::name).collect();
+    assert_eq!(names, ["a", "b"]);
+}
+
+#[tokio::test]
+async fn kinds_that_are_not_served_are_empty_and_absent() {
+    let server = Server::start(|_, _| Reply::Whole(404, Vec::new(), b"404 page not found\n".to_vec())).await;
+    let client = server.client().await;
+    assert!(
+        client
+            .cluster
+            .list(&kinds::gateway(), None, None)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let reference = ObjectReference::namespaced(kinds::gateway(), "demo", "g");
+    assert!(client.cluster.get(&reference).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn rules_are_read_in_one_request() {
+    let server = Server::start(|_, _| {
+        ok(&json!({"status": {"incomplete": false, "resourceRules": [
+            {"verbs": ["get"], "apiGroups": [""], "resources": ["pods", "pods/exec"]}], "nonResourceRules": null}}))
+    })
+    .await;
+    let client = server.client().await;
+    let rules = client.cluster.rules("demo").await.unwrap();
+    assert_eq!(rules.allows("get", "", "pods/exec", None), Answer::Yes);
+    // Kubernetes 1.35 asks for this one too.
+    assert_eq!(rules.allows("create", "", "pods/exec", None), Answer::No);
+    assert_eq!(server.requests()[0].json()["spec"]["namespace"], "demo");
+    assert_eq!(client.cluster.request_count(), 1);
+}

@@ -196,7 +196,7 @@ fn setup_reads_all_of_its_flags() {
     assert_eq!(setup.probe.from[0].to_string(), "deploy/shop");
     assert_eq!(setup.probe.container.as_deref(), Some("app"));
     assert_eq!(setup.probe.ca_certificate.as_deref(), Some("/ca.pem"));
-    assert_eq!(setup.probe.max_time, 10);
+    assert_eq!(setup.probe.max_time, 12);
 }
 
 #[test]

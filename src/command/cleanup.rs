@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::report::Printer;
 use crate::vocabulary::{ExitCode, names};
 use serde_json::json;
+use std::fmt::Write as _;
 
 /// Undoes, then looks.
 pub(super) async fn cleanup(
@@ -35,11 +36,11 @@ pub(super) async fn cleanup(
     printer.document(&document, |_| {
         let mut text = String::new();
         for kept in &remains {
-            text.push_str(&format!("kept: {kept}\n"));
+            let _ = writeln!(text, "kept: {kept}");
         }
         match &left {
-            Some(left) if left.is_empty() => text.push_str(&format!("Nothing of the plan {plan} is left.\n")),
-            Some(left) => text.push_str(&format!("Still there:\n  {}\n", left.join("\n  "))),
+            Some(left) if left.is_empty() => drop(writeln!(text, "Nothing of the plan {plan} is left.")),
+            Some(left) => drop(writeln!(text, "Still there:\n  {}", left.join("\n  "))),
             None => {}
         }
         text

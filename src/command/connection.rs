@@ -59,7 +59,7 @@ pub(super) fn observer(printer: &Printer) -> Observer {
     let events = printer.events();
     Arc::new(move |notice| match notice {
         Notice::Retrying { method, path, reason } => {
-            events(Event::Retrying(format!("{method} {path}: {reason}")))
+            events(Event::Retrying(format!("{method} {path}: {reason}")));
         }
         Notice::Warning(text) => events(Event::Warning(format!("the API server warns: {text}"))),
         Notice::CredentialPluginStarts(_) => events(Event::ScreenPaused),

@@ -24,7 +24,7 @@ pub(super) async fn diff(
         dry_run: cli::DryRun::Server,
         force_conflicts: false,
     };
-    let mut wanted = setup::wanted(&connected.plan, Parts::ALL, &settings.plan, &change);
+    let mut wanted = setup::wanted(&connected.plan, Parts::ALL, &settings.plan, change);
     wanted.create_namespace = true;
     match &settings.file {
         Some(file) => {

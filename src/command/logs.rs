@@ -62,7 +62,7 @@ pub(super) async fn logs(
                 None => return Ok(()),
                 Some((pod, LogEvent::Line(raw))) => print_line(&pod, &raw, &settings, printer)?,
                 Some((pod, LogEvent::Gap(why))) => {
-                    printer.warning(&format!("lines of {pod} may be missing: {why}"))
+                    printer.warning(&format!("lines of {pod} may be missing: {why}"));
                 }
                 Some((_, LogEvent::Failed(error))) => return Err(error),
                 Some((_, LogEvent::Opened | LogEvent::Ended)) => {}

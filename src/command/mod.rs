@@ -10,6 +10,7 @@ mod render;
 mod route;
 mod sandbox;
 mod setup;
+mod source;
 mod status;
 mod tutorial;
 mod verify;

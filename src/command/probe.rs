@@ -1,8 +1,9 @@
 //! `probe`: single requests, each judged; redirects are probes of their own.
 
 use super::connection::{Connected, connect, or_interrupted};
+use super::source;
 use crate::cli::{self, Connection};
-use crate::engine::probe::{ProbeSource, find_source};
+use crate::engine::probe::ProbeSource;
 use crate::engine::verify::{self, Planned, make_bare_pod, probe_from, remove_bare_pod};
 use crate::engine::{Event, sentinel};
 use crate::error::Result;
@@ -56,12 +57,12 @@ async fn run(
     let events = printer.events();
     let journal = verify::stored_plan(&connected.cluster, &connected.plan).await?;
     if !settings.unmeshed {
-        let from = settings.probe.from.first().map(ToString::to_string);
-        let source = find_source(
-            &connected.cluster,
-            &connected.plan.namespace,
-            from.as_deref(),
-            settings.probe.container.as_deref(),
+        let source = source::find(
+            connected,
+            &settings.probe,
+            names::SOURCE_IMAGE,
+            settings.plan.timeout,
+            printer,
         )
         .await?;
         return Ok(follow(connected, &journal, &source, settings, printer).await);

@@ -22,7 +22,7 @@ pub(super) async fn route(
         source: false,
         routing: true,
     };
-    let mut wanted = setup::wanted(&connected.plan, parts, &settings.plan, &settings.change);
+    let mut wanted = setup::wanted(&connected.plan, parts, &settings.plan, settings.change);
     wanted.hosts = planned(&settings.hosts);
     if !settings.remove.is_empty() {
         wanted.hosts = remaining(&connected, &settings, wanted.hosts).await?;

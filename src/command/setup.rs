@@ -1,8 +1,10 @@
 //! `setup`, `enable-gateway`, `deploy-curl`: the same run with all or some of its parts.
 
 use super::connection::{Connected, connect, or_interrupted, planned, read_plan};
+use super::source;
 use crate::cli::{self, ChangeFlags, Connection, GatewayFlags, Inject, PlanFlags, SourceFlags};
 use crate::engine::prepare::{DryRun, Parts, Prepared, SetupSettings, prepare};
+use crate::engine::probe::ProbeSource;
 use crate::engine::undo::{self, UndoSettings};
 use crate::engine::verify::{self, VerifySettings};
 use crate::engine::{Event, setup as engine};
@@ -21,7 +23,7 @@ pub(super) async fn setup(
     printer: &Printer,
 ) -> Result<ExitCode> {
     let connected = connect(connection, &settings.plan, printer).await?;
-    let mut wanted = wanted(&connected.plan, Parts::ALL, &settings.plan, &settings.change);
+    let mut wanted = wanted(&connected.plan, Parts::ALL, &settings.plan, settings.change);
     add_gateway(&mut wanted, &settings.gateway);
     add_source(&mut wanted, &settings.source);
     if let Some(file) = &settings.file {
@@ -45,15 +47,18 @@ pub(super) async fn setup(
     if !done || settings.no_probe {
         return Ok(ExitCode::Success);
     }
-    let verification = or_interrupted(
+    let proving = async {
+        let image = settings.source.image.as_deref().unwrap_or(names::SOURCE_IMAGE);
+        let source = source::find(&connected, &settings.probe, image, settings.plan.timeout, printer).await?;
+        let events = printer.events();
         verify::verify(
             &connected.cluster,
-            &probe_settings(&plan, &settings),
-            &printer.events(),
-        ),
-        &plan,
-    )
-    .await?;
+            &probe_settings(&plan, &settings, source),
+            &events,
+        )
+        .await
+    };
+    let verification = or_interrupted(proving, &plan).await?;
     conclude(&verification, printer)
 }
 
@@ -69,7 +74,7 @@ pub(super) async fn enable_gateway(
         source: false,
         routing: false,
     };
-    let mut wanted = wanted(&connected.plan, parts, &settings.plan, &settings.change);
+    let mut wanted = wanted(&connected.plan, parts, &settings.plan, settings.change);
     add_gateway(&mut wanted, &settings.gateway);
     let plan = wanted.plan.clone();
     or_interrupted(
@@ -93,7 +98,7 @@ pub(super) async fn deploy_curl(
         source: true,
         routing: false,
     };
-    let mut wanted = wanted(&connected.plan, parts, &settings.plan, &settings.change);
+    let mut wanted = wanted(&connected.plan, parts, &settings.plan, settings.change);
     add_source(&mut wanted, &settings.source);
     let plan = wanted.plan.clone();
     or_interrupted(run(&connected, wanted, false, printer), &plan).await?;
@@ -106,7 +111,7 @@ pub(super) fn wanted(
     plan: &PlanIdentity,
     parts: Parts,
     flags: &PlanFlags,
-    change: &ChangeFlags,
+    change: ChangeFlags,
 ) -> SetupSettings {
     SetupSettings {
         plan: plan.clone(),
@@ -213,14 +218,13 @@ fn show_manifests(prepared: &Prepared, printer: &Printer) -> Result<()> {
     )
 }
 
-fn probe_settings(plan: &PlanIdentity, settings: &cli::Setup) -> VerifySettings {
+fn probe_settings(plan: &PlanIdentity, settings: &cli::Setup, source: ProbeSource) -> VerifySettings {
     VerifySettings {
         plan: plan.clone(),
         hosts: Vec::new(),
         forbidden: Vec::new(),
         without_sidecar: false,
-        from: settings.probe.from.first().map(ToString::to_string),
-        container: settings.probe.container.clone(),
+        source,
         ca_certificate: settings.probe.ca_certificate.clone(),
         max_time_seconds: settings.probe.max_time,
         enforced_required: false,

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::report::{Mark, Printer, Style, Tone};
 use crate::vocabulary::{ExitCode, names};
 use serde_json::json;
+use std::fmt::Write as _;
 
 /// Shows it once, or again whenever it changes.
 pub(super) async fn status(
@@ -58,13 +59,14 @@ fn tree(plan: &str, rows: &[StatusRow], style: &Style) -> String {
             Health::Drifted => Mark::Warning,
             Health::Missing | Health::Bad => Mark::Bad,
         };
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "  {} {}",
             style.mark(mark),
             style.paint(Tone::Plain, &row.object)
-        ));
+        );
         if !row.detail.is_empty() {
-            text.push_str(&format!("  {}", style.paint(Tone::Quiet, &row.detail)));
+            let _ = write!(text, "  {}", style.paint(Tone::Quiet, &row.detail));
         }
         text.push('\n');
     }

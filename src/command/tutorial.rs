@@ -1,15 +1,225 @@
-//! `tutorial`: the whole story, told step by step.
+//! `tutorial`: the whole story of TLS passthrough, told step by step, with the commands that each step replaces.
 
-use crate::cli::{Connection, Tutorial};
+use super::connection::{Connected, connect, observer, or_interrupted};
+use super::setup;
+use crate::cli::{self, ChangeFlags, Connection, PlanFlags, ProbeFlags, Tutorial};
+use crate::cluster::Cluster;
+use crate::engine::prepare::{Parts, SetupSettings};
+use crate::engine::undo::{self, UndoSettings};
+use crate::engine::verify::{self, VerifySettings};
 use crate::error::{Error, Result};
-use crate::report::Printer;
-use crate::vocabulary::ExitCode;
+use crate::plan::PlannedHost;
+use crate::report::{Printer, Tone, view};
+use crate::sandbox::{Sandbox, SandboxSettings};
+use crate::vocabulary::{ExitCode, PlanIdentity, Verdict, names};
+use std::time::{Duration, Instant};
 
-/// Tells it.
+/// Namespace of the story.
+const NAMESPACE: &str = "egress-tutorial";
+/// Host of the story, the one of the tutorial that this replaces.
+const HOST: &str = "kyma-project.io";
+const TIMEOUT: Duration = Duration::from_secs(180);
+
+/// Tells it on the sandbox, or on the cluster of the context.
 pub(super) async fn tutorial(
-    _connection: &Connection,
-    _settings: Tutorial,
-    _printer: &Printer,
+    connection: &Connection,
+    settings: Tutorial,
+    printer: &Printer,
 ) -> Result<ExitCode> {
-    Err(Error::usage("waiting for the sandbox"))
+    let started = Instant::now();
+    let sandbox = settings.sandbox.then(|| Sandbox::new(SandboxSettings::default()));
+    let connected = match &sandbox {
+        Some(sandbox) => {
+            printer.styled("This is simulated: an embedded cluster in this process. What is true of Istio, only a real one shows.\n");
+            let cluster = Cluster::over_service(sandbox.service(), NAMESPACE, "sandbox", observer(printer));
+            Connected {
+                cluster,
+                plan: identity(NAMESPACE)?,
+            }
+        }
+        None => {
+            let namespace = connection
+                .namespace
+                .clone()
+                .unwrap_or_else(|| NAMESPACE.to_owned());
+            let flags = PlanFlags {
+                name: names::DEFAULT_PLAN.to_owned(),
+                gateway: None,
+                timeout: TIMEOUT,
+            };
+            let connected = connect(connection, &flags, printer).await?;
+            Connected {
+                plan: identity(&namespace)?,
+                ..connected
+            }
+        }
+    };
+    let plan = connected.plan.clone();
+    let code = or_interrupted(story(&connected, printer), &plan).await?;
+    if let Some(sandbox) = &sandbox {
+        show_outside(sandbox, printer);
+    }
+    printer.styled(&format!(
+        "\nThat took {:.1} s.\n",
+        started.elapsed().as_secs_f64()
+    ));
+    printer.next(&format!(
+        "kubectl egress setup {HOST} -n demo --create-namespace (on a cluster of your own)"
+    ));
+    Ok(code)
+}
+
+fn identity(namespace: &str) -> Result<PlanIdentity> {
+    PlanIdentity::new(namespace, names::DEFAULT_PLAN).map_err(|error| Error::usage(error.to_string()))
+}
+
+async fn story(connected: &Connected, printer: &Printer) -> Result<ExitCode> {
+    let namespace = connected.plan.namespace.clone();
+    tell(
+        printer,
+        "1. Set up",
+        &[
+            &format!(
+                "Traffic to {HOST} is to leave through the egress gateway. One command makes the namespace, a source"
+            ),
+            "to send requests from, the access log of both proxies, and four routing objects, side by side, and waits until",
+            "both proxies hold the route: a request that is sent too early is a clean 200 that went around the gateway.",
+        ],
+        &[
+            &format!(
+                "kubectl create namespace {namespace}; kubectl label namespace {namespace} istio-injection=enabled"
+            ),
+            "kubectl apply -f telemetry.yaml; kubectl apply -f curl.yaml; kubectl wait …",
+            "kubectl apply -f serviceentry.yaml; kubectl apply -f gateway-destinationrule-virtualservice.yaml",
+        ],
+        &format!("kubectl egress setup {HOST} -n {namespace} --create-namespace"),
+    );
+    setup::run(connected, wanted(&connected.plan)?, false, printer).await?;
+
+    tell(
+        printer,
+        "2. Prove it",
+        &[
+            "A 200 proves nothing, and neither does some line in the gateway's log. Here every probe is followed by its",
+            "socket addresses from curl through the sidecar to the gateway, and what should not get out is tried as well.",
+        ],
+        &[
+            &format!(
+                "kubectl exec -n {namespace} $SOURCE_POD -c curl -- curl -sSL -o /dev/null -D - https://{HOST}"
+            ),
+            "kubectl logs -l istio=egressgateway -n istio-system",
+        ],
+        &format!("kubectl egress verify -n {namespace}"),
+    );
+    let flags = ProbeFlags {
+        max_time: 12,
+        ..ProbeFlags::default()
+    };
+    let source = super::source::find(connected, &flags, names::SOURCE_IMAGE, TIMEOUT, printer).await?;
+    let settings = VerifySettings {
+        plan: connected.plan.clone(),
+        hosts: Vec::new(),
+        forbidden: names::DEFAULT_FORBIDDEN_HOST.parse().into_iter().collect(),
+        without_sidecar: true,
+        source,
+        ca_certificate: None,
+        max_time_seconds: flags.max_time,
+        enforced_required: false,
+        timeout: TIMEOUT,
+    };
+    let verification = verify::verify(&connected.cluster, &settings, &printer.events()).await?;
+    printer.styled(&view::verification(&verification, printer.style()));
+    tell(
+        printer,
+        "   What this shows",
+        &[
+            &format!(
+                "The declared host is routed. What is not declared, such as {HOST} on port 80, still leaves directly, and a pod"
+            ),
+            "without sidecar reaches everything: Istio routes, it does not lock. Only a NetworkPolicy below the mesh does.",
+        ],
+        &[],
+        "",
+    );
+
+    tell(
+        printer,
+        "3. Put everything back",
+        &["The set-up wrote down what it changed, and what was there before, before it changed it."],
+        &["kubectl delete … (some twelve objects and a label, from memory)"],
+        &format!("kubectl egress cleanup -n {namespace} --verify"),
+    );
+    let how = UndoSettings {
+        dry_run: false,
+        keep_namespace: false,
+        timeout: TIMEOUT,
+    };
+    let kept = undo::whole_plan(&connected.cluster, &connected.plan, how, &printer.events()).await?;
+    let left = undo::leftovers(&connected.cluster, &connected.plan).await?;
+    for text in kept.iter().chain(&left) {
+        printer.warning(text);
+    }
+    if left.is_empty() {
+        printer.styled("Nothing of ours is left.\n");
+    }
+    Ok(match (verification.verdict, left.is_empty()) {
+        (Verdict::Proven, true) => ExitCode::Success,
+        (Verdict::Inconclusive, true) => ExitCode::Inconclusive,
+        _ => ExitCode::Disproven,
+    })
+}
+
+fn wanted(plan: &PlanIdentity) -> Result<SetupSettings> {
+    let flags = PlanFlags {
+        name: plan.name.clone(),
+        gateway: None,
+        timeout: TIMEOUT,
+    };
+    let change = ChangeFlags {
+        dry_run: cli::DryRun::None,
+        force_conflicts: false,
+    };
+    let host = HOST
+        .parse()
+        .map_err(|error| Error::bug(format!("{HOST}: {error}")))?;
+    Ok(SetupSettings {
+        hosts: vec![PlannedHost::passthrough(host, 443)],
+        create_namespace: true,
+        ..setup::wanted(plan, Parts::ALL, &flags, change)
+    })
+}
+
+/// A heading, prose, what one would type by hand, and the command that does it.
+fn tell(printer: &Printer, heading: &str, prose: &[&str], by_hand: &[&str], command: &str) {
+    let style = printer.style();
+    let mut text = format!("\n{}\n", style.paint(Tone::Strong, heading));
+    text.push_str(&style.wrap(&prose.join(" "), 3));
+    text.push('\n');
+    if !by_hand.is_empty() {
+        text.push_str("   by hand:\n");
+        for line in by_hand {
+            text.push_str(&style.wrap(&style.paint(Tone::Quiet, line), 6));
+            text.push('\n');
+        }
+    }
+    if !command.is_empty() {
+        text.push_str(&format!(
+            "   here:\n      {}\n\n",
+            style.paint(Tone::Literal, command)
+        ));
+    }
+    printer.styled(&text);
+}
+
+/// The sandbox knows the truth: who really reached the outside.
+fn show_outside(sandbox: &Sandbox, printer: &Printer) {
+    let mut text = String::from("\nWhat the outside world saw, the ground truth of every verdict above:\n");
+    for request in sandbox.outside_log() {
+        let scheme = if request.tls { "https" } else { "http" };
+        text.push_str(&format!(
+            "   {scheme}://{}:{} was asked by {} ({})\n",
+            request.host, request.port, request.peer_pod, request.peer
+        ));
+    }
+    printer.styled(&text);
 }

@@ -1,6 +1,7 @@
 //! `verify`: proves the claims, prints every receipt, exits by the verdict.
 
 use super::connection::{connect, or_interrupted, planned};
+use super::source;
 use crate::cli::{self, Connection};
 use crate::engine::verify::{self as engine, VerifySettings};
 use crate::error::Result;
@@ -19,13 +20,15 @@ pub(super) async fn verify(
     } else {
         settings.forbidden.clone()
     };
+    let image = settings.image.as_deref().unwrap_or(names::SOURCE_IMAGE);
+    let finding = source::find(&connected, &settings.probe, image, settings.plan.timeout, printer);
+    let source = or_interrupted(finding, &connected.plan).await?;
     let wanted = VerifySettings {
         plan: connected.plan.clone(),
         hosts: planned(&settings.hosts),
         forbidden,
         without_sidecar: !settings.skip_unmeshed,
-        from: settings.probe.from.first().map(ToString::to_string),
-        container: settings.probe.container.clone(),
+        source,
         ca_certificate: settings.probe.ca_certificate.clone(),
         max_time_seconds: settings.probe.max_time,
         enforced_required: settings.require.contains(&Claim::Enforced),

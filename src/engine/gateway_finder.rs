@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Services that may be an egress gateway by name or label: any of these can be checked with one list of pods.
-pub fn named_like_egress(service: &Object) -> bool {
+pub(super) fn named_like_egress(service: &Object) -> bool {
     let labels = service.at("/metadata/labels").as_object();
     let by_label = labels.is_some_and(|labels| {
         ["istio", "app", "app.kubernetes.io/name", "istio.io/gateway-name"]
@@ -28,7 +28,7 @@ pub fn named_like_egress(service: &Object) -> bool {
 }
 
 /// Whether a pod runs Envoy as a gateway: the proxy's container is an ordinary one and is started as `proxy router`.
-pub fn is_gateway_pod(pod: &Object) -> bool {
+pub(super) fn is_gateway_pod(pod: &Object) -> bool {
     pod.items("/spec/containers").iter().any(|container| {
         container["name"] == names::PROXY_CONTAINER
             && container["args"]
@@ -38,7 +38,7 @@ pub fn is_gateway_pod(pod: &Object) -> bool {
 }
 
 /// Whether a Service is meant for traffic that comes in.
-pub fn is_ingress(service: &Object) -> bool {
+pub(super) fn is_ingress(service: &Object) -> bool {
     matches!(service.text("/spec/type"), "LoadBalancer" | "NodePort")
         || service.name().contains("ingress")
         || service.label("istio") == Some("ingressgateway")
@@ -47,7 +47,7 @@ pub fn is_ingress(service: &Object) -> bool {
 }
 
 /// Whether a Service selects a pod.
-pub fn selects(service: &Object, pod: &Object) -> bool {
+pub(super) fn selects(service: &Object, pod: &Object) -> bool {
     has_selector(service)
         && service.namespace() == pod.namespace()
         && pod.labels_match("/metadata/labels", service.at("/spec/selector"))
@@ -61,7 +61,7 @@ fn has_selector(service: &Object) -> bool {
 }
 
 /// Routing's view of a gateway Service; `None` if it has no port for TLS. `pods` resolve named target ports.
-pub fn target(service: &Object, pods: &[Object]) -> Option<GatewayTarget> {
+pub(super) fn target(service: &Object, pods: &[Object]) -> Option<GatewayTarget> {
     let ports = service.items("/spec/ports");
     let number = |port: &Value| {
         port["port"]
@@ -112,13 +112,13 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn service(name: &str, selector: Value, ports: Value) -> Object {
+    fn service(name: &str, selector: &Value, ports: &Value) -> Object {
         Object(
             json!({"metadata": {"name": name, "namespace": "edge"}, "spec": {"type": "ClusterIP", "selector": selector, "ports": ports}}),
         )
     }
 
-    fn pod(labels: Value, args: Value) -> Object {
+    fn pod(labels: &Value, args: &Value) -> Object {
         Object(json!({"metadata": {"namespace": "edge", "labels": labels},
             "spec": {"containers": [{"name": "istio-proxy", "args": args, "ports": [{"name": "tls-in", "containerPort": 9443}]}]}}))
     }
@@ -127,12 +127,12 @@ mod tests {
     fn a_gateway_of_any_name_is_known_by_its_pods() {
         let outway = service(
             "outway",
-            json!({"who": "knows"}),
-            json!([{"name": "tls", "port": 8443, "targetPort": "tls-in"}]),
+            &json!({"who": "knows"}),
+            &json!([{"name": "tls", "port": 8443, "targetPort": "tls-in"}]),
         );
         let router = pod(
-            json!({"who": "knows", "x": "y"}),
-            json!(["proxy", "router", "--domain"]),
+            &json!({"who": "knows", "x": "y"}),
+            &json!(["proxy", "router", "--domain"]),
         );
         assert!(!named_like_egress(&outway));
         assert!(is_gateway_pod(&router) && selects(&outway, &router) && !is_ingress(&outway));
@@ -143,11 +143,11 @@ mod tests {
 
     #[test]
     fn a_sidecar_is_no_gateway_and_an_ingress_no_egress() {
-        assert!(!is_gateway_pod(&pod(json!({}), json!(["proxy", "sidecar"]))));
+        assert!(!is_gateway_pod(&pod(&json!({}), &json!(["proxy", "sidecar"]))));
         assert!(is_ingress(&service(
             "istio-ingressgateway",
-            json!({"a": "b"}),
-            json!([])
+            &json!({"a": "b"}),
+            &json!([])
         )));
     }
 
@@ -155,13 +155,13 @@ mod tests {
     fn port_443_goes_before_a_name_and_without_one_there_is_no_target() {
         let both = service(
             "e",
-            json!({"a": "b"}),
-            json!([{"name": "tls-x", "port": 15443, "targetPort": 15443}, {"name": "https", "port": 443, "targetPort": 8443}]),
+            &json!({"a": "b"}),
+            &json!([{"name": "tls-x", "port": 15443, "targetPort": 15443}, {"name": "https", "port": 443, "targetPort": 8443}]),
         );
         assert_eq!(target(&both, &[]).unwrap().tls_target_port, 8443);
         assert_eq!(
             target(
-                &service("e", json!({"a": "b"}), json!([{"name": "http2", "port": 80}])),
+                &service("e", &json!({"a": "b"}), &json!([{"name": "http2", "port": 80}])),
                 &[]
             ),
             None
@@ -170,6 +170,6 @@ mod tests {
 
     #[test]
     fn a_service_without_selector_is_never_the_gateway() {
-        assert!(!named_like_egress(&service("egress", json!({}), json!([]))));
+        assert!(!named_like_egress(&service("egress", &json!({}), &json!([]))));
     }
 }

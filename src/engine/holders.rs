@@ -11,7 +11,7 @@ use crate::vocabulary::{HostName, Object};
 ///
 /// # Errors
 /// Names the host, the object and its owner (exit 5).
-pub fn check(plan: &Plan, facts: &Facts) -> Result<()> {
+pub(super) fn check(plan: &Plan, facts: &Facts) -> Result<()> {
     for planned in &plan.hosts {
         for object in &facts.virtual_services {
             if names(object, &planned.host) && sees(object, &plan.identity.namespace) {
@@ -29,7 +29,7 @@ pub fn check(plan: &Plan, facts: &Facts) -> Result<()> {
 }
 
 /// Objects that will work side by side with ours, and what the user should know of them.
-pub fn remarks(plan: &Plan, gateway: &GatewayTarget, facts: &Facts) -> Vec<Finding> {
+pub(super) fn remarks(plan: &Plan, gateway: &GatewayTarget, facts: &Facts) -> Vec<Finding> {
     let host = gateway.service_host();
     let shadowed = facts.destination_rules.iter().filter(|rule| {
         !ownership::is_ours(rule)

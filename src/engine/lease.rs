@@ -15,7 +15,7 @@ const LIFETIME: Duration = Duration::from_secs(15);
 /// How often it is renewed.
 const RENEWAL: Duration = Duration::from_secs(5);
 
-/// A held Lease. Release it; if that is forgotten it dies by itself after [`LIFETIME`].
+/// A held Lease. Release it; if that is forgotten it dies by itself 15 s after its last renewal.
 #[derive(Debug)]
 pub struct Lease {
     cluster: ClusterHandle,
@@ -38,37 +38,38 @@ impl Lease {
     /// # Errors
     /// If another run holds it: exit 5, with its name and age.
     pub async fn acquire(cluster: &Cluster, plan: &PlanIdentity) -> Result<Self> {
-        let reference = ObjectReference::namespaced(
-            kinds::lease(),
-            &plan.namespace,
-            format!("kubectl-egress-{}", plan.name),
-        );
+        let name = format!("kubectl-egress-{}", plan.name);
+        let reference = ObjectReference::namespaced(kinds::lease(), &plan.namespace, name);
         let holder = holder_name();
         for _attempt in 0..3 {
+            let existing = cluster.get(&reference).await?;
             let now = server_now(cluster);
-            match cluster.get(&reference).await? {
-                None => match cluster
-                    .create(&reference, &body(plan, &reference, &holder, now), false)
-                    .await
-                {
-                    Ok(created) => return Ok(Self::held(cluster, plan, reference, &created, holder)),
-                    // Somebody was faster: look again who it is.
-                    Err(error) if error.code() == ExitCode::Consent => {}
-                    Err(error) => return Err(error),
-                },
+            let taken = match &existing {
+                None => {
+                    cluster
+                        .create(&reference, &body(plan, &reference, &holder, now), false)
+                        .await
+                }
                 Some(existing) => {
-                    let now = server_now(cluster);
-                    if let Some(error) = refusal(&existing, now, plan) {
+                    if let Some(error) = refusal(existing, now, plan) {
                         return Err(error);
                     }
                     let mut taken = body(plan, &reference, &holder, now);
                     taken.0["metadata"]["resourceVersion"] = json!(existing.resource_version());
-                    match cluster.replace(&reference, &taken).await {
-                        Ok(replaced) => return Ok(Self::held(cluster, plan, reference, &replaced, holder)),
-                        Err(error) if error.code() == ExitCode::Consent => {}
-                        Err(error) => return Err(error),
-                    }
+                    cluster.replace(&reference, &taken).await
                 }
+            };
+            match taken {
+                Ok(object) => return Ok(Self::held(cluster, plan, reference, &object, holder)),
+                // Somebody was faster: look again who it is.
+                Err(error) if error.code() == ExitCode::Consent => {}
+                // The answer may have been lost after the work was done: then the Lease is ours all the same.
+                Err(error) => match cluster.get(&reference).await {
+                    Ok(Some(object)) if object.text("/spec/holderIdentity") == holder => {
+                        return Ok(Self::held(cluster, plan, reference, &object, holder));
+                    }
+                    _ => return Err(error),
+                },
             }
         }
         Err(
@@ -112,7 +113,11 @@ impl Lease {
             uid: Some(self.uid.clone()),
             ..DeleteOptions::default()
         };
-        self.cluster.0.delete(&self.reference, &options).await.map(drop)
+        // A Lease that stays keeps the next run out for as long as it lives, so once more is worth it.
+        match self.cluster.0.delete(&self.reference, &options).await {
+            Ok(_) => Ok(()),
+            Err(_) => self.cluster.0.delete(&self.reference, &options).await.map(drop),
+        }
     }
 }
 
@@ -159,7 +164,8 @@ fn server_now(cluster: &Cluster) -> Timestamp {
 fn holder_name() -> String {
     let user = std::env::var("USER").unwrap_or_else(|_| "somebody".to_owned());
     let machine = std::env::var("HOSTNAME").unwrap_or_else(|_| "a machine".to_owned());
-    format!("{user}@{machine} (process {})", std::process::id())
+    let run = &super::sentinel::nonce()[..6];
+    format!("{user}@{machine} (process {}, run {run})", std::process::id())
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use futures::future::try_join_all;
 ///
 /// # Errors
 /// If the cluster refuses to list.
-pub async fn journal(cluster: &Cluster, plan: &PlanIdentity) -> Result<Option<Journal>> {
+pub(super) async fn journal(cluster: &Cluster, plan: &PlanIdentity) -> Result<Option<Journal>> {
     let kinds: Vec<_> = ownership::touchable_kinds()
         .into_iter()
         .filter(|kind| *kind != kinds::namespace() && *kind != kinds::pod())

@@ -50,6 +50,7 @@ pub enum DryRun {
 
 /// What the user wants.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct SetupSettings {
     /// Which plan.
     pub plan: PlanIdentity,
@@ -132,7 +133,7 @@ const REVISION: &str = "istio.io/rev";
 ///
 /// # Errors
 /// Everything that can be refused before anything is changed: see [`Facts::gather`], [`Facts::gateway`],
-/// [`holders::check`] and the rules of [`Plan`].
+/// hosts that belong to others, and the rules of [`Plan`].
 pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepared> {
     let facts = Facts::gather(cluster, &settings.plan).await?;
     if facts.namespace.is_none() && !settings.create_namespace {
@@ -364,6 +365,13 @@ impl Prepared {
     }
 
     fn write_intentions(&mut self) {
+        // A run that failed between making the namespace and its journal left our labels on it.
+        if let Some(namespace) = &self.facts.namespace
+            && crate::plan::ownership::plan_of(namespace).as_ref() == Some(&self.plan.identity)
+        {
+            let (name, uid) = (namespace.name().to_owned(), namespace.uid().to_owned());
+            self.journal.record(Entry::Namespace { name, uid });
+        }
         self.journal.plan = self.plan.clone();
         self.journal.gateway = self.gateway.clone();
         if self.settings.parts.source {

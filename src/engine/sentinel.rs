@@ -29,7 +29,7 @@ pub fn nonce() -> String {
     if filled.is_err() {
         random = u64::from(std::process::id()).to_be_bytes();
     }
-    random.iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:016x}", u64::from_be_bytes(random))
 }
 
 /// Sends one sentinel to a pod's port. The gateway closes the connection; that it does is not waited for long.

@@ -160,7 +160,7 @@ impl<'run> Run<'run> {
         let prepared = self.prepared;
         let mut steps = Vec::new();
         if prepared.settings.parts.gateway {
-            steps.push(self.step(
+            steps.push(Self::step(
                 "gateway",
                 format!("egress gateway {}", prepared.gateway),
                 &[],
@@ -169,13 +169,13 @@ impl<'run> Run<'run> {
         }
         if prepared.settings.parts.source {
             let namespace = &prepared.plan.identity.namespace;
-            steps.push(self.step(
+            steps.push(Self::step(
                 "injection",
                 format!("sidecar injection in {namespace}"),
                 &[],
                 self.injection(),
             ));
-            steps.push(self.step(
+            steps.push(Self::step(
                 "source",
                 format!("source {namespace}/{}", names::SOURCE),
                 &["injection"],
@@ -187,9 +187,14 @@ impl<'run> Run<'run> {
                 [only] => only.host_port().to_string(),
                 many => format!("{} hosts", many.len()),
             };
-            steps.push(self.step("routing", format!("routing of {hosts}"), &[], self.routing()));
+            steps.push(Self::step(
+                "routing",
+                format!("routing of {hosts}"),
+                &[],
+                self.routing(),
+            ));
             let needs: &[&str] = &["gateway", "source", "routing"];
-            steps.push(self.step(
+            steps.push(Self::step(
                 "proxies",
                 "both proxies have the route".to_owned(),
                 needs,
@@ -200,7 +205,6 @@ impl<'run> Run<'run> {
     }
 
     fn step(
-        self,
         id: &'static str,
         title: String,
         needs: &'static [&'static str],
@@ -233,7 +237,7 @@ impl<'run> Run<'run> {
             events(Event::StepWaiting {
                 id: step.to_owned(),
                 on: on.to_owned(),
-            })
+            });
         }
     }
 

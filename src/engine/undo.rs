@@ -2,7 +2,7 @@
 
 use super::event::{Event, Events};
 use super::lease::Lease;
-use super::{journal_store, orphans};
+use super::{borrowed, journal_store, orphans};
 use crate::cluster::{ApplyOptions, Cluster, DeleteOptions, Deleted};
 use crate::error::{Error, Result};
 use crate::istio::kinds;
@@ -345,9 +345,6 @@ pub async fn remove_namespace(
     let Some((name, uid)) = created else {
         return Ok(Remains::new());
     };
-    if settings.keep_namespace {
-        return Ok(vec![format!("Namespace {name} is kept, as asked for")]);
-    }
     let reference = ObjectReference::cluster(kinds::namespace(), &name);
     let Some(live) = cluster.get(&reference).await? else {
         return Ok(Remains::new());
@@ -355,6 +352,12 @@ pub async fn remove_namespace(
     if live.uid() != uid || !ownership::is_ours(&live) {
         return Ok(vec![format!(
             "{reference} was made again or taken over by somebody else, so it is left as it is"
+        )]);
+    }
+    if settings.keep_namespace {
+        release(cluster, &reference, names::MANAGER, settings.dry_run).await?;
+        return Ok(vec![format!(
+            "{reference} is kept, as asked for, without our labels"
         )]);
     }
     let kinds = content_kinds();
@@ -377,8 +380,10 @@ pub async fn remove_namespace(
         } else {
             String::new()
         };
+        // It is the user's from now on.
+        release(cluster, &reference, names::MANAGER, settings.dry_run).await?;
         return Ok(vec![format!(
-            "{reference} is kept: {first}{more} is in it, which is not ours"
+            "{reference} is kept, without our labels, for what is in it and not ours: {first}{more}"
         )]);
     }
     let options = DeleteOptions {
@@ -470,11 +475,18 @@ pub async fn whole_plan(
     events: &Events,
 ) -> Result<Remains> {
     let namespace = ObjectReference::cluster(kinds::namespace(), &plan.namespace);
-    if cluster.get(&namespace).await?.is_none() {
+    let Some(live) = cluster.get(&namespace).await? else {
         events(Event::Note(format!(
-            "namespace {} does not exist, so there is nothing to undo",
+            "namespace {} does not exist, so there is nothing to undo in it",
             plan.namespace
         )));
+        return Ok(Remains::new());
+    };
+    if !live.at("/metadata/deletionTimestamp").is_null() {
+        events(Event::Note(format!("{namespace} is on its way out already")));
+        cluster
+            .wait_gone(&namespace, live.uid(), settings.timeout)
+            .await?;
         return Ok(Remains::new());
     }
     let started = std::time::Instant::now();
@@ -523,5 +535,10 @@ async fn undo_locked(
         return Ok((None, Remains::new()));
     };
     let remains = undo(cluster, &journal, settings, events).await?;
+    for pod in borrowed::left_in(cluster, &plan.namespace).await? {
+        events(Event::Warning(format!(
+            "pod {pod} carries our ephemeral container, which only goes with the pod"
+        )));
+    }
     Ok((Some(journal), remains))
 }

@@ -35,10 +35,8 @@ pub struct VerifySettings {
     pub forbidden: Vec<HostName>,
     /// Whether a pod without sidecar is made and probed from.
     pub without_sidecar: bool,
-    /// Workload to probe from instead of our source, as `deploy/NAME`.
-    pub from: Option<String>,
-    /// Its container.
-    pub container: Option<String>,
+    /// The container that the probes leave from.
+    pub source: ProbeSource,
     /// Path of a CA bundle in the source's container.
     pub ca_certificate: Option<String>,
     /// After how many seconds curl gives up.
@@ -66,13 +64,7 @@ pub struct Planned {
 pub async fn verify(cluster: &Cluster, settings: &VerifySettings, events: &Events) -> Result<Verification> {
     let journal = stored_plan(cluster, &settings.plan).await?;
     let hosts = chosen_hosts(&journal, settings)?;
-    let meshed = probe::find_source(
-        cluster,
-        &settings.plan.namespace,
-        settings.from.as_deref(),
-        settings.container.as_deref(),
-    )
-    .await?;
+    let meshed = settings.source.clone();
     let mut bare = None;
     let started = Instant::now();
     events(Event::StepStarted {
@@ -357,7 +349,7 @@ pub async fn make_bare_pod(
             events(Event::StepWaiting {
                 id: id.to_owned(),
                 on: on.to_owned(),
-            })
+            });
         };
         let pod = cluster
             .wait(&manifest.reference, timeout, &ready, &progress)

@@ -113,7 +113,7 @@ fn findings(results: &[ProbeResult], enforced: ClaimState, required: bool) -> Ve
         })
         .collect();
     let mut finding = Finding::new(article, format!("not enforced: {} got out", list.join(", ")))
-        .fixed_by("a NetworkPolicy stops it: `kubectl egress lockdown`");
+        .fixed_by("a NetworkPolicy for the namespace stops it, one that lets out only DNS, istiod and the gateway's pods");
     finding.severity = if required {
         Severity::Error
     } else {

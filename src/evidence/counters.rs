@@ -130,15 +130,15 @@ mod tests {
         let json = br#"{"cluster_statuses":[{"name":"other"},{"name":"outbound|443||kyma-project.io","observability_name":"outbound|443||kyma-project.io;","host_statuses":[
             {"stats":[{"name":"cx_connect_fail"},{"name":"cx_total","value":"3"},{"name":"rq_success"},{"name":"rq_total","value":"2"},{"type":"GAUGE","name":"cx_active"}]},
             {"stats":[{"name":"cx_total","value":"1"},{"name":"rq_total"}]}]}]}"#;
-        let counters = read_counters(json, CLUSTER).unwrap();
+        let counters = read_counters(json, CLUSTER);
         assert_eq!(
             counters,
-            ClusterCounters {
+            Some(ClusterCounters {
                 connections: 4,
                 connect_failures: 0,
                 requests: 2,
                 successes: 0
-            }
+            })
         );
         assert_eq!(read_counters(json, "outbound|80||kyma-project.io"), None);
         assert_eq!(read_counters(json, "other"), Some(ClusterCounters::default()));

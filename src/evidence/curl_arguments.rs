@@ -89,6 +89,8 @@ fn push_section(arguments: &mut Vec<String>, probe: &ProbeRequest) {
             arguments.push(value.to_owned());
         }
     };
+    // Before all others: a curlrc of the container could switch verification off.
+    option("-q", "");
     option("-s", "");
     option("-S", "");
     option("--noproxy", "*");

@@ -3,7 +3,7 @@
 use super::chain::{Found, gateway_line, owners};
 use super::judge::{Case, Judgement, inconclusive, is_certificate_refused, is_without_answer, pod_object};
 use super::sidecar_way::{is_failure_behind_proxy, not_explained};
-use super::{AccessLogLine, LogState, articles};
+use super::{AccessLogLine, LogState};
 use crate::finding::{Finding, catalogue};
 use crate::vocabulary::{BlockedBy, Hop, HopEnd, Outcome, Receipt, Witness};
 
@@ -158,7 +158,7 @@ impl Pair<'_> {
             let sent_to = cluster.map_or_else(|| "no cluster".to_owned(), ToString::to_string);
             let message = format!("{} sent {} to {sent_to}", self.pod, case.target());
             return inconclusive(
-                case.finding(&articles::NOT_EXPLAINED, message)
+                case.finding(&catalogue::NOT_EXPLAINED, message)
                     .about(pod_object(self.pod)),
             )
             .over([self.first_hop()]);
@@ -212,7 +212,7 @@ impl Pair<'_> {
     }
 
     fn not_explained(&self, did: &str) -> Judgement {
-        inconclusive(self.finding(&articles::NOT_EXPLAINED, did)).over([self.first_hop()])
+        inconclusive(self.finding(&catalogue::NOT_EXPLAINED, did)).over([self.first_hop()])
     }
 
     /// `GATEWAY-POD DID HOST:PORT (FLAGS DETAILS; curl's exit)`.

@@ -8,7 +8,7 @@
 use super::chain::{Found, sidecar_line};
 use super::{
     AccessLogLine, CurlReport, CurlResult, CurlSummary, Expected, LogState, ProbeEvidence, ProbeRequest,
-    ProbeResult, articles, sidecar_way, without_sidecar,
+    ProbeResult, sidecar_way, without_sidecar,
 };
 use crate::finding::{Article, Finding, Severity, catalogue};
 use crate::vocabulary::{BlockedBy, Encryption, Hop, HopEnd, Outcome, Receipt, Scheme, Witness};
@@ -119,7 +119,7 @@ fn no_sidecar_line(case: &Case) -> Judgement {
 fn hole_through_gateway(evidence: &ProbeEvidence, outcome: Outcome) -> Option<Finding> {
     (evidence.expected == Expected::NotReachable && outcome == Outcome::Routed).then(|| {
         Finding::new(
-            &articles::FORBIDDEN_HOST_REACHABLE,
+            &catalogue::FORBIDDEN_HOST_REACHABLE,
             format!(
                 "{} must not be reachable, and the gateway carries it",
                 target(&evidence.request)
@@ -214,7 +214,7 @@ impl Case<'_> {
             self.target(),
             self.source()
         );
-        judgement.with(Finding::new(&articles::STOPPED_BY_POLICY, message))
+        judgement.with(Finding::new(&catalogue::STOPPED_BY_POLICY, message))
     }
 
     pub(super) fn curl_receipt(&self) -> Receipt {

@@ -10,7 +10,6 @@
 
 mod access_log;
 mod address;
-mod articles;
 mod chain;
 mod claims;
 mod counters;
@@ -28,7 +27,6 @@ mod without_sidecar;
 
 pub use access_log::{AccessLogLine, line_mentions, parse_line};
 pub use address::socket_address;
-pub use articles::{FORBIDDEN_HOST_REACHABLE, NOT_EXPLAINED, STOPPED_BY_POLICY};
 pub use chain::log_is_settled;
 pub use claims::{Claims, claims};
 pub use counters::{ClusterCounters, corroborate, read_counters};

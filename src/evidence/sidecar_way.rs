@@ -1,7 +1,7 @@
 //! Where the sidecar's line says that the request went, and what follows where that is not the gateway.
 
 use super::judge::{Case, Judgement, inconclusive, is_certificate_refused};
-use super::{AccessLogLine, Expected, UpstreamCluster, articles, gateway_way};
+use super::{AccessLogLine, Expected, UpstreamCluster, gateway_way};
 use crate::finding::{Finding, Severity, catalogue};
 use crate::istio::access_log::BLOCK_ALL_ROUTE;
 use crate::vocabulary::{BlockedBy, Hop, HopEnd, Outcome};
@@ -160,14 +160,14 @@ fn bypass_finding(case: &Case, cluster: &UpstreamCluster) -> Option<Finding> {
                     case.source()
                 ),
             )
-            .fixed_by("a NetworkPolicy stops it: `kubectl egress lockdown`"),
+            .fixed_by("a NetworkPolicy for the namespace stops it, one that lets out only DNS, istiod and the gateway's pods"),
         ),
     }
 }
 
 pub(super) fn not_explained(case: &Case, line: &AccessLogLine) -> Finding {
     case.finding(
-        &articles::NOT_EXPLAINED,
+        &catalogue::NOT_EXPLAINED,
         format!(
             "the sidecar's line for {} shows no way that is known ({})",
             case.target(),

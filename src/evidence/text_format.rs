@@ -16,26 +16,29 @@ use super::{AccessLogLine, UpstreamCluster};
 pub(super) fn parse(line: &[u8]) -> Option<AccessLogLine> {
     let raw = String::from_utf8_lossy(line);
     let mut rest = raw.as_ref().strip_prefix('[')?;
-    let start_time = until(&mut rest, "] \"")?;
+    let start_time = word(&mut rest)?.strip_suffix(']')?;
     start_time.bytes().next().filter(u8::is_ascii_digit)?;
-    let method = until(&mut rest, " ")?;
-    let (path, protocol) = path_and_protocol(&mut rest)?;
-    let response_code = number(until(&mut rest, " ")?)?;
-    let flags = until(&mut rest, " ")?;
-    let response_code_details = until(&mut rest, " ")?;
-    let connection_termination_details = until(&mut rest, " \"")?;
-    let upstream_transport_failure_reason = until(&mut rest, "\" ")?;
-    let bytes_received = number(until(&mut rest, " ")?)?;
-    let bytes_sent = number(until(&mut rest, " ")?)?;
-    let duration = number(until(&mut rest, " ")?)?;
-    let upstream_service_time = until(&mut rest, " \"")?;
+    let method = word(&mut rest)?.strip_prefix('"')?;
+    let path = word(&mut rest)?;
+    let protocol = word(&mut rest)?.strip_suffix('"')?;
+    let response_code = number(word(&mut rest)?)?;
+    let flags = word(&mut rest)?;
+    let response_code_details = word(&mut rest)?;
+    let connection_termination_details = word(&mut rest)?;
+    let upstream_transport_failure_reason = quoted_words(&mut rest)?;
+    let bytes_received = number(word(&mut rest)?)?;
+    let bytes_sent = number(word(&mut rest)?)?;
+    let duration = number(word(&mut rest)?)?;
+    let upstream_service_time = word(&mut rest)?;
 
     // From the end: six fields without quotes, then two quoted ones that no client can put a quote into.
-    let (mut quoted, tail) = rest.rsplit_once("\" ")?;
+    let (quoted, tail) = rest.rsplit_once('"')?;
+    let tail = tail.strip_prefix(' ')?;
+    let mut quoted = quoted.strip_prefix('"')?;
     let upstream_host = last_quoted(&mut quoted)?;
     let authority = last_quoted(&mut quoted)?;
     let request_id = last_quoted(&mut quoted)?;
-    let (x_forwarded_for, user_agent) = quoted.split_once("\" \"")?;
+    let (x_forwarded_for, user_agent) = first_quoted(quoted)?;
     let mut tail = tail.splitn(6, ' ');
     let (upstream_cluster, upstream_local, downstream_local, downstream_remote, server_name, route) = (
         tail.next()?,
@@ -134,24 +137,47 @@ fn value(field: &str) -> Option<String> {
     present(field).map(str::to_owned)
 }
 
-/// Takes everything up to the separator, and the separator.
-fn until<'a>(rest: &mut &'a str, separator: &str) -> Option<&'a str> {
-    let (field, after) = rest.split_once(separator)?;
+/// Takes everything up to the next space, and the space.
+///
+/// All separators are looked for by one character: that is several times as fast as by two or three.
+fn word<'a>(rest: &mut &'a str) -> Option<&'a str> {
+    let (field, after) = rest.split_once(' ')?;
     *rest = after;
     Some(field)
 }
 
-/// Takes `PATH PROTOCOL" `. A path may hold a quote, and in HTTP/2 a space, but the protocol holds neither.
-fn path_and_protocol<'a>(rest: &mut &'a str) -> Option<(&'a str, &'a str)> {
-    let (path, protocol) = (until(rest, " ")?, until(rest, "\" ")?);
-    Some((path, protocol)).filter(|(_, protocol)| !protocol.contains(' '))
+/// Takes a quoted field that holds no quote, and the space after it.
+fn quoted_words<'a>(rest: &mut &'a str) -> Option<&'a str> {
+    let (field, after) = rest.strip_prefix('"')?.split_once('"')?;
+    *rest = after.strip_prefix(' ')?;
+    Some(field)
 }
 
-/// Takes the last `"FIELD` of a text whose closing quote is gone already, and the `" ` before it.
+/// Takes the last `" "FIELD` of a text whose closing quote is gone already. A quote alone is a client's, and part
+/// of the field.
 fn last_quoted<'a>(text: &mut &'a str) -> Option<&'a str> {
-    let (before, field) = text.rsplit_once("\" \"")?;
-    *text = before;
-    Some(field)
+    let mut end = text.len();
+    loop {
+        let quote = text[..end].rfind('"')?;
+        if let Some(before) = text[..quote].strip_suffix("\" ") {
+            let field = &text[quote + 1..];
+            *text = before;
+            return Some(field);
+        }
+        end = quote;
+    }
+}
+
+/// Splits `X-FORWARDED-FOR" "USER-AGENT`. Quotes inside are a client's; they change nothing that is relied on.
+fn first_quoted(text: &str) -> Option<(&str, &str)> {
+    let mut from = 0;
+    loop {
+        let quote = from + text[from..].find('"')?;
+        if let Some(agent) = text[quote + 1..].strip_prefix(" \"") {
+            return Some((&text[..quote], agent));
+        }
+        from = quote + 1;
+    }
 }
 
 /// A number, or `-` for none.

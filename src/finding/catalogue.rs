@@ -45,7 +45,7 @@ catalogue! {
     /// A pod without sidecar reached the host.
     BYPASSED_WITHOUT_SIDECAR = "EGR-102", Warning, "a pod without sidecar reaches the host directly",
         "Istio routes only what passes a sidecar; nothing below the mesh stops other pods.",
-        "a NetworkPolicy stops it: `kubectl egress lockdown`";
+        "a NetworkPolicy for the namespace stops it, one that lets out only DNS, istiod and the gateway's pods";
     /// The gateway's line for a probe did not arrive.
     NO_GATEWAY_LINE = "EGR-103", Warning, "no line of the gateway's access log for this probe",
         "The follower did not deliver, the access log is off, or the request did not reach this gateway.",
@@ -53,7 +53,7 @@ catalogue! {
     /// The sidecar's line for a probe did not arrive.
     NO_SIDECAR_LINE = "EGR-104", Warning, "no line of the sidecar's access log for this probe",
         "The access log of the source's sidecar is off, or its line did not come in time.",
-        "switch the source's access log on: `kubectl egress deploy-curl`";
+        "our source's is switched on by `kubectl egress deploy-curl`; a workload of your own needs a Telemetry with `accessLogging: [{providers: [{name: envoy}]}]` for its pods";
     /// A follower could not be shown to deliver.
     FOLLOWER_SILENT = "EGR-105", Warning, "the gateway's access log does not arrive",
         "A sentinel connection to the gateway pod left no line in its log, so a missing line proves nothing.",
@@ -106,6 +106,18 @@ catalogue! {
     SOURCE_NOT_MESHED = "EGR-117", Warning, "the source has no sidecar",
         "Nothing routes its traffic to the gateway.",
         "label the namespace `istio-injection=enabled` (or the pod `sidecar.istio.io/inject=true`) and restart the workload";
+    /// A host that must not be reachable is reachable, by the planned way.
+    FORBIDDEN_HOST_REACHABLE = "EGR-118", Warning, "a host that must not be reachable is reachable through the gateway",
+        "The gateway has a route for the host: another plan, or somebody by hand, declared it.",
+        "`kubectl egress status` names the routing objects of the host; take them away, or allow the host in the plan";
+    /// A proxy ended the request in a way that decides nothing.
+    NOT_EXPLAINED = "EGR-119", Warning, "the evidence does not explain what happened",
+        "The lines that were found show neither a complete way nor a refusal that is known.",
+        "`kubectl egress logs --raw` shows the lines word for word";
+    /// A policy stops a declared host.
+    STOPPED_BY_POLICY = "EGR-120", Error, "a policy stops a declared host",
+        "A NetworkPolicy or an AuthorizationPolicy selects the source or the gateway and does not allow the host.",
+        "allow the way to the gateway and to the host in that policy: `kubectl get networkpolicy,authorizationpolicy -A`";
     /// The gateway has no ready pod.
     GATEWAY_NOT_READY = "EGR-201", Error, "the egress gateway has no ready pod",
         "Its Deployment is scaled to zero, or its pods do not start.",

@@ -72,7 +72,7 @@ pub fn state(
         telemetry
             .at("/spec/selector/matchLabels")
             .as_object()
-            .is_none_or(|map| map.is_empty())
+            .is_none_or(serde_json::Map::is_empty)
     };
     let by_workload = own.iter().copied().find(selects);
     if let Some(telemetry) = by_workload {

@@ -37,7 +37,8 @@ fn a_proven_verification() {
           passing a proxy
 
     What to do
-      EGR-102: a NetworkPolicy stops it: `kubectl egress lockdown`
+      EGR-102: a NetworkPolicy for the namespace stops it, one that lets out only
+        DNS, istiod and the gateway's pods
 
     Claims
     ✔ routed    proven        every declared host and port goes through the gateway
@@ -75,7 +76,8 @@ fn a_disproven_verification_says_what_to_do() {
     What to do
       EGR-101: run `kubectl egress setup HOST`, or `kubectl egress status` to see
         which routing object is missing
-      EGR-102: a NetworkPolicy stops it: `kubectl egress lockdown`
+      EGR-102: a NetworkPolicy for the namespace stops it, one that lets out only
+        DNS, istiod and the gateway's pods
 
     Claims
     ✘ routed    disproven     every declared host and port goes through the gateway

@@ -1,0 +1,228 @@
+//! The API: which path and verb does what.
+
+mod discovery;
+mod objects;
+mod patch;
+mod path;
+mod refusal;
+mod removal;
+mod reviews;
+mod subresources;
+mod validation;
+pub(super) mod watch;
+mod writes;
+
+pub(super) use path::{Path, Query};
+pub(super) use refusal::Refusal;
+pub(super) use removal::{finish_foreground, remove_object};
+
+use super::server::{ReplyBody, full};
+use super::state::Inner;
+use crate::error::Error;
+use crate::vocabulary::Kind;
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use serde_json::Value;
+
+/// An answer.
+pub(super) type Reply = Response<ReplyBody>;
+
+/// A request with its body read.
+pub(super) struct Call {
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) query: Query,
+    pub(super) body: Bytes,
+    accept: String,
+    content_type: String,
+    user_agent: String,
+    user: Option<String>,
+}
+
+impl Call {
+    pub(super) fn new(parts: &Parts, body: Bytes) -> Self {
+        let header = |name: header::HeaderName| {
+            parts
+                .headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or_default()
+                .to_owned()
+        };
+        Self {
+            method: parts.method.clone(),
+            path: parts.uri.path().to_owned(),
+            query: Query::parse(parts.uri.query().unwrap_or_default()),
+            body,
+            accept: header(header::ACCEPT),
+            content_type: header(header::CONTENT_TYPE),
+            user_agent: header(header::USER_AGENT),
+            user: parts
+                .headers
+                .get("impersonate-user")
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned),
+        }
+    }
+
+    /// Who asks.
+    pub(super) fn user_name(&self) -> &str {
+        self.user.as_deref().unwrap_or("sandbox-admin")
+    }
+
+    fn dry_run(&self) -> bool {
+        self.query.get("dryRun").is_some()
+    }
+
+    /// The field manager: as asked for, else the first word of the user agent, as the API server does it.
+    fn manager(&self) -> String {
+        self.query.get("fieldManager").map_or_else(
+            || {
+                let name = self.user_agent.split('/').next().unwrap_or_default();
+                if name.is_empty() { "unknown" } else { name }.to_owned()
+            },
+            str::to_owned,
+        )
+    }
+
+    fn json(&self) -> Result<Value, Refusal> {
+        serde_json::from_slice(&self.body)
+            .map_err(|error| Refusal::bad_request(format!("error decoding the body: {error}")))
+    }
+
+    /// Only metadata is asked for.
+    fn wants_metadata(&self) -> bool {
+        self.accept.contains("as=PartialObjectMetadata")
+    }
+
+    /// An object as this caller wants it: in the version asked for, or only its metadata.
+    pub(super) fn present(&self, kind: &Kind, object: &Value) -> Value {
+        let mut object = object.clone();
+        if self.wants_metadata() {
+            object = serde_json::json!({
+                "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": object["metadata"],
+            });
+        } else {
+            object["apiVersion"] = kind.api_version().into();
+            object["kind"] = kind.kind.as_str().into();
+        }
+        object
+    }
+}
+
+/// A JSON answer.
+pub(super) fn json_reply(code: StatusCode, value: &Value) -> Reply {
+    let mut reply = Response::new(full(value.to_string()));
+    *reply.status_mut() = code;
+    reply
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    reply
+}
+
+/// Refuses what the settings deny to this user.
+pub(super) fn authorize(
+    inner: &Inner,
+    call: &Call,
+    verb: &str,
+    kind: &Kind,
+    subresource: Option<&str>,
+    namespace: Option<&str>,
+    name: &str,
+) -> Result<(), Refusal> {
+    let resource = subresource.map_or_else(
+        || kind.plural.clone(),
+        |subresource| format!("{}/{subresource}", kind.plural),
+    );
+    let denied = inner
+        .settings
+        .denials
+        .iter()
+        .any(|denial| denial.covers(call.user.as_deref(), verb, &kind.group, &resource, namespace));
+    if !denied {
+        return Ok(());
+    }
+    let place = namespace.map_or_else(
+        || "at the cluster scope".to_owned(),
+        |namespace| format!("in the namespace \"{namespace}\""),
+    );
+    let user = call.user_name();
+    let group = &kind.group;
+    Err(Refusal::forbidden(
+        kind,
+        name,
+        &format!("User \"{user}\" cannot {verb} resource \"{resource}\" in API group \"{group}\" {place}"),
+    ))
+}
+
+/// Answers every request that is not a stream.
+pub(super) fn answer(inner: &Inner, call: &Call) -> Result<Reply, Refusal> {
+    match Path::parse(&inner.settings, &call.path) {
+        Path::Objects {
+            kind,
+            namespace,
+            name,
+            subresource,
+        } => {
+            if kind.group == path::REVIEWS {
+                return reviews::answer(inner, call, &kind);
+            }
+            objects::answer(
+                inner,
+                call,
+                objects::Target {
+                    kind,
+                    namespace,
+                    name,
+                    subresource,
+                },
+            )
+        }
+        Path::UnknownResource => Err(Refusal::no_such_resource()),
+        Path::Unknown => Err(Refusal::no_such_path()),
+        other => discovery::answer(&inner.settings, &other),
+    }
+}
+
+/// Applies an object on behalf of a test or of the seed.
+pub(super) fn put_from_outside(inner: &Inner, object: &Value) -> crate::error::Result<()> {
+    let kind = kind_of(inner, object).ok_or_else(|| {
+        Error::usage("the sandbox does not serve this kind").because(format!(
+            "{} {}",
+            object["apiVersion"].as_str().unwrap_or("no apiVersion"),
+            object["kind"].as_str().unwrap_or("no kind")
+        ))
+    })?;
+    let call = Call {
+        method: Method::PATCH,
+        path: String::new(),
+        query: Query::parse("fieldManager=sandbox&force=true"),
+        body: Bytes::from(object.to_string()),
+        accept: String::new(),
+        content_type: "application/apply-patch+yaml".into(),
+        user_agent: "sandbox".into(),
+        user: None,
+    };
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    let target = objects::Target {
+        namespace: text("/metadata/namespace"),
+        name: text("/metadata/name"),
+        kind,
+        subresource: None,
+    };
+    writes::patch(inner, &call, &target).map_err(|refusal| {
+        Error::usage("the sandbox refused the object").because(refusal.status().to_string())
+    })?;
+    Ok(())
+}
+
+fn kind_of(inner: &Inner, object: &Value) -> Option<Kind> {
+    path::served_kinds(&inner.settings).into_iter().find(|kind| {
+        let group = object["apiVersion"]
+            .as_str()
+            .and_then(|version| version.rsplit_once('/'))
+            .map_or("", |(group, _)| group);
+        kind.group == group && object["kind"] == kind.kind.as_str()
+    })
+}

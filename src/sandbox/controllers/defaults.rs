@@ -1,0 +1,99 @@
+//! What the API server fills in where nothing was said.
+
+use super::injection;
+use crate::sandbox::state::{Inner, State};
+use crate::vocabulary::Kind;
+use serde_json::{Value, json};
+
+/// Fills in defaults; at a pod's creation also what admission adds (injection).
+pub(in crate::sandbox) fn fill_in(inner: &Inner, state: &mut State, kind: &Kind, object: &mut Value) {
+    match kind.kind.as_str() {
+        "Namespace" => {
+            let name = object["metadata"]["name"].clone();
+            object["metadata"]["labels"]["kubernetes.io/metadata.name"] = name;
+            set(&mut object["spec"], "finalizers", json!(["kubernetes"]));
+            if object["status"]["phase"].is_null() {
+                object["status"]["phase"] = json!("Active");
+            }
+        }
+        "Deployment" => deployment(object),
+        "Service" => service(state, object),
+        "Pod" => pod(inner, state, object),
+        _ => {}
+    }
+}
+
+fn set(parent: &mut Value, field: &str, value: Value) {
+    if parent[field].is_null() {
+        parent[field] = value;
+    }
+}
+
+fn deployment(object: &mut Value) {
+    let specification = &mut object["spec"];
+    set(specification, "replicas", json!(1));
+    set(specification, "progressDeadlineSeconds", json!(600));
+    set(specification, "revisionHistoryLimit", json!(10));
+    let strategy =
+        json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}});
+    set(specification, "strategy", strategy);
+    pod_specification(&mut specification["template"]["spec"]);
+}
+
+fn pod_specification(specification: &mut Value) {
+    set(specification, "restartPolicy", json!("Always"));
+    set(specification, "terminationGracePeriodSeconds", json!(30));
+    set(specification, "dnsPolicy", json!("ClusterFirst"));
+    set(specification, "schedulerName", json!("default-scheduler"));
+    set(specification, "securityContext", json!({}));
+    for container in specification["containers"].as_array_mut().into_iter().flatten() {
+        let image = container["image"].as_str().unwrap_or_default();
+        let last = image.rsplit('/').next().unwrap_or_default();
+        let latest = !last.contains(':') || last.ends_with(":latest");
+        let policy = if latest { "Always" } else { "IfNotPresent" };
+        set(container, "imagePullPolicy", json!(policy));
+        set(container, "resources", json!({}));
+        for port in container["ports"].as_array_mut().into_iter().flatten() {
+            set(port, "protocol", json!("TCP"));
+        }
+    }
+}
+
+fn service(state: &mut State, object: &mut Value) {
+    let specification = &mut object["spec"];
+    set(specification, "type", json!("ClusterIP"));
+    set(specification, "sessionAffinity", json!("None"));
+    if specification["clusterIP"].is_null() {
+        // An update that does not name the address keeps it.
+        let metadata = &object["metadata"];
+        let text = |name: &str| metadata[name].as_str().unwrap_or_default();
+        let known = state
+            .object("", "services", text("namespace"), text("name"))
+            .map(|live| live["spec"]["clusterIP"].clone());
+        let address = known.unwrap_or_else(|| json!(state.next_service_address()));
+        object["spec"]["clusterIP"] = address;
+    }
+    let specification = &mut object["spec"];
+    let addresses = json!([specification["clusterIP"]]);
+    set(specification, "clusterIPs", addresses);
+    for port in specification["ports"].as_array_mut().into_iter().flatten() {
+        set(port, "protocol", json!("TCP"));
+        let number = port["port"].clone();
+        set(port, "targetPort", number);
+    }
+    set(&mut object["status"], "loadBalancer", json!({}));
+}
+
+fn pod(inner: &Inner, state: &mut State, object: &mut Value) {
+    let metadata = &object["metadata"];
+    let text = |name: &str| metadata[name].as_str().unwrap_or_default();
+    let (namespace, name) = (text("namespace").to_owned(), text("name").to_owned());
+    if state.object("", "pods", &namespace, &name).is_some() {
+        return;
+    }
+    let specification = &mut object["spec"];
+    pod_specification(specification);
+    set(specification, "serviceAccountName", json!("default"));
+    injection::inject(&inner.settings, state, &namespace, object);
+    super::pods::admit(inner, state, object);
+}

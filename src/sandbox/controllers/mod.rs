@@ -1,0 +1,165 @@
+//! The controllers: they run at once after each write, until nothing changes any more; only what takes time
+//! in a real cluster (a pod's start and end) is left to timers.
+
+mod defaults;
+mod deployments;
+mod injection;
+mod pods;
+mod security;
+mod services;
+
+pub(super) use defaults::fill_in;
+pub(super) use pods::is_ready;
+
+use super::api;
+use super::state::{Inner, State};
+use super::store::Key;
+use crate::vocabulary::Kind;
+use jiff::Timestamp;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::time::Duration;
+
+/// Work for later.
+#[derive(Debug, Clone)]
+pub(super) struct Timer {
+    pub(super) after: Duration,
+    key: Key,
+    begins: bool,
+}
+
+impl Timer {
+    /// A pod's containers start.
+    pub(super) fn start(after: Duration, key: Key) -> Self {
+        Self {
+            after,
+            key,
+            begins: true,
+        }
+    }
+
+    /// A pod's grace period ends, or a namespace is empty.
+    pub(super) fn end(after: Duration, key: Key) -> Self {
+        Self {
+            after,
+            key,
+            begins: false,
+        }
+    }
+}
+
+/// Does what a timer was set for.
+pub(super) fn fire(inner: &Inner, timer: &Timer) {
+    let mut state = inner.lock();
+    if timer.begins {
+        pods::start(inner, &mut state, &timer.key);
+    } else if timer.key.plural == "namespaces" {
+        let inside: Vec<Key> = state
+            .store
+            .all()
+            .map(|(key, _)| key)
+            .filter(|key| key.namespace == timer.key.name)
+            .cloned()
+            .collect();
+        for key in &inside {
+            state.store.remove(key);
+        }
+        state.store.remove(&timer.key);
+    } else {
+        state.store.remove(&timer.key);
+        let Key { namespace, name, .. } = &timer.key;
+        state
+            .logs
+            .retain(|(log_namespace, pod, _), _| !(log_namespace == namespace && pod == name));
+    }
+    settle(inner, &mut state);
+}
+
+/// Runs the controllers that a write of this kind concerns.
+pub(super) fn reconcile(inner: &Inner, state: &mut State, kind: &Kind) {
+    let concerned = matches!(
+        kind.plural.as_str(),
+        "deployments" | "replicasets" | "pods" | "services" | "namespaces" | "jobs" | "nodes"
+    );
+    if concerned {
+        settle(inner, state);
+    }
+}
+
+fn settle(inner: &Inner, state: &mut State) {
+    // Every round either changes something or is the last; the bound only guards against a bug.
+    for _ in 0..50 {
+        let before = state.store.revision();
+        deployments::reconcile(inner, state);
+        collect_garbage(inner, state);
+        api::finish_foreground(state);
+        services::reconcile(state);
+        if state.store.revision() == before {
+            break;
+        }
+    }
+}
+
+/// Deletes what belongs to an owner that is gone or waits for its end.
+fn collect_garbage(inner: &Inner, state: &mut State) {
+    let mut living = std::collections::BTreeMap::new();
+    for (_, object) in state.store.all() {
+        if let Some(uid) = object["metadata"]["uid"].as_str() {
+            let waits = object["metadata"]["finalizers"]
+                .as_array()
+                .is_some_and(|all| all.iter().any(|finalizer| finalizer == "foregroundDeletion"));
+            living.insert(uid.to_owned(), !waits);
+        }
+    }
+    let doomed: Vec<Key> = state
+        .store
+        .all()
+        .filter(|(_, object)| object["metadata"]["deletionTimestamp"].is_null())
+        .filter(|(_, object)| owner_uid(object).is_some_and(|uid| living.get(uid) != Some(&true)))
+        .map(|(key, _)| key.clone())
+        .collect();
+    for key in doomed {
+        api::remove_object(inner, state, &key, None);
+    }
+}
+
+/// The UID of an object's first owner.
+pub(super) fn owner_uid(object: &Value) -> Option<&str> {
+    object["metadata"]["ownerReferences"][0]["uid"].as_str()
+}
+
+/// A time as Kubernetes writes it.
+pub(super) fn time_text(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// Whether the API server counts generations of a kind.
+pub(super) fn has_generation(kind: &Kind) -> bool {
+    !matches!(
+        kind.group.as_str(),
+        "" | "rbac.authorization.k8s.io" | "coordination.k8s.io" | "discovery.k8s.io"
+    )
+}
+
+/// A suffix as Kubernetes makes them, without vowels; the same for the same seed.
+pub(super) fn suffix(seed: impl std::fmt::Display, length: usize) -> String {
+    const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+    Sha256::digest(seed.to_string())
+        .iter()
+        .cycle()
+        .take(length)
+        .map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()]))
+        .collect()
+}
+
+/// What the API server warns of when this object is written.
+pub(super) fn warning(state: &State, kind: &Kind, object: &Value) -> Option<String> {
+    if kind.kind != "Deployment" {
+        return None;
+    }
+    let namespace = object["metadata"]["namespace"].as_str()?;
+    let violations = security::violations(state, namespace, &object["spec"]["template"]["spec"])?;
+    Some(format!(
+        "would violate PodSecurity \"restricted:latest\": {violations}"
+    ))
+}

@@ -1,0 +1,5 @@
+//! The network: who is outside, what curl does, what the proxies write.
+
+mod outside;
+
+pub use outside::{OutsideHost, OutsideRequest, Reachability};

@@ -1,0 +1,188 @@
+//! What the sandbox knows, behind one lock, and the bells that wake its streams.
+
+use super::fault::Fault;
+use super::network::OutsideRequest;
+use super::settings::SandboxSettings;
+use super::store::{Key, Store};
+use super::{controllers, seed};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use tokio::sync::watch;
+
+/// One request that the API server received.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedRequest {
+    /// HTTP method.
+    pub method: String,
+    /// Path with its query.
+    pub path: String,
+    /// `EXEC`, `LOG`, `FORWARD` or `WATCH` for streams.
+    pub stream: Option<&'static str>,
+    /// Who is impersonated.
+    pub impersonated: Option<String>,
+}
+
+/// One line of a container's log.
+#[derive(Debug, Clone)]
+pub(super) struct LogLine {
+    pub(super) time: Timestamp,
+    pub(super) text: String,
+}
+
+/// A container's log: namespace, pod, container.
+pub(super) type LogKey = (String, String, String);
+
+/// Everything that changes.
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) store: Store,
+    pub(super) logs: BTreeMap<LogKey, Vec<LogLine>>,
+    pub(super) requests: Vec<RecordedRequest>,
+    pub(super) faults: Vec<Fault>,
+    pub(super) outside: Vec<OutsideRequest>,
+    /// Counters of the proxies' clusters: pod, cluster, and statistic.
+    pub(super) counters: BTreeMap<(String, String, &'static str), u64>,
+    /// Work for later that a controller asked for.
+    pub(super) timers: Vec<controllers::Timer>,
+    issued: u64,
+    addresses: u32,
+    service_addresses: u32,
+    ports: u16,
+}
+
+impl State {
+    /// A number that was never given before.
+    pub(super) fn next_number(&mut self) -> u64 {
+        self.issued += 1;
+        self.issued
+    }
+
+    /// A UID, unique in this sandbox.
+    pub(super) fn next_uid(&mut self) -> String {
+        format!("5a4db0c5-0000-4000-8000-{:012x}", self.next_number())
+    }
+
+    /// An address for a pod, in 198.18.0.0/16 (RFC 2544: never routed outside).
+    pub(super) fn next_address(&mut self) -> String {
+        self.addresses += 1;
+        let number = self.addresses + 10;
+        format!("198.18.{}.{}", number / 250, number % 250 + 1)
+    }
+
+    /// A cluster address for a Service.
+    pub(super) fn next_service_address(&mut self) -> String {
+        self.service_addresses += 1;
+        let number = self.service_addresses + 10;
+        format!("10.96.{}.{}", number / 250, number % 250 + 1)
+    }
+
+    /// A local port for a connection.
+    pub(super) fn next_port(&mut self) -> u16 {
+        self.ports = (self.ports + 1) % 28_000;
+        self.ports + 32_768
+    }
+
+    /// Appends to a container's log.
+    pub(super) fn log(&mut self, time: Timestamp, namespace: &str, pod: &str, container: &str, text: &str) {
+        let key = (namespace.to_owned(), pod.to_owned(), container.to_owned());
+        self.logs.entry(key).or_default().push(LogLine {
+            time,
+            text: text.to_owned(),
+        });
+    }
+
+    /// Objects of a core or named group, by its plural.
+    pub(super) fn object(&self, group: &str, plural: &str, namespace: &str, name: &str) -> Option<&Value> {
+        self.store.get(&Key::new(group, plural, namespace, name))
+    }
+}
+
+/// The sandbox itself.
+pub(super) struct Inner {
+    pub(super) settings: SandboxSettings,
+    state: Mutex<State>,
+    changed: watch::Sender<u64>,
+    cuts: watch::Sender<u64>,
+    this: Weak<Inner>,
+}
+
+impl Inner {
+    pub(super) fn new(settings: SandboxSettings) -> Arc<Self> {
+        let inner = Arc::new_cyclic(|this| Self {
+            settings,
+            state: Mutex::default(),
+            changed: watch::Sender::new(0),
+            cuts: watch::Sender::new(0),
+            this: this.clone(),
+        });
+        seed::plant(&inner);
+        inner
+    }
+
+    /// The state; the lock is never held over an await.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The cluster's clock.
+    pub(super) fn now(&self) -> Timestamp {
+        let offset = SignedDuration::from_secs(self.settings.clock_offset_seconds);
+        let now = Timestamp::now();
+        now.checked_add(offset).unwrap_or(now)
+    }
+
+    /// Wakes every stream that waits for a change, after starting the timers that the change asked for.
+    pub(super) fn ring(&self) {
+        let timers = std::mem::take(&mut self.lock().timers);
+        for timer in timers {
+            let this = self.this.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(timer.after).await;
+                if let Some(inner) = this.upgrade() {
+                    controllers::fire(&inner, &timer);
+                    inner.ring();
+                }
+            });
+        }
+        self.changed.send_modify(|count| *count += 1);
+    }
+
+    /// Hears every change from now on.
+    pub(super) fn listen(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Hears when streams are to be cut.
+    pub(super) fn listen_for_cuts(&self) -> watch::Receiver<u64> {
+        self.cuts.subscribe()
+    }
+
+    pub(super) fn cut_streams(&self) {
+        self.cuts.send_modify(|count| *count += 1);
+    }
+
+    pub(super) fn write_log(&self, namespace: &str, pod: &str, container: &str, line: &str) {
+        let now = self.now();
+        self.lock().log(now, namespace, pod, container, line);
+        self.changed.send_modify(|count| *count += 1);
+    }
+
+    pub(super) fn dump(&self) -> BTreeMap<String, Value> {
+        let state = self.lock();
+        state
+            .store
+            .all()
+            .map(|(key, object)| {
+                let kind = object["kind"].as_str().unwrap_or(&key.plural);
+                let name = if key.namespace.is_empty() {
+                    format!("{kind} {}", key.name)
+                } else {
+                    format!("{kind} {}/{}", key.namespace, key.name)
+                };
+                (name, object.clone())
+            })
+            .collect()
+    }
+}

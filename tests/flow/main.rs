@@ -1,0 +1,7 @@
+//! Library flows against the embedded cluster: what is true of Istio, only `tests/cluster` shows; that our own
+//! machinery holds together, also under every fault of the wire, is shown here.
+
+mod faults;
+mod story;
+mod support;
+mod tutorial;

@@ -1,0 +1,98 @@
+//! A sandbox, a client on it, and the settings of the usual set-up.
+
+use kubectl_egress::cluster::Cluster;
+use kubectl_egress::engine::prepare::{DryRun, Parts, SetupSettings, prepare};
+use kubectl_egress::engine::undo::{self, UndoSettings};
+use kubectl_egress::engine::{Events, setup};
+use kubectl_egress::error::Result;
+use kubectl_egress::plan::PlannedHost;
+use kubectl_egress::plan::gateway_workload::GatewaySettings;
+use kubectl_egress::sandbox::{Sandbox, SandboxSettings};
+use kubectl_egress::vocabulary::{PlanIdentity, names};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub fn sandbox() -> Sandbox {
+    Sandbox::new(SandboxSettings {
+        pod_start: Duration::from_millis(10),
+        pod_stop: Duration::from_millis(5),
+        ..SandboxSettings::default()
+    })
+}
+
+pub fn client(sandbox: &Sandbox) -> Cluster {
+    Cluster::over_service(sandbox.service(), "demo", "sandbox", Arc::new(|_| {}))
+}
+
+pub fn silent() -> Events {
+    Arc::new(|_| {})
+}
+
+pub fn plan() -> PlanIdentity {
+    PlanIdentity::new("demo", "default").unwrap()
+}
+
+pub fn settings(hosts: &[&str]) -> SetupSettings {
+    SetupSettings {
+        plan: plan(),
+        hosts: hosts
+            .iter()
+            .map(|host| PlannedHost::passthrough(host.parse().unwrap(), 443))
+            .collect(),
+        whole: false,
+        gateway: None,
+        gateway_settings: GatewaySettings::default(),
+        create_namespace: true,
+        inject_pod_only: false,
+        image: names::SOURCE_IMAGE.to_owned(),
+        secret: None,
+        parts: Parts::ALL,
+        dry_run: DryRun::No,
+        force_conflicts: false,
+        timeout: Duration::from_secs(10),
+    }
+}
+
+pub async fn set_up(cluster: &Cluster, settings: SetupSettings) -> Result<()> {
+    let prepared = prepare(cluster, settings).await?;
+    setup::run(cluster, prepared, &silent()).await.map(drop)
+}
+
+pub async fn clean_up(cluster: &Cluster) -> Result<Vec<String>> {
+    let how = UndoSettings {
+        dry_run: false,
+        keep_namespace: false,
+        timeout: Duration::from_secs(10),
+    };
+    undo::whole_plan(cluster, &plan(), how, &silent()).await
+}
+
+/// Names of the objects that differ, with both forms: the whole dumps are too long to read.
+pub fn differences(before: &BTreeMap<String, Value>, after: &BTreeMap<String, Value>) -> Vec<String> {
+    let names: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let changed = names
+        .into_iter()
+        .filter(|name| before.get(*name) != after.get(*name));
+    changed
+        .map(|name| format!("{name}: {:?} became {:?}", before.get(name), after.get(name)))
+        .collect()
+}
+
+/// All objects without what changes by itself.
+pub fn dump(sandbox: &Sandbox) -> BTreeMap<String, Value> {
+    let mut objects = sandbox.dump();
+    objects.retain(|name, _| !name.starts_with("Event ") && !name.starts_with("Lease "));
+    for object in objects.values_mut() {
+        if let Some(metadata) = object["metadata"].as_object_mut() {
+            for field in ["managedFields", "resourceVersion", "generation"] {
+                metadata.remove(field);
+            }
+            if metadata.get("labels") == Some(&json!({})) {
+                metadata.remove("labels");
+            }
+        }
+    }
+    objects
+}

@@ -148,6 +148,7 @@ impl Cluster {
         let path = format!("/apis/authorization.k8s.io/v1/{plural}");
         let subject = Subject {
             verb: "create",
+            attempt: "cannot ask the API server for our permissions".into(),
             ..Subject::path(&format!("{plural}.authorization.k8s.io"))
         };
         let mut call = Call::json(Method::POST, path, body, subject);

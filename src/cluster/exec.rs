@@ -66,7 +66,7 @@ impl Cluster {
             end: ExecEnd::Lost(format!("no end within {} s", deadline.as_secs_f32())),
         };
         // Kubernetes 1.35 checks `create` besides `get`; `create` is what a role usually lacks.
-        let subject = Subject::pod("create", "pods/exec", pod);
+        let subject = Subject::pod("create", "pods/exec", "run a command in", pod);
         match timeout_at(end, self.transport().socket(&path)).await {
             Ok(Ok(mut socket)) => output.end = session(&mut socket, &mut output, end).await,
             Ok(Err(failure)) => return Err(self.transport().explain(failure, &subject)),

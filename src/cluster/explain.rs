@@ -22,7 +22,7 @@ pub(super) fn explain(failure: Failure, subject: &Subject, destination: &Destina
         context,
         flag,
     } = destination;
-    let attempt = format!("cannot {} {}", subject.verb, subject.what);
+    let attempt = subject.attempt.clone();
     match failure {
         Failure::Credential(error) => error,
         Failure::Refused(status, _) => refused(&status, &attempt, subject, destination),
@@ -86,7 +86,12 @@ fn refused(status: &Status, attempt: &str, subject: &Subject, destination: &Dest
                 "the server no longer has the version asked for",
             ))
             .hint("run the command again"),
+        400 if subject.api_version.is_none() => Error::cluster(attempt)
+            .because(with_default(message, "bad request"))
+            .hint("look at the pod and its containers: `kubectl describe pod`"),
         400 | 422 => invalid(status, attempt),
+        // Server-side apply words a field of the wrong type as an internal error.
+        500 if message.starts_with("failed to create typed patch object") => invalid(status, attempt),
         429 | 502..=504 => Error::cluster(attempt)
             .because(format!(
                 "the API server is overloaded or not ready (HTTP {}): {}",
@@ -147,13 +152,18 @@ fn forbidden(message: &str, attempt: &str, subject: &Subject, destination: &Dest
     if message.contains("because it is being terminated") {
         return error.hint("wait until the namespace is gone: `kubectl get namespace --watch`");
     }
+    // The server names the verb that is missing; for exec it depends on the server's version.
+    let verb = message
+        .split_once(" cannot ")
+        .and_then(|(_, rest)| rest.split_once(" resource "))
+        .map_or(subject.verb, |(verb, _)| verb);
     let namespace = subject
         .namespace
         .as_ref()
         .map_or(String::new(), |namespace| format!(" -n {namespace}"));
     error.hint(format!(
-        "ask for the permission; check with `kubectl auth can-i {} {}{namespace}{}`",
-        subject.verb, subject.resource, destination.flag
+        "ask for the permission; check with `kubectl auth can-i {verb} {}{namespace}{}`",
+        subject.resource, destination.flag
     ))
 }
 

@@ -1,7 +1,7 @@
 //! Why a request failed, as code decides by it, before it becomes a text for the user.
 
 use crate::error::Error;
-use crate::vocabulary::{Kind, ObjectReference};
+use crate::vocabulary::{Kind, ObjectReference, PodName};
 use serde::Deserialize;
 use std::error::Error as StandardError;
 use std::time::Duration;
@@ -13,8 +13,8 @@ pub(super) struct Subject {
     pub(super) verb: &'static str,
     /// The resource as RBAC knows it: `virtualservices.networking.istio.io`, `pods/exec`.
     pub(super) resource: String,
-    /// Kind and name, or the kind's plural: what a reader recognises.
-    pub(super) what: String,
+    /// What could not be done: `cannot get Pod demo/curl`.
+    pub(super) attempt: String,
     /// The namespace, if it has one.
     pub(super) namespace: Option<String>,
     /// `group/version`, if it is an API object.
@@ -25,7 +25,7 @@ impl Subject {
     /// One object.
     pub(super) fn object(verb: &'static str, reference: &ObjectReference) -> Self {
         Self {
-            what: reference.to_string(),
+            attempt: format!("cannot {verb} {reference}"),
             ..Self::collection(verb, &reference.kind, reference.namespace.as_deref())
         }
     }
@@ -39,9 +39,9 @@ impl Subject {
         };
         Self {
             verb,
-            what: match namespace {
-                Some(namespace) => format!("{} in namespace {namespace}", kind.plural),
-                None => kind.plural.clone(),
+            attempt: match namespace {
+                Some(namespace) => format!("cannot {verb} {} in namespace {namespace}", kind.plural),
+                None => format!("cannot {verb} {}", kind.plural),
             },
             resource,
             namespace: namespace.map(str::to_owned),
@@ -49,12 +49,12 @@ impl Subject {
         }
     }
 
-    /// A subresource of a pod, for example its log.
-    pub(super) fn pod(verb: &'static str, resource: &str, pod: &crate::vocabulary::PodName) -> Self {
+    /// A subresource of a pod, for example its log, and what is done with it: `read the log of`.
+    pub(super) fn pod(verb: &'static str, resource: &str, doing: &str, pod: &PodName) -> Self {
         Self {
             verb,
             resource: resource.to_owned(),
-            what: format!("{resource} of pod {pod}"),
+            attempt: format!("cannot {doing} pod {pod}"),
             namespace: Some(pod.namespace.clone()),
             api_version: None,
         }
@@ -65,7 +65,7 @@ impl Subject {
         Self {
             verb: "get",
             resource: path.to_owned(),
-            what: path.to_owned(),
+            attempt: format!("cannot get {path}"),
             namespace: None,
             api_version: None,
         }

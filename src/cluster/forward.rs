@@ -35,7 +35,7 @@ impl Cluster {
     pub async fn port_forward(&self, pod: &PodName, port: u16) -> Result<Box<dyn Stream>> {
         let port = port.to_string();
         let path = path::with_query(format!("{}/portforward", pod_path(pod)), &[("ports", &port)]);
-        let subject = Subject::pod("create", "pods/portforward", pod);
+        let subject = Subject::pod("create", "pods/portforward", "forward a port of", pod);
         let socket = self.transport().socket(&path).await;
         let socket = socket.map_err(|failure| self.transport().explain(failure, &subject))?;
         let (ours, theirs) = tokio::io::duplex(BUFFER);

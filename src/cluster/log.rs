@@ -124,7 +124,7 @@ impl Following {
     }
 
     fn subject(&self) -> Subject {
-        Subject::pod("get", "pods/log", &self.pod)
+        Subject::pod("get", "pods/log", "read the log of", &self.pod)
     }
 
     async fn tell(&self, event: LogEvent) {

@@ -14,6 +14,7 @@ mod kubeconfig;
 mod lines;
 mod log;
 mod objects;
+mod owned;
 mod path;
 mod pods;
 mod proxy;

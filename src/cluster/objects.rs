@@ -200,7 +200,7 @@ impl Cluster {
         let path = format!("{}/{subresource}", path::object(reference));
         let path = path::with_query(path, &writing(MANAGER, false));
         let mut subject = Subject::object("patch", reference);
-        subject.what = format!("{subresource} of {reference}");
+        subject.attempt = format!("cannot patch {subresource} of {reference}");
         subject.resource = format!("{}/{subresource}", subject.resource);
         let mut call = Call::json(Method::PATCH, path, fields, subject);
         call.content_type = "application/strategic-merge-patch+json";
@@ -233,7 +233,7 @@ impl Cluster {
             Ok(reply) => deleted(&reply),
             Err(failure) if failure.code() == Some(404) => Deleted::NotThere,
             Err(Failure::Refused(status, _))
-                if status.code == 409 && status.message.contains("UID in precondition") =>
+                if status.code == 409 && status.message.contains("UID in the precondition") =>
             {
                 Deleted::OtherUid
             }

@@ -82,6 +82,8 @@ fn why_not(deployment: &Object, current: &[&Object], expect_sidecar: bool, wante
         format!("{updated} of {wanted} new pods exist")
     } else if all > updated {
         format!("{} old pods are still there", all - updated)
+    } else if available >= wanted {
+        "its pods are being looked up".to_owned()
     } else {
         format!("{available} of {wanted} pods are available")
     }

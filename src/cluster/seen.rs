@@ -3,16 +3,15 @@
 //! The API server does not say whether a server-side apply changed the object, and asking before and after would cost a
 //! request per object. Every command lists or reads what exists before it writes, so the client remembers that.
 
-use crate::vocabulary::{Change, Object, ObjectReference, names::MANAGER};
+use super::owned::digest;
+use crate::vocabulary::{Change, Object, ObjectReference};
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
-use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-/// Digests of objects by reference.
+/// What each field manager had applied to each object, as digests.
 #[derive(Default)]
-pub(super) struct Seen(Mutex<HashMap<ObjectReference, [u8; 32]>>);
+pub(super) struct Seen(Mutex<HashMap<ObjectReference, HashMap<String, [u8; 32]>>>);
 
 /// How an apply was answered.
 pub(super) struct Evidence<'answer> {
@@ -27,15 +26,17 @@ pub(super) struct Evidence<'answer> {
 }
 
 impl Seen {
-    /// Remembers an object that was read or written. Objects without fields of ours are not kept: applying to one of
-    /// them changes it in any case, as it adds our entry to `managedFields`.
+    /// Remembers an object that was read or written. Objects to which nobody applied anything are not kept.
     pub(super) fn remember(&self, reference: &ObjectReference, object: &Object) {
-        let ours = object.managers().any(|manager| manager.starts_with(MANAGER));
+        let digests: HashMap<String, [u8; 32]> = object
+            .managers()
+            .filter_map(|manager| Some((manager.to_owned(), digest(object, manager)?)))
+            .collect();
         let mut seen = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if ours {
-            seen.insert(reference.clone(), digest(object));
-        } else {
+        if digests.is_empty() {
             seen.remove(reference);
+        } else {
+            seen.insert(reference.clone(), digests);
         }
     }
 
@@ -49,7 +50,8 @@ impl Seen {
     ///
     /// - 201 is created; so is a 200 after a retry if the object is as old as our own entry in it (the first try's
     ///   answer was lost).
-    /// - Seen before: unchanged exactly if everything but status, version and timestamps is the same.
+    /// - Seen before: unchanged exactly if the fields that we own, and their values, are the same. What controllers and
+    ///   other managers wrote meanwhile does not count.
     /// - Never seen: the server leaves the time of our entry in `managedFields` alone if nothing changes, so an
     ///   entry older than the answer by more than the clock's grain of a second means unchanged.
     pub(super) fn judge(
@@ -67,10 +69,12 @@ impl Seen {
         }
         let before = {
             let seen = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            seen.get(reference).copied()
+            seen.get(reference)
+                .and_then(|digests| digests.get(answer.manager))
+                .copied()
         };
         let unchanged = match (before, entry, answer.date) {
-            (Some(before), ..) => before == digest(object),
+            (Some(before), ..) => digest(object, answer.manager) == Some(before),
             (None, Some(entry), Some(date)) => entry
                 .parse::<Timestamp>()
                 .is_ok_and(|entry| date.duration_since(entry) > SignedDuration::from_secs(1)),
@@ -91,28 +95,6 @@ fn entry_time<'object>(object: &'object Object, manager: &str) -> Option<&'objec
         .find_map(|entry| entry["time"].as_str())
 }
 
-/// Over all that an apply can change. Controllers write status all the time, and kind and version are missing in lists.
-fn digest(object: &Object) -> [u8; 32] {
-    let mut value = object.0.clone();
-    if let Some(fields) = value.as_object_mut() {
-        for field in ["status", "kind", "apiVersion"] {
-            fields.remove(field);
-        }
-    }
-    if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.remove("resourceVersion");
-        if let Some(entries) = metadata.get_mut("managedFields").and_then(Value::as_array_mut) {
-            entries.retain(|entry| entry["subresource"].as_str().unwrap_or_default().is_empty());
-            for entry in entries.iter_mut().filter_map(Value::as_object_mut) {
-                entry.remove("time");
-            }
-            // The server orders entries by time; who owns what does not depend on it.
-            entries.sort_by_key(ToString::to_string);
-        }
-    }
-    Sha256::digest(value.to_string()).into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,7 +108,7 @@ mod tests {
     fn object(version: &str, data: &str, time: &str, status: &str) -> Object {
         Object(json!({
             "metadata": {"name": "a", "resourceVersion": version, "creationTimestamp": "2026-11-21T10:00:00Z",
-                "managedFields": [{"manager": MANAGER, "operation": "Apply", "time": time}]},
+                "managedFields": [{"manager": "us", "operation": "Apply", "time": time, "fieldsV1": {"f:data": {"f:a": {}}}}]},
             "data": {"a": data}, "status": {"x": status},
         }))
     }
@@ -136,7 +118,7 @@ mod tests {
             status,
             retried,
             date: Some("2026-11-21T10:00:09Z".parse().unwrap()),
-            manager: MANAGER,
+            manager: "us",
         }
     }
 

@@ -20,8 +20,9 @@ fn options() -> ApplyOptions {
 
 fn live(version: &str, spec: &Value) -> Value {
     json!({"metadata": {"name": "g", "namespace": "demo", "resourceVersion": version,
-        "managedFields": [{"manager": "kubectl-egress", "operation": "Apply", "time": "2026-11-21T10:00:00Z"}]},
-        "spec": spec})
+        "managedFields": [{"manager": "kubectl-egress", "operation": "Apply", "time": "2026-11-21T10:00:00Z",
+            "fieldsV1": {"f:spec": {"f:a": {}}}}]},
+        "spec": spec, "status": {"observed": version}})
 }
 
 #[tokio::test]
@@ -173,7 +174,7 @@ async fn deletions_tell_what_they_did() {
                 refusal(
                     409,
                     "Conflict",
-                    "Precondition failed: UID in precondition: 1, UID in object meta: 2",
+                    "the UID in the precondition (1) does not match the UID in record (2)",
                     "g",
                 )
             },

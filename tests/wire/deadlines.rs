@@ -5,8 +5,6 @@ use kubectl_egress::cluster::{ConnectionSettings, LogEvent, LogStart};
 use kubectl_egress::istio::kinds;
 use kubectl_egress::vocabulary::{ExitCode, ObjectReference, PodName};
 use serde_json::json;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
@@ -90,19 +88,10 @@ async fn a_log_is_not_cut_by_the_request_timeout() {
 
 #[tokio::test]
 async fn at_most_eight_requests_are_in_flight_and_streams_do_not_count() {
-    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let highest = Arc::clone(&most);
-    let server = Server::start(move |request, _| {
+    let server = Server::start(|request, _| {
         if request.path.contains("/log?") {
             return Reply::Stream(vec![Act::Hang]);
         }
-        let current = now.fetch_add(1, Ordering::SeqCst) + 1;
-        highest.fetch_max(current, Ordering::SeqCst);
-        let now = Arc::clone(&now);
-        tokio::spawn(async move {
-            tokio::time::sleep(Duration::from_millis(40)).await;
-            now.fetch_sub(1, Ordering::SeqCst);
-        });
         Reply::Late(Duration::from_millis(50), Box::new(ok(&json!({}))))
     })
     .await;
@@ -117,7 +106,7 @@ async fn at_most_eight_requests_are_in_flight_and_streams_do_not_count() {
     let reference = reference();
     let all = (0..40).map(|_| client.cluster.get(&reference));
     timeout(PATIENCE, futures::future::join_all(all)).await.unwrap();
-    let most = most.load(Ordering::SeqCst);
+    let most = server.most_at_once();
     assert!((4..=8).contains(&most), "{most}");
     assert_eq!(client.cluster.request_count(), 40);
 }

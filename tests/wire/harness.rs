@@ -104,6 +104,14 @@ pub(crate) struct Server {
     pub(crate) port: u16,
     seen: Arc<Mutex<Vec<Seen>>>,
     open: Arc<AtomicUsize>,
+    load: Arc<Load>,
+}
+
+/// Requests that are being answered.
+#[derive(Default)]
+struct Load {
+    now: AtomicUsize,
+    most: AtomicUsize,
 }
 
 impl Server {
@@ -118,13 +126,16 @@ impl Server {
             port,
             seen: Arc::clone(&seen),
             open: Arc::clone(&open),
+            load: Arc::default(),
         };
+        let load = Arc::clone(&server.load);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (seen, open, answer) = (Arc::clone(&seen), Arc::clone(&open), Arc::clone(&answer));
+                let load = Arc::clone(&load);
                 tokio::spawn(async move {
                     open.fetch_add(1, Ordering::SeqCst);
-                    serve(stream, &seen, &answer).await;
+                    serve(stream, &seen, &answer, &load).await;
                     open.fetch_sub(1, Ordering::SeqCst);
                 });
             }
@@ -135,6 +146,11 @@ impl Server {
     /// The requests so far.
     pub(crate) fn requests(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
+    }
+
+    /// The most requests that were being answered at once.
+    pub(crate) fn most_at_once(&self) -> usize {
+        self.load.most.load(Ordering::SeqCst)
     }
 
     /// Connections that are open.
@@ -217,7 +233,7 @@ pub(crate) fn write(directory: &tempfile::TempDir, name: &str, text: &str) -> Pa
     path
 }
 
-async fn serve(mut stream: TcpStream, seen: &Mutex<Vec<Seen>>, answer: &Arc<Answering>) {
+async fn serve(mut stream: TcpStream, seen: &Mutex<Vec<Seen>>, answer: &Arc<Answering>, load: &Load) {
     let mut buffer = Vec::new();
     while let Some(request) = read_request(&mut stream, &mut buffer).await {
         let number = {
@@ -225,11 +241,14 @@ async fn serve(mut stream: TcpStream, seen: &Mutex<Vec<Seen>>, answer: &Arc<Answ
             seen.push(request.clone());
             seen.len() - 1
         };
+        let current = load.now.fetch_add(1, Ordering::SeqCst) + 1;
+        load.most.fetch_max(current, Ordering::SeqCst);
         let mut reply = answer(&request, number);
         while let Reply::Late(pause, then) = reply {
             tokio::time::sleep(pause).await;
             reply = *then;
         }
+        load.now.fetch_sub(1, Ordering::SeqCst);
         match reply {
             Reply::Whole(code, headers, body) => {
                 let mut head = format!("HTTP/1.1 {code} X\r\ncontent-length: {}\r\n", body.len());

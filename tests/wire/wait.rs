@@ -155,7 +155,12 @@ async fn what_holds_a_deletion_up_is_named() {
         "finalizers": ["example.com/hold"]}});
     let server = Server::start(move |request, _| {
         if request.is_watch() {
-            Reply::Stream(vec![event("ADDED", &held), Act::Hang])
+            // The deletion of an earlier one of that name is not this one's.
+            Reply::Stream(vec![
+                event("DELETED", &object("0", "")),
+                event("ADDED", &held),
+                Act::Hang,
+            ])
         } else {
             ok(&held)
         }

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 /// Settings of a sandbox. The default is Istio with an egress gateway, `ALLOW_ANY`, and no access log.
 #[derive(Debug, Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "each is one property of the cluster")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one property of the cluster"
+)]
 pub struct SandboxSettings {
     /// Istio is installed: its API groups are served, istiod runs, pods are injected.
     pub istio: bool,

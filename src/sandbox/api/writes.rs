@@ -36,7 +36,15 @@ pub(super) fn create(inner: &Inner, call: &Call, target: &Target) -> Result<Repl
     let object = new_object(inner, &mut state, target, body, &name)?;
     let mut object = object;
     apply::track_update(None, &mut object, &manager(inner, call, target), &target.kind);
-    Ok(finish(inner, state, call, target, &name, object, StatusCode::CREATED))
+    Ok(finish(
+        inner,
+        state,
+        call,
+        target,
+        &name,
+        object,
+        StatusCode::CREATED,
+    ))
 }
 
 fn name_it(state: &mut State, body: &mut Value) {

@@ -57,14 +57,9 @@ pub(super) fn answer(inner: &Inner, pod: &PodName, path: &str) -> Option<String>
         .collect();
     match path {
         "/clusters" if as_json => Some(clusters(&configuration, &pod_counters).to_string()),
-        "/clusters" => Some(
-            configuration
-                .clusters
-                .iter()
-                .fold(String::new(), |text, name| {
-                    text + name + "::observability_name::" + name + ";\n"
-                }),
-        ),
+        "/clusters" => Some(configuration.clusters.iter().fold(String::new(), |text, name| {
+            text + name + "::observability_name::" + name + ";\n"
+        })),
         "/config_dump" => config_dump(&configuration, query).map(|dump| dump.to_string()),
         "/listeners" if as_json => {
             let statuses: Vec<Value> = configuration

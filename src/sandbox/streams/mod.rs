@@ -30,7 +30,7 @@ pub(super) enum StreamKind {
 /// A request to upgrade, with the fault that is to strike the stream.
 struct Upgrade<'request> {
     parts: &'request Parts,
-    on_upgrade: Option<OnUpgrade>,
+    connection: Option<OnUpgrade>,
     fault: Option<FaultKind>,
 }
 
@@ -77,7 +77,7 @@ impl StreamKind {
         let (pod, object) = pod_of(inner, call)?;
         let upgrade = Upgrade {
             parts,
-            on_upgrade: upgrade,
+            connection: upgrade,
             fault,
         };
         match self {

@@ -31,7 +31,7 @@ where
             .unwrap_or_default()
     };
     let is_socket = text(header::UPGRADE).eq_ignore_ascii_case("websocket");
-    let (true, Some(on_upgrade)) = (is_socket, upgrade.on_upgrade) else {
+    let (true, Some(on_upgrade)) = (is_socket, upgrade.connection) else {
         return Err(Refusal::bad_request(
             "unable to upgrade: websocket upgrade required",
         ));

@@ -54,7 +54,10 @@ fn imports(text: &str) -> BTreeSet<String> {
 }
 
 fn without_comments(text: &str) -> String {
-    text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .map(|line| line.split("//").next().unwrap_or_default())
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn first_word(text: &str) -> String {

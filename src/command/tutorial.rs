@@ -12,6 +12,7 @@ use crate::plan::PlannedHost;
 use crate::report::{Printer, Tone, view};
 use crate::sandbox::{Sandbox, SandboxSettings};
 use crate::vocabulary::{ExitCode, PlanIdentity, Verdict, names};
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 /// Namespace of the story.
@@ -28,30 +29,27 @@ pub(super) async fn tutorial(
 ) -> Result<ExitCode> {
     let started = Instant::now();
     let sandbox = settings.sandbox.then(|| Sandbox::new(SandboxSettings::default()));
-    let connected = match &sandbox {
-        Some(sandbox) => {
-            printer.styled("This is simulated: an embedded cluster in this process. What is true of Istio, only a real one shows.\n");
-            let cluster = Cluster::over_service(sandbox.service(), NAMESPACE, "sandbox", observer(printer));
-            Connected {
-                cluster,
-                plan: identity(NAMESPACE)?,
-            }
+    let connected = if let Some(sandbox) = &sandbox {
+        printer.styled("This is simulated: an embedded cluster in this process. What is true of Istio, only a real one shows.\n");
+        let cluster = Cluster::over_service(sandbox.service(), NAMESPACE, "sandbox", observer(printer));
+        Connected {
+            cluster,
+            plan: identity(NAMESPACE)?,
         }
-        None => {
-            let namespace = connection
-                .namespace
-                .clone()
-                .unwrap_or_else(|| NAMESPACE.to_owned());
-            let flags = PlanFlags {
-                name: names::DEFAULT_PLAN.to_owned(),
-                gateway: None,
-                timeout: TIMEOUT,
-            };
-            let connected = connect(connection, &flags, printer).await?;
-            Connected {
-                plan: identity(&namespace)?,
-                ..connected
-            }
+    } else {
+        let namespace = connection
+            .namespace
+            .clone()
+            .unwrap_or_else(|| NAMESPACE.to_owned());
+        let flags = PlanFlags {
+            name: names::DEFAULT_PLAN.to_owned(),
+            gateway: None,
+            timeout: TIMEOUT,
+        };
+        let connected = connect(connection, &flags, printer).await?;
+        Connected {
+            plan: identity(&namespace)?,
+            ..connected
         }
     };
     let plan = connected.plan.clone();
@@ -203,10 +201,11 @@ fn tell(printer: &Printer, heading: &str, prose: &[&str], by_hand: &[&str], comm
         }
     }
     if !command.is_empty() {
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "   here:\n      {}\n\n",
             style.paint(Tone::Literal, command)
-        ));
+        );
     }
     printer.styled(&text);
 }
@@ -216,10 +215,11 @@ fn show_outside(sandbox: &Sandbox, printer: &Printer) {
     let mut text = String::from("\nWhat the outside world saw, the ground truth of every verdict above:\n");
     for request in sandbox.outside_log() {
         let scheme = if request.tls { "https" } else { "http" };
-        text.push_str(&format!(
-            "   {scheme}://{}:{} was asked by {} ({})\n",
+        let _ = writeln!(
+            text,
+            "   {scheme}://{}:{} was asked by {} ({})",
             request.host, request.port, request.peer_pod, request.peer
-        ));
+        );
     }
     printer.styled(&text);
 }

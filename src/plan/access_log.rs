@@ -186,13 +186,13 @@ pub fn telemetry(
 mod tests {
     use super::*;
 
-    fn telemetry_object(namespace: &str, name: &str, created: &str, spec: Value) -> Object {
+    fn telemetry_object(namespace: &str, name: &str, created: &str, spec: &Value) -> Object {
         Object(
             json!({"metadata": {"namespace": namespace, "name": name, "creationTimestamp": created}, "spec": spec}),
         )
     }
 
-    fn decide(telemetries: &[Object], mesh: Value) -> AccessLog {
+    fn decide(telemetries: &[Object], mesh: &Value) -> AccessLog {
         let labels = json!({"istio": "egressgateway"});
         state(
             &Workload {
@@ -201,38 +201,41 @@ mod tests {
             },
             telemetries,
             "istio-system",
-            &mesh,
+            mesh,
         )
     }
 
     #[test]
     fn off_when_nobody_says_anything() {
-        assert_eq!(decide(&[], json!({})), AccessLog::Off);
+        assert_eq!(decide(&[], &json!({})), AccessLog::Off);
     }
 
     #[test]
     fn the_mesh_configuration_switches_it_on() {
         assert!(matches!(
-            decide(&[], json!({"accessLogFile": "/dev/stdout"})),
+            decide(&[], &json!({"accessLogFile": "/dev/stdout"})),
             AccessLog::On(_)
         ));
         let mesh = json!({"defaultProviders": {"accessLogging": ["mine"]},
             "extensionProviders": [{"name": "mine", "envoyFileAccessLog": {"path": "/dev/stdout"}}]});
-        assert!(matches!(decide(&[], mesh), AccessLog::On(_)));
+        assert!(matches!(decide(&[], &mesh), AccessLog::On(_)));
         let otel = json!({"defaultProviders": {"accessLogging": ["otel"]},
             "extensionProviders": [{"name": "otel", "envoyOtelAls": {}}]});
-        assert_eq!(decide(&[], otel), AccessLog::Off);
+        assert_eq!(decide(&[], &otel), AccessLog::Off);
     }
 
     #[test]
     fn the_root_namespace_counts_and_the_own_namespace_wins() {
         let on = json!({"accessLogging": [{"providers": [{"name": "envoy"}]}]});
         let off = json!({"accessLogging": [{"disabled": true}]});
-        let root = telemetry_object("istio-system", "mesh-default", "2026-01-01T00:00:00Z", on.clone());
-        assert!(matches!(decide(&[root.clone()], json!({})), AccessLog::On(_)));
-        let own = telemetry_object("gw", "quiet", "2026-01-02T00:00:00Z", off);
+        let root = telemetry_object("istio-system", "mesh-default", "2026-01-01T00:00:00Z", &on);
+        assert!(matches!(
+            decide(std::slice::from_ref(&root), &json!({})),
+            AccessLog::On(_)
+        ));
+        let own = telemetry_object("gw", "quiet", "2026-01-02T00:00:00Z", &off);
         assert_eq!(
-            decide(&[root, own], json!({"accessLogFile": "/dev/stdout"})),
+            decide(&[root, own], &json!({"accessLogFile": "/dev/stdout"})),
             AccessLog::Off
         );
     }
@@ -240,21 +243,24 @@ mod tests {
     #[test]
     fn a_foreign_telemetry_for_the_workload_holds_it() {
         let metrics = json!({"selector": {"matchLabels": {"istio": "egressgateway"}}, "metrics": []});
-        let held = telemetry_object("gw", "metrics", "2026-01-01T00:00:00Z", metrics);
-        assert!(matches!(decide(&[held.clone()], json!({})), AccessLog::Held(_)));
+        let held = telemetry_object("gw", "metrics", "2026-01-01T00:00:00Z", &metrics);
         assert!(matches!(
-            decide(&[held], json!({"accessLogFile": "/dev/stdout"})),
+            decide(std::slice::from_ref(&held), &json!({})),
+            AccessLog::Held(_)
+        ));
+        assert!(matches!(
+            decide(&[held], &json!({"accessLogFile": "/dev/stdout"})),
             AccessLog::On(_)
         ));
         let other = json!({"selector": {"matchLabels": {"app": "x"}}, "accessLogging": [{"disabled": true}]});
-        let other = telemetry_object("gw", "other", "2026-01-01T00:00:00Z", other);
-        assert_eq!(decide(&[other], json!({})), AccessLog::Off);
+        let other = telemetry_object("gw", "other", "2026-01-01T00:00:00Z", &other);
+        assert_eq!(decide(&[other], &json!({})), AccessLog::Off);
     }
 
     #[test]
     fn a_filter_is_not_a_full_log() {
         let filtered = json!({"accessLogging": [{"providers": [{"name": "envoy"}], "filter": {"expression": "response.code >= 500"}}]});
-        let telemetry = telemetry_object("gw", "errors", "2026-01-01T00:00:00Z", filtered);
-        assert_eq!(decide(&[telemetry], json!({})), AccessLog::Off);
+        let telemetry = telemetry_object("gw", "errors", "2026-01-01T00:00:00Z", &filtered);
+        assert_eq!(decide(&[telemetry], &json!({})), AccessLog::Off);
     }
 }

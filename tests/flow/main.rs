@@ -1,6 +1,8 @@
 //! Library flows against the embedded cluster: what is true of Istio, only `tests/cluster` shows; that our own
 //! machinery holds together, also under every fault of the wire, is shown here.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod faults;
 mod story;
 mod support;

@@ -11,7 +11,7 @@ use crate::cluster::{ApplyOptions, Cluster};
 use crate::error::{Error, Result};
 use crate::istio::kinds;
 use crate::plan::journal::{Entry, Journal};
-use crate::plan::ownership::Manifest;
+use crate::plan::ownership::{self, Manifest};
 use crate::plan::source;
 use crate::vocabulary::{Change, ObjectReference, PodName, names};
 use futures::future::try_join_all;
@@ -65,8 +65,10 @@ pub async fn run(cluster: &Cluster, prepared: Prepared, events: &Events) -> Resu
 }
 
 async fn make_namespace(cluster: &Cluster, prepared: &Prepared, events: &Events) -> Result<Option<String>> {
-    if prepared.facts.namespace.is_some() {
-        return Ok(None);
+    if let Some(namespace) = &prepared.facts.namespace {
+        // With our labels it was made by a run of this plan that was killed before it could write its journal.
+        let ours = ownership::plan_of(namespace).as_ref() == Some(&prepared.plan.identity);
+        return Ok(ours.then(|| namespace.uid().to_owned()));
     }
     let manifest = prepared.namespace_manifest();
     let (uid, change) = apply(cluster, &manifest, prepared, false).await?;

@@ -53,6 +53,8 @@ async fn one(cluster: &Cluster, prepared: &Prepared, manifest: &Manifest) -> Res
         let options = ApplyOptions {
             reference: manifest.reference.clone(),
             manager: manifest.manager.clone(),
+            // A field that somebody else changed is a difference to show, not a reason to refuse to look.
+            force: true,
             dry_run: true,
             ..ApplyOptions::default()
         };

@@ -66,6 +66,8 @@ async fn one(cluster: &Cluster, prepared: &Prepared, manifest: &Manifest) -> Res
         manifest.object.clone()
     } else {
         let options = ApplyOptions {
+            // A field that somebody else changed is a difference to show, not a reason to refuse to look.
+            force: true,
             dry_run: true,
             ..ApplyOptions::new(&manifest.reference, &manifest.manager)
         };

@@ -1,5 +1,7 @@
 //! The embedded cluster through a real `kube::Client`.
 
+#![expect(clippy::unwrap_used, reason = "a test that panics is a test that fails")]
+
 #[path = "sandbox/common.rs"]
 mod common;
 #[path = "sandbox/field_owners.rs"]

@@ -40,7 +40,7 @@ fn each_probe_is_a_section_with_all_its_options() {
     let sections: Vec<_> = arguments.split(|argument| argument == "--next").collect();
     assert_eq!(sections.len(), 2);
     let first = sections[0];
-    assert_eq!(first[..2], ["-s", "-S"]);
+    assert_eq!(first[..3], ["-q", "-s", "-S"]);
     let after = |section: &[String], option: &str| {
         let at = section
             .iter()

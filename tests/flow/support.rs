@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub fn sandbox() -> Sandbox {
+pub(crate) fn sandbox() -> Sandbox {
     Sandbox::new(SandboxSettings {
         pod_start: Duration::from_millis(10),
         pod_stop: Duration::from_millis(5),
@@ -22,19 +22,19 @@ pub fn sandbox() -> Sandbox {
     })
 }
 
-pub fn client(sandbox: &Sandbox) -> Cluster {
+pub(crate) fn client(sandbox: &Sandbox) -> Cluster {
     Cluster::over_service(sandbox.service(), "demo", "sandbox", Arc::new(|_| {}))
 }
 
-pub fn silent() -> Events {
+pub(crate) fn silent() -> Events {
     Arc::new(|_| {})
 }
 
-pub fn plan() -> PlanIdentity {
+pub(crate) fn plan() -> PlanIdentity {
     PlanIdentity::new("demo", "default").unwrap()
 }
 
-pub fn settings(hosts: &[&str]) -> SetupSettings {
+pub(crate) fn settings(hosts: &[&str]) -> SetupSettings {
     SetupSettings {
         plan: plan(),
         hosts: hosts
@@ -55,12 +55,12 @@ pub fn settings(hosts: &[&str]) -> SetupSettings {
     }
 }
 
-pub async fn set_up(cluster: &Cluster, settings: SetupSettings) -> Result<()> {
+pub(crate) async fn set_up(cluster: &Cluster, settings: SetupSettings) -> Result<()> {
     let prepared = prepare(cluster, settings).await?;
     setup::run(cluster, prepared, &silent()).await.map(drop)
 }
 
-pub async fn clean_up(cluster: &Cluster) -> Result<Vec<String>> {
+pub(crate) async fn clean_up(cluster: &Cluster) -> Result<Vec<String>> {
     let how = UndoSettings {
         dry_run: false,
         keep_namespace: false,
@@ -70,7 +70,7 @@ pub async fn clean_up(cluster: &Cluster) -> Result<Vec<String>> {
 }
 
 /// Names of the objects that differ, with both forms: the whole dumps are too long to read.
-pub fn differences(before: &BTreeMap<String, Value>, after: &BTreeMap<String, Value>) -> Vec<String> {
+pub(crate) fn differences(before: &BTreeMap<String, Value>, after: &BTreeMap<String, Value>) -> Vec<String> {
     let names: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let changed = names
         .into_iter()
@@ -81,7 +81,7 @@ pub fn differences(before: &BTreeMap<String, Value>, after: &BTreeMap<String, Va
 }
 
 /// All objects without what changes by itself.
-pub fn dump(sandbox: &Sandbox) -> BTreeMap<String, Value> {
+pub(crate) fn dump(sandbox: &Sandbox) -> BTreeMap<String, Value> {
     let mut objects = sandbox.dump();
     objects.retain(|name, _| !name.starts_with("Event ") && !name.starts_with("Lease "));
     for object in objects.values_mut() {

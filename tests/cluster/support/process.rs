@@ -1,0 +1,196 @@
+//! The tool as its users run it: a process with arguments, two streams and an exit code.
+
+use serde_json::Value;
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Longest that one run may take before the test gives up on it.
+const DEADLINE: Duration = Duration::from_secs(90);
+
+/// What a run said, and how it ended.
+#[derive(Debug, Clone)]
+pub(crate) struct Run {
+    command: String,
+    /// Its exit code; `None` if a signal ended it.
+    pub(crate) code: Option<i32>,
+    /// What it wrote to standard output.
+    pub(crate) stdout: String,
+    /// What it wrote to standard error.
+    pub(crate) stderr: String,
+    /// How long it took.
+    pub(crate) took: Duration,
+}
+
+impl Run {
+    /// Requires an exit code; the panic shows the whole run.
+    #[track_caller]
+    pub(crate) fn exits(&self, code: i32) -> &Self {
+        assert_eq!(self.code, Some(code), "exit code of {self}");
+        self
+    }
+
+    /// Requires words on standard error.
+    #[track_caller]
+    pub(crate) fn says(&self, words: &[&str]) -> &Self {
+        for word in words {
+            assert!(
+                self.stderr.contains(word),
+                "`{word}` is not on standard error of {self}"
+            );
+        }
+        self
+    }
+
+    /// Standard output as the JSON document that it has to be.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("no JSON ({error}) on stdout of {self}"))
+    }
+}
+
+impl std::fmt::Display for Run {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            command,
+            code,
+            stdout,
+            stderr,
+            took,
+        } = self;
+        write!(
+            formatter,
+            "`{command}` (exit {code:?} after {took:?})\n--- stdout\n{stdout}--- stderr\n{stderr}"
+        )
+    }
+}
+
+/// A run that is under way.
+pub(crate) struct Running {
+    command: String,
+    child: Child,
+    stdout: JoinHandle<String>,
+    lines: Receiver<String>,
+    stderr: String,
+    started: Instant,
+}
+
+impl Running {
+    /// Starts the tool on a cluster, with an environment of its own.
+    pub(crate) fn start(kubeconfig: &Path, arguments: &[OsString], input: Option<&str>) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-egress"));
+        command
+            .env_clear()
+            .env("KUBECONFIG", kubeconfig)
+            .env("USER", "suite")
+            .env("HOSTNAME", "here");
+        if let Some(path) = std::env::var_os("PATH") {
+            command.env("PATH", path);
+        }
+        command
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command.stdin(if input.is_some() {
+            Stdio::piped()
+        } else {
+            Stdio::null()
+        });
+        let mut child = command.spawn().unwrap();
+        if let (Some(text), Some(mut pipe)) = (input, child.stdin.take()) {
+            pipe.write_all(text.as_bytes()).unwrap();
+        }
+        let mut output = child.stdout.take().unwrap();
+        let stdout = std::thread::spawn(move || {
+            let mut text = String::new();
+            output.read_to_string(&mut text).unwrap();
+            text
+        });
+        let errors = BufReader::new(child.stderr.take().unwrap());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in errors.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let typed: Vec<_> = arguments
+            .iter()
+            .map(|argument| argument.to_string_lossy())
+            .collect();
+        Self {
+            command: format!("kubectl egress {}", typed.join(" ")),
+            child,
+            stdout,
+            lines,
+            stderr: String::new(),
+            started: Instant::now(),
+        }
+    }
+
+    /// Waits until the run has said something on standard error.
+    #[track_caller]
+    pub(crate) fn until_it_says(&mut self, words: &str) -> &mut Self {
+        while let Some(line) = self.next_line() {
+            if line.contains(words) {
+                return self;
+            }
+        }
+        panic!(
+            "{} ended without saying `{words}`:\n{}",
+            self.command, self.stderr
+        );
+    }
+
+    /// Kills the run as `kill -9` does. A run that was faster is left as it is.
+    pub(crate) fn kill(mut self) -> Run {
+        let _ = self.child.kill();
+        self.finish()
+    }
+
+    /// Waits for its end; kills it and fails the test after the deadline.
+    pub(crate) fn finish(mut self) -> Run {
+        while self.next_line().is_some() {}
+        let code = self.child.wait().unwrap().code();
+        // Seen with `--show-output`.
+        println!(
+            "{:5.1} s, exit {code:?}: {}",
+            self.started.elapsed().as_secs_f32(),
+            self.command
+        );
+        Run {
+            command: self.command.clone(),
+            code,
+            stdout: self.stdout.join().unwrap(),
+            stderr: self.stderr.clone(),
+            took: self.started.elapsed(),
+        }
+    }
+
+    fn next_line(&mut self) -> Option<String> {
+        match self
+            .lines
+            .recv_timeout(DEADLINE.saturating_sub(self.started.elapsed()))
+        {
+            Ok(line) => {
+                self.stderr.push_str(&line);
+                self.stderr.push('\n');
+                Some(line)
+            }
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => {
+                let _ = self.child.kill();
+                panic!(
+                    "{} was not done within {DEADLINE:?}:\n{}",
+                    self.command, self.stderr
+                )
+            }
+        }
+    }
+}

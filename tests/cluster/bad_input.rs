@@ -50,7 +50,7 @@ fn a_cluster_that_cannot_be_used_is_named() {
     stage
         .egress("setup kyma-project.io --context nowhere")
         .exits(2)
-        .says(&["nowhere", "hint: it has: "]);
+        .says(&["nowhere", "the contexts are ", "hint: "]);
     let silent = stage.egress("setup kyma-project.io --server https://127.0.0.1:1 --request-timeout 3s");
     silent.exits(4).says(&["127.0.0.1:1", "hint: "]);
     stage

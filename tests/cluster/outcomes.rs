@@ -156,9 +156,10 @@ fn a_server_that_refuses_is_unreachable() {
     stage.egress("verify --skip-unmeshed").exits(3);
 }
 
+// Tests that need the silent server run alone: one host has one plan, and there is one such server.
 #[test]
 fn a_server_that_never_answers_is_not_routed() {
-    let stage = open!(shared).routed("silent.test");
+    let stage = open!(alone).routed("silent.test");
     let mark = stage.mark();
     let probed = stage.probe_with("https://silent.test", "--max-time 3");
     assert_ne!(probed.outcome(), "routed", "{}", probed.run);
@@ -242,7 +243,7 @@ fn with_no_gateway_pod_nothing_is_proven() {
 
 #[test]
 fn a_source_that_dies_under_a_probe_proves_nothing() {
-    let stage = open!(shared).routed("silent.test");
+    let stage = open!(alone).routed("silent.test");
     let mark = stage.mark();
     let running = stage.start("probe https://silent.test --max-time 30 -o json");
     stage
@@ -281,7 +282,7 @@ fn a_broken_route_at_the_gateway_is_blocked_there() {
 
 #[test]
 fn an_exec_that_is_cut_proves_nothing() {
-    let stage = open!(shared).routed("silent.test");
+    let stage = open!(alone).routed("silent.test");
     let server = stage
         .kubectl
         .run("config view --minify -o jsonpath={.clusters[0].cluster.server}");

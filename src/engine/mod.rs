@@ -8,6 +8,7 @@ pub mod graph;
 mod holders;
 pub mod journal_store;
 pub mod lease;
+mod namespace;
 mod orphans;
 pub mod permissions;
 pub mod pods;

@@ -1,4 +1,5 @@
-//! What a run left that was killed before it wrote its journal: found by our labels and field managers.
+//! What of a plan is in the cluster, found by our labels and field managers, without a journal: what a killed run
+//! left, and whether anything is left after a clean-up.
 
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
@@ -72,4 +73,32 @@ pub(super) async fn journal(cluster: &Cluster, plan: &PlanIdentity) -> Result<Op
     );
     journal.entries = entries;
     Ok(Some(journal))
+}
+
+/// Looks for anything of a plan in the cluster: objects with our labels, fields with our managers.
+///
+/// # Errors
+/// If the cluster refuses to list.
+pub async fn leftovers(cluster: &Cluster, plan: &PlanIdentity) -> Result<Vec<String>> {
+    let mut kinds = ownership::touchable_kinds();
+    kinds.push(kinds::lease());
+    let manager = plan.shared_manager();
+    let lists = kinds.iter().map(|kind| {
+        let manager = &manager;
+        async move {
+            let objects = cluster.list(kind, None, None).await?;
+            Ok::<_, Error>(
+                objects
+                    .into_iter()
+                    .filter(|object| {
+                        ownership::plan_of(object).as_ref() == Some(plan)
+                            || object.managers().any(|owner| owner == manager)
+                    })
+                    .filter(|object| object.at("/metadata/deletionTimestamp").is_null())
+                    .map(|object| object.reference(kind).to_string())
+                    .collect::<Vec<_>>(),
+            )
+        }
+    });
+    Ok(try_join_all(lists).await?.into_iter().flatten().collect())
 }

@@ -2,7 +2,7 @@
 
 use super::event::{Event, Events};
 use super::lease::Lease;
-use super::{borrowed, journal_store, orphans};
+use super::{borrowed, journal_store, namespace, orphans};
 use crate::cluster::{ApplyOptions, Cluster, DeleteOptions, Deleted};
 use crate::error::{Error, Result};
 use crate::istio::kinds;
@@ -26,6 +26,8 @@ pub struct UndoSettings {
     /// How long to wait for pods to be gone.
     pub timeout: Duration,
 }
+
+pub use super::orphans::leftovers;
 
 /// What undoing left, and why; empty when all is as it was.
 pub type Remains = Vec<String>;
@@ -204,7 +206,7 @@ async fn undo_object(
 }
 
 /// Applies nothing as this manager: the fields that it owns alone go away, the others lose one owner.
-async fn release(
+pub(super) async fn release(
     cluster: &Cluster,
     reference: &ObjectReference,
     manager: &str,
@@ -296,171 +298,13 @@ async fn remove_probe_pods(
     Ok(Remains::new())
 }
 
-/// Kinds whose objects keep a namespace from being called empty.
-fn content_kinds() -> Vec<crate::vocabulary::Kind> {
-    use crate::vocabulary::Kind;
-    vec![
-        kinds::pod(),
-        kinds::service(),
-        kinds::config_map(),
-        kinds::secret(),
-        kinds::service_account(),
-        kinds::deployment(),
-        kinds::stateful_set(),
-        kinds::daemon_set(),
-        kinds::replica_set(),
-        Kind::new("batch", "v1", "Job", "jobs", true),
-        Kind::new("batch", "v1", "CronJob", "cronjobs", true),
-        Kind::new("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", true),
-        Kind::new("networking.k8s.io", "v1", "Ingress", "ingresses", true),
-        kinds::network_policy(),
-        kinds::role(),
-        kinds::role_binding(),
-        kinds::gateway(),
-        kinds::virtual_service(),
-        kinds::destination_rule(),
-        kinds::service_entry(),
-        kinds::sidecar(),
-        kinds::telemetry(),
-        kinds::authorization_policy(),
-        kinds::peer_authentication(),
-    ]
-}
-
-/// Deletes the namespace of a plan if we created it and nothing but what Kubernetes and Istio put there is in it.
-/// The caller has released the Lease before.
-///
-/// # Errors
-/// If the cluster refuses.
-pub async fn remove_namespace(
-    cluster: &Cluster,
-    journal: &Journal,
-    settings: UndoSettings,
-    events: &Events,
-) -> Result<Remains> {
-    let created = journal.entries.iter().find_map(|entry| match entry {
-        Entry::Namespace { name, uid } => Some((name.clone(), uid.clone())),
-        _ => None,
-    });
-    let Some((name, uid)) = created else {
-        return Ok(Remains::new());
-    };
-    let reference = ObjectReference::cluster(kinds::namespace(), &name);
-    let Some(live) = cluster.get(&reference).await? else {
-        return Ok(Remains::new());
-    };
-    if live.uid() != uid || !ownership::is_ours(&live) {
-        return Ok(vec![format!(
-            "{reference} was made again or taken over by somebody else, so it is left as it is"
-        )]);
-    }
-    if settings.keep_namespace {
-        release(cluster, &reference, names::MANAGER, settings.dry_run).await?;
-        return Ok(vec![format!(
-            "{reference} is kept, as asked for, without our labels"
-        )]);
-    }
-    let kinds = content_kinds();
-    let lists = kinds.iter().map(|kind| async move {
-        let objects = cluster
-            .list(kind, Some(&name_of(&journal.plan.identity)), None)
-            .await?;
-        Ok::<_, Error>(
-            objects
-                .into_iter()
-                .filter(|object| !comes_by_itself(object))
-                .map(|object| object.reference(kind))
-                .collect::<Vec<_>>(),
-        )
-    });
-    let content: Vec<ObjectReference> = try_join_all(lists).await?.into_iter().flatten().collect();
-    if let Some(first) = content.first() {
-        let more = if content.len() > 1 {
-            format!(" and {} more", content.len() - 1)
-        } else {
-            String::new()
-        };
-        // It is the user's from now on.
-        release(cluster, &reference, names::MANAGER, settings.dry_run).await?;
-        return Ok(vec![format!(
-            "{reference} is kept, without our labels, for what is in it and not ours: {first}{more}"
-        )]);
-    }
-    let options = DeleteOptions {
-        uid: Some(uid.clone()),
-        dry_run: settings.dry_run,
-        ..DeleteOptions::default()
-    };
-    cluster.delete(&reference, &options).await?;
-    say(events, &reference, Change::Deleted, settings.dry_run);
-    if !settings.dry_run {
-        events(Event::StepWaiting {
-            id: STEP.to_owned(),
-            on: format!("{reference} to be gone"),
-        });
-        cluster.wait_gone(&reference, &uid, settings.timeout).await?;
-    }
-    Ok(Remains::new())
-}
-
-fn name_of(plan: &PlanIdentity) -> String {
-    plan.namespace.clone()
-}
-
-/// What every namespace of a cluster with Istio has without anybody's doing, and what is on its way out.
-fn comes_by_itself(object: &Object) -> bool {
-    matches!(
-        object.name(),
-        "kube-root-ca.crt" | "istio-ca-root-cert" | "istio-ca-crl" | "default"
-    ) || !object.at("/metadata/deletionTimestamp").is_null()
-}
-
-fn say(events: &Events, object: &ObjectReference, change: Change, dry_run: bool) {
+pub(super) fn say(events: &Events, object: &ObjectReference, change: Change, dry_run: bool) {
     events(Event::ObjectChanged {
         id: STEP.to_owned(),
         object: object.clone(),
         change,
         dry_run,
     });
-}
-
-/// Looks for anything of a plan in the cluster: objects with our labels, fields with our managers.
-///
-/// # Errors
-/// If the cluster refuses to list.
-pub async fn leftovers(cluster: &Cluster, plan: &PlanIdentity) -> Result<Remains> {
-    let mut kinds = ownership::touchable_kinds();
-    kinds.push(kinds::lease());
-    let manager = plan.shared_manager();
-    let lists = kinds.iter().map(|kind| {
-        let manager = &manager;
-        async move {
-            let objects = cluster.list(kind, None, None).await?;
-            Ok::<_, Error>(
-                objects
-                    .into_iter()
-                    .filter(|object| {
-                        ownership::plan_of(object).as_ref() == Some(plan)
-                            || object.managers().any(|owner| owner == manager)
-                    })
-                    .filter(|object| object.at("/metadata/deletionTimestamp").is_null())
-                    .map(|object| object.reference(kind).to_string())
-                    .collect::<Vec<_>>(),
-            )
-        }
-    });
-    Ok(try_join_all(lists).await?.into_iter().flatten().collect())
-}
-
-/// Forgets removed entries and writes the journal.
-///
-/// # Errors
-/// If the cluster refuses.
-pub async fn forget(cluster: &Cluster, journal: &mut Journal, entries: &[Entry]) -> Result<()> {
-    for entry in entries {
-        journal.forget(&entry.reference());
-    }
-    journal_store::write(cluster, journal).await
 }
 
 /// Undoes a whole plan under its Lease: the journal's entries, or without a journal what carries the plan's labels
@@ -508,7 +352,7 @@ pub async fn whole_plan(
     }
     let (journal, mut remains) = result?;
     if let Some(journal) = journal {
-        remains.extend(remove_namespace(cluster, &journal, settings, events).await?);
+        remains.extend(namespace::remove_namespace(cluster, &journal, settings, events).await?);
     }
     events(Event::StepFinished {
         id: STEP.to_owned(),

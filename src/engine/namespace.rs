@@ -1,0 +1,130 @@
+//! A namespace that we created: taken away if nothing else is in it, else handed over to the user.
+
+use super::event::{Event, Events};
+use super::undo::{Remains, STEP, UndoSettings, release, say};
+use crate::cluster::{Cluster, DeleteOptions};
+use crate::error::{Error, Result};
+use crate::istio::kinds;
+use crate::plan::journal::{Entry, Journal};
+use crate::plan::ownership;
+use crate::vocabulary::{Change, Object, ObjectReference, PlanIdentity, names};
+use futures::future::try_join_all;
+
+/// Kinds whose objects keep a namespace from being called empty.
+fn content_kinds() -> Vec<crate::vocabulary::Kind> {
+    use crate::vocabulary::Kind;
+    vec![
+        kinds::pod(),
+        kinds::service(),
+        kinds::config_map(),
+        kinds::secret(),
+        kinds::service_account(),
+        kinds::deployment(),
+        kinds::stateful_set(),
+        kinds::daemon_set(),
+        kinds::replica_set(),
+        Kind::new("batch", "v1", "Job", "jobs", true),
+        Kind::new("batch", "v1", "CronJob", "cronjobs", true),
+        Kind::new("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", true),
+        Kind::new("networking.k8s.io", "v1", "Ingress", "ingresses", true),
+        kinds::network_policy(),
+        kinds::role(),
+        kinds::role_binding(),
+        kinds::gateway(),
+        kinds::virtual_service(),
+        kinds::destination_rule(),
+        kinds::service_entry(),
+        kinds::sidecar(),
+        kinds::telemetry(),
+        kinds::authorization_policy(),
+        kinds::peer_authentication(),
+    ]
+}
+
+/// Deletes the namespace of a plan if we created it and nothing but what Kubernetes and Istio put there is in it.
+/// The caller has released the Lease before.
+///
+/// # Errors
+/// If the cluster refuses.
+pub(super) async fn remove_namespace(
+    cluster: &Cluster,
+    journal: &Journal,
+    settings: UndoSettings,
+    events: &Events,
+) -> Result<Remains> {
+    let created = journal.entries.iter().find_map(|entry| match entry {
+        Entry::Namespace { name, uid } => Some((name.clone(), uid.clone())),
+        _ => None,
+    });
+    let Some((name, uid)) = created else {
+        return Ok(Remains::new());
+    };
+    let reference = ObjectReference::cluster(kinds::namespace(), &name);
+    let Some(live) = cluster.get(&reference).await? else {
+        return Ok(Remains::new());
+    };
+    if live.uid() != uid || !ownership::is_ours(&live) {
+        return Ok(vec![format!(
+            "{reference} was made again or taken over by somebody else, so it is left as it is"
+        )]);
+    }
+    if settings.keep_namespace {
+        release(cluster, &reference, names::MANAGER, settings.dry_run).await?;
+        return Ok(vec![format!(
+            "{reference} is kept, as asked for, without our labels"
+        )]);
+    }
+    let kinds = content_kinds();
+    let lists = kinds.iter().map(|kind| async move {
+        let objects = cluster
+            .list(kind, Some(&name_of(&journal.plan.identity)), None)
+            .await?;
+        Ok::<_, Error>(
+            objects
+                .into_iter()
+                .filter(|object| !comes_by_itself(object))
+                .map(|object| object.reference(kind))
+                .collect::<Vec<_>>(),
+        )
+    });
+    let content: Vec<ObjectReference> = try_join_all(lists).await?.into_iter().flatten().collect();
+    if let Some(first) = content.first() {
+        let more = if content.len() > 1 {
+            format!(" and {} more", content.len() - 1)
+        } else {
+            String::new()
+        };
+        // It is the user's from now on.
+        release(cluster, &reference, names::MANAGER, settings.dry_run).await?;
+        return Ok(vec![format!(
+            "{reference} is kept, without our labels, for what is in it and not ours: {first}{more}"
+        )]);
+    }
+    let options = DeleteOptions {
+        uid: Some(uid.clone()),
+        dry_run: settings.dry_run,
+        ..DeleteOptions::default()
+    };
+    cluster.delete(&reference, &options).await?;
+    say(events, &reference, Change::Deleted, settings.dry_run);
+    if !settings.dry_run {
+        events(Event::StepWaiting {
+            id: STEP.to_owned(),
+            on: format!("{reference} to be gone"),
+        });
+        cluster.wait_gone(&reference, &uid, settings.timeout).await?;
+    }
+    Ok(Remains::new())
+}
+
+fn name_of(plan: &PlanIdentity) -> String {
+    plan.namespace.clone()
+}
+
+/// What every namespace of a cluster with Istio has without anybody's doing, and what is on its way out.
+fn comes_by_itself(object: &Object) -> bool {
+    matches!(
+        object.name(),
+        "kube-root-ca.crt" | "istio-ca-root-cert" | "istio-ca-crl" | "default"
+    ) || !object.at("/metadata/deletionTimestamp").is_null()
+}

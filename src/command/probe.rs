@@ -3,8 +3,9 @@
 use super::connection::{Connected, connect, or_interrupted};
 use super::source;
 use crate::cli::{self, Connection};
+use crate::engine::bare_pod::{make_bare_pod, remove_bare_pod};
 use crate::engine::probe::ProbeSource;
-use crate::engine::verify::{self, Planned, make_bare_pod, probe_from, remove_bare_pod};
+use crate::engine::verify::{self, Planned, probe_from};
 use crate::engine::{Event, sentinel};
 use crate::error::Result;
 use crate::evidence::{CurlReport, CurlResult, Expected, ProbeRequest, ProbeResult};

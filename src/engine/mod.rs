@@ -1,5 +1,6 @@
 //! Runs steps as a graph, journals before it changes, undoes, probes; says what happens as events.
 
+pub mod bare_pod;
 pub mod borrowed;
 pub mod event;
 pub mod facts;

@@ -8,5 +8,11 @@ mod common;
 mod field_owners;
 #[path = "sandbox/objects.rs"]
 mod objects;
+#[path = "sandbox/pods.rs"]
+mod pods;
+#[path = "sandbox/port_forward.rs"]
+mod port_forward;
+#[path = "sandbox/source.rs"]
+mod source;
 #[path = "sandbox/traffic.rs"]
 mod traffic;

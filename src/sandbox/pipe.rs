@@ -2,13 +2,15 @@
 
 use super::server::serve_connection;
 use super::state::Inner;
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{Request, Response, Uri};
-use hyper::body::Incoming;
+use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper::body::{Body, Incoming};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use kube::client::Body;
 use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
@@ -19,10 +21,13 @@ use tokio::io::DuplexStream;
 /// Size of the pipe's buffer in each direction, in bytes.
 const PIPE_BYTES: usize = 64 * 1024;
 
+/// A request's body, of whatever client.
+type RequestBody = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
+
 /// The client's side of the sandbox: an HTTP service with a pool of in-memory connections. Cheap to clone.
 #[derive(Clone)]
 pub struct PipeService {
-    client: Client<Connector, Body>,
+    client: Client<Connector, RequestBody>,
 }
 
 impl PipeService {
@@ -36,7 +41,11 @@ impl PipeService {
     }
 }
 
-impl tower::Service<Request<Body>> for PipeService {
+impl<Sent> tower::Service<Request<Sent>> for PipeService
+where
+    Sent: Body<Data = Bytes> + Send + 'static,
+    Sent::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     type Response = Response<Incoming>;
     type Error = Error;
     type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
@@ -45,8 +54,9 @@ impl tower::Service<Request<Body>> for PipeService {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        // The pool's key is scheme and authority; requests made by `kube::Client` carry only a path.
+    fn call(&mut self, request: Request<Sent>) -> Self::Future {
+        let mut request = request.map(|body| body.map_err(Into::into).boxed_unsync());
+        // The pool's key is scheme and authority; a Kubernetes client's requests carry only a path.
         let path = request
             .uri()
             .path_and_query()

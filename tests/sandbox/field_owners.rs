@@ -1,8 +1,9 @@
 //! Server-side apply: the laws of field ownership, and the words of a conflict.
 
-use super::common::{api, apply, apply_as, config_map, curl_deployment, sandbox, status};
+use super::common::{api, apply, apply_as, config_map, curl_deployment, quick, sandbox, status, with};
 use kube::api::{Patch, PatchParams};
 use kubectl_egress::istio::kinds;
+use kubectl_egress::sandbox::SandboxSettings;
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -198,7 +199,7 @@ proptest::proptest! {
     fn laws_of_apply(one in some_data(), two in some_data()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let (_sandbox, client) = sandbox();
+            let (_sandbox, client) = with(SandboxSettings { istio: false, ..quick() });
             let kind = kinds::config_map();
             let force = |manager: &str| PatchParams::apply(manager).force();
             apply_as(&client, &kind, &force("one"), &config_map(&one)).await.unwrap();

@@ -4,6 +4,7 @@ mod discovery;
 mod objects;
 mod patch;
 mod path;
+mod protobuf;
 mod refusal;
 mod removal;
 mod reviews;
@@ -87,6 +88,15 @@ impl Call {
     }
 
     fn json(&self) -> Result<Value, Refusal> {
+        if self.content_type.starts_with(protobuf::MEDIA_TYPE) {
+            return protobuf::read(&self.body).ok_or_else(|| {
+                Refusal::new(
+                    415,
+                    "UnsupportedMediaType",
+                    "the sandbox takes this object only as JSON: use `kubectl apply -f`",
+                )
+            });
+        }
         serde_json::from_slice(&self.body)
             .map_err(|error| Refusal::bad_request(format!("error decoding the body: {error}")))
     }

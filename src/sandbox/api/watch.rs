@@ -70,7 +70,7 @@ pub(in crate::sandbox) fn start(inner: &Arc<Inner>, call: &Call) -> Result<Reply
         namespace,
         selector,
         seen,
-        ended: waiting.iter().any(|event| event["type"] == "ERROR"),
+        ended: false,
         waiting,
         bell,
         cuts,
@@ -115,13 +115,7 @@ fn beginning(
         }
         return (state.store.revision(), events);
     }
-    let seen = version.parse().unwrap_or(0);
-    let forgotten = state.store.forgotten();
-    if seen < forgotten {
-        let status = Refusal::expired(seen, forgotten).status();
-        return (seen, VecDeque::from([json!({"type": "ERROR", "object": status})]));
-    }
-    (seen, VecDeque::new())
+    (version.parse().unwrap_or(0), VecDeque::new())
 }
 
 impl Watcher {

@@ -8,7 +8,8 @@ use http::{HeaderValue, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 
 /// A WebSocket over an upgraded connection.
 pub(super) type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
@@ -76,7 +77,12 @@ pub(super) fn framed(channel: u8, bytes: &[u8]) -> Vec<u8> {
 
 /// Closes a socket as RFC 6455 asks: the close frame goes out, and the client's answer is waited for.
 pub(super) async fn close(mut socket: Socket) {
-    if socket.close(None).await.is_ok() {
+    // kubectl takes any other code, and none, for a failure.
+    let normal = CloseFrame {
+        code: CloseCode::Normal,
+        reason: "".into(),
+    };
+    if socket.close(Some(normal)).await.is_ok() {
         let rest = async { while let Some(Ok(_)) = socket.next().await {} };
         let _ = tokio::time::timeout(std::time::Duration::from_secs(5), rest).await;
     }

@@ -400,12 +400,14 @@ impl Round<'_> {
     async fn settle(&self, sent: &[(Planned, CurlResult, &ProbeSource)]) -> Vec<ProbeEvidence> {
         let deadline = Instant::now() + LINE_DEADLINE;
         loop {
+            let changed = self.witness.changed();
             let evidence = self.evidence(sent);
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() || evidence.iter().all(log_is_settled) {
                 return evidence;
             }
-            self.witness.news(left).await;
+            // Only wakes us: at the deadline the loop ends above.
+            let _ = tokio::time::timeout(left, changed).await;
         }
     }
 

@@ -163,9 +163,10 @@ impl Witness {
         delivers
     }
 
-    /// Waits for anything new, at most `deadline`.
-    pub async fn news(&self, deadline: Duration) {
-        let _ = tokio::time::timeout(deadline, self.shared.changed.notified()).await;
+    /// Ends with the next change. Take it before looking: what changes between looking and waiting is not lost then
+    /// (`notify_waiters` wakes every future that exists, polled or not).
+    pub fn changed(&self) -> impl Future<Output = ()> + '_ {
+        self.shared.changed.notified()
     }
 
     /// The gateway as it stands: its pods, and how each one's log stands.

@@ -12,13 +12,12 @@ fn of_two_gateways_one_has_to_be_named_and_that_one_carries_the_traffic() {
     stage.rolled_out(&edge, "edge-egress");
 
     let before = Dump::take(&stage.kubectl);
-    let unsure = stage.egress(&format!("setup {} --create-namespace", stage.host));
+    let unsure = stage.changes_nothing(&format!("setup {} --create-namespace", stage.host));
     unsure.exits(2).says(&[
         "istio-system/istio-egressgateway",
         &format!("{edge}/edge-egress"),
         "--gateway",
     ]);
-    Dump::take(&stage.kubectl).equals(&before);
 
     stage
         .egress(&format!(
@@ -40,7 +39,7 @@ fn of_two_gateways_one_has_to_be_named_and_that_one_carries_the_traffic() {
 
 #[test]
 fn a_gateway_that_is_named_wrongly_is_refused_before_anything_is_changed() {
-    let mut stage = open!(alone);
+    let mut stage = open!(shared);
     let edge = stage.another_namespace();
     stage.make_namespace(&edge, "");
     let ports = "[{name: tls, port: 443, targetPort: 8443}]";
@@ -52,9 +51,8 @@ fn a_gateway_that_is_named_wrongly_is_refused_before_anything_is_changed() {
             "apiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: {edge}}}\nspec: {{selector: {selector}, ports: {ports}}}\n"
         ));
     }
-    let before = Dump::take(&stage.kubectl);
     let setup = |gateway: &str| {
-        stage.egress(&format!(
+        stage.changes_nothing(&format!(
             "setup {} --create-namespace --gateway {gateway}",
             stage.host
         ))
@@ -75,14 +73,12 @@ fn a_gateway_that_is_named_wrongly_is_refused_before_anything_is_changed() {
         .exits(2)
         .says(&["istio-system/istiod", "no Istio gateway"]);
     setup("nobody").exits(2).says(&["NAMESPACE/NAME"]);
-    Dump::take(&stage.kubectl).equals(&before);
 }
 
 #[test]
 fn a_missing_gateway_is_made_with_consent_only() {
     let stage = open!(alone);
     let place = "-n istio-system";
-    let before = Dump::take(&stage.kubectl);
     let service = stage
         .kubectl
         .json(&format!("get service istio-egressgateway {place}"));
@@ -90,16 +86,11 @@ fn a_missing_gateway_is_made_with_consent_only() {
     stage
         .kubectl
         .run(&format!("delete service istio-egressgateway {place}"));
-    let refused = stage.egress(&format!("setup {} --create-namespace", stage.host));
+    let refused = stage.changes_nothing(&format!("setup {} --create-namespace", stage.host));
     let mut service = service;
     let metadata = service["metadata"].as_object_mut().unwrap();
     metadata.retain(|name, _| matches!(name.as_str(), "name" | "namespace" | "labels" | "annotations"));
     service.as_object_mut().unwrap().remove("status");
     stage.kubectl.apply(&service.to_string());
     refused.exits(5).says(&["no egress gateway", "--yes"]);
-    let after = Dump::take(&stage.kubectl);
-    assert_eq!(
-        after.mentions(&stage.namespace),
-        before.mentions(&stage.namespace)
-    );
 }

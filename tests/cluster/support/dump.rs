@@ -47,6 +47,15 @@ impl Dump {
         Self(objects.collect())
     }
 
+    /// Only what is in one namespace, and the namespace: for tests beside others.
+    pub(crate) fn of_namespace(kubectl: &Kubectl, namespace: &str) -> Self {
+        let mut all = Self::take(kubectl);
+        let (inside, itself) = (format!(" {namespace}/"), format!(" /{namespace}"));
+        all.0
+            .retain(|name, _| name.contains(&inside) || name.ends_with(&itself));
+        all
+    }
+
     /// Requires that nothing is different from an earlier one; names what is.
     #[track_caller]
     pub(crate) fn equals(&self, before: &Self) {
@@ -65,15 +74,6 @@ impl Dump {
             "the cluster is not as it was:\n{}",
             differences.join("\n")
         );
-    }
-
-    /// Whether anything in it is of a namespace, or is the namespace.
-    pub(crate) fn mentions(&self, namespace: &str) -> Vec<&str> {
-        self.0
-            .keys()
-            .map(String::as_str)
-            .filter(|name| name.contains(namespace))
-            .collect()
     }
 }
 

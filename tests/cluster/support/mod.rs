@@ -1,5 +1,6 @@
 //! What every test needs: the lab, a namespace of its own, the tool as a process, kubectl, a dump of the cluster.
 
+mod audit;
 pub(crate) mod dump;
 pub(crate) mod kubectl;
 pub(crate) mod manifests;
@@ -9,7 +10,7 @@ mod process;
 mod stage;
 pub(crate) mod wire;
 
-pub(crate) use process::Run;
+pub(crate) use process::{Run, Running};
 pub(crate) use stage::Stage;
 
 /// Opens a stage, or ends the test with a word if there is no lab.

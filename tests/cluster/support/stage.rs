@@ -1,5 +1,6 @@
 //! One test's place in the lab: a namespace of its own, and its share of the lock.
 
+use super::audit::Audit;
 use super::kubectl::Kubectl;
 use super::place::{PREFIX, lab, remove, settle, unique};
 use super::probed::Probed;
@@ -126,6 +127,24 @@ impl Stage {
         self.start(typed).finish()
     }
 
+    /// Runs the tool in the namespace and requires that it changes nothing, by the API server's audit log.
+    #[track_caller]
+    pub(crate) fn changes_nothing(&self, typed: &str) -> Run {
+        self.changes_nothing_in(&self.namespace, typed, None)
+    }
+
+    /// The same in another namespace, or with text on standard input.
+    #[track_caller]
+    pub(crate) fn changes_nothing_in(&self, namespace: &str, typed: &str, input: Option<&str>) -> Run {
+        let audit = Audit::here(&self.lab.audit_log());
+        let user = format!("{}-watched", self.namespace);
+        let typed = format!("{typed} --as {user} --as-group system:masters");
+        let run = Running::start(&self.lab.kubeconfig(), &Self::arguments(&typed, namespace), input).finish();
+        let changes = audit.changes_of(&user);
+        assert!(changes.is_empty(), "it changed something: {changes:#?}; {run}");
+        run
+    }
+
     /// Starts the tool in the namespace.
     pub(crate) fn start(&self, typed: &str) -> Running {
         Running::start(
@@ -138,16 +157,6 @@ impl Stage {
     /// Runs the tool in another namespace.
     pub(crate) fn egress_in(&self, namespace: &str, typed: &str) -> Run {
         Running::start(&self.lab.kubeconfig(), &Self::arguments(typed, namespace), None).finish()
-    }
-
-    /// Runs the tool with text on its standard input.
-    pub(crate) fn egress_with_input(&self, typed: &str, input: &str) -> Run {
-        Running::start(
-            &self.lab.kubeconfig(),
-            &Self::arguments(typed, &self.namespace),
-            Some(input),
-        )
-        .finish()
     }
 
     /// Runs the tool with exactly these arguments.
@@ -288,6 +297,12 @@ impl Drop for Stage {
         namespaces.push(self.namespace.clone());
         for namespace in &namespaces {
             remove(&self.lab, &self.kubectl, namespace);
+        }
+        // A namespace beside the first may hold a gateway, which the next test would find.
+        for namespace in namespaces.iter().filter(|name| **name != self.namespace) {
+            let _ = self
+                .kubectl
+                .attempt(&format!("wait --for=delete namespace/{namespace} --timeout=60s"));
         }
         // Seen with `--show-output`.
         let name = std::thread::current().name().unwrap_or_default().to_owned();

@@ -1,7 +1,7 @@
 //! Runs steps as a graph, journals before it changes, undoes, probes; says what happens as events.
 
 pub mod bare_pod;
-pub mod borrowed;
+pub mod ephemeral_container;
 pub mod event;
 pub mod facts;
 mod gateway_finder;

@@ -1,7 +1,7 @@
 //! Runs steps as a graph, journals before it changes, undoes, probes; says what happens as events.
 
 pub mod bare_pod;
-pub mod borrowed;
+pub mod ephemeral_container;
 pub mod event;
 pub mod facts;
 mod gateway_finder;
@@ -15,7 +15,9 @@ pub mod permissions;
 pub mod pods;
 pub mod prepare;
 pub mod probe;
+mod probe_plan;
 pub mod proxy;
+mod round;
 pub mod sentinel;
 pub mod setup;
 pub mod status;

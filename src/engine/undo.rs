@@ -2,7 +2,7 @@
 
 use super::event::{Event, Events};
 use super::lease::Lease;
-use super::{borrowed, journal_store, namespace, orphans};
+use super::{ephemeral_container, journal_store, namespace, orphans};
 use crate::cluster::{ApplyOptions, Cluster, DeleteOptions, Deleted};
 use crate::error::{Error, Result};
 use crate::istio::kinds;
@@ -45,10 +45,7 @@ pub async fn undo(
     let plan = &journal.plan.identity;
     let mut remains = Remains::new();
     for wave in journal.undo() {
-        let work = wave
-            .iter()
-            .map(|entry| undo_entry(cluster, plan, entry, settings, events));
-        remains.extend(try_join_all(work).await?.into_iter().flatten());
+        remains.extend(remove(cluster, plan, &wave, settings, events).await?);
     }
     remains.extend(remove_probe_pods(cluster, plan, settings, events).await?);
     let at = Journal::reference_of(plan);
@@ -64,7 +61,7 @@ pub async fn undo(
     Ok(remains)
 }
 
-/// Removes only some entries, such as objects that a smaller plan no longer needs.
+/// Undoes some entries side by side: a wave, or objects that a smaller plan no longer needs.
 ///
 /// # Errors
 /// If the cluster refuses.
@@ -379,7 +376,7 @@ async fn undo_locked(
         return Ok((None, Remains::new()));
     };
     let remains = undo(cluster, &journal, settings, events).await?;
-    for pod in borrowed::left_in(cluster, &plan.namespace).await? {
+    for pod in ephemeral_container::left_in(cluster, &plan.namespace).await? {
         events(Event::Warning(format!(
             "pod {pod} carries our ephemeral container, which only goes with the pod"
         )));

@@ -4,23 +4,20 @@ use super::bare_pod::{make_bare_pod, remove_bare_pod};
 use super::event::{Event, Events};
 use super::journal_store;
 use super::probe::{self, ProbeSource};
+use super::probe_plan;
+pub use super::probe_plan::Planned;
+use super::round::Round;
 use super::sentinel;
 use super::witness::Witness;
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
-use crate::evidence::{
-    Control, CurlResult, Expected, LogState, ProbeEvidence, ProbeRequest, ProbeResult, SourceFacts,
-    Verification, claims, judge, log_is_settled,
-};
+use crate::evidence::{CurlResult, LogState, ProbeRequest, ProbeResult, Verification, claims};
 use crate::istio::kinds;
 use crate::plan::journal::Journal;
 use crate::plan::{GatewayTarget, PlannedHost};
-use crate::vocabulary::{Encryption, HostName, ObjectReference, PlanIdentity, Scheme};
+use crate::vocabulary::{HostName, ObjectReference, PlanIdentity, Scheme};
 use std::time::{Duration, Instant};
 
-/// How long lines may come after the last probe: Envoy flushes once a second, and a line of a connection that Envoy
-/// gave up on comes up to ten seconds after curl did (truth.md 2).
-const LINE_DEADLINE: Duration = Duration::from_secs(12);
 /// How long the sidecar's own sentinel may take.
 const SIDECAR_SENTINEL_DEADLINE: Duration = Duration::from_secs(4);
 
@@ -45,15 +42,6 @@ pub struct VerifySettings {
     pub enforced_required: bool,
     /// How long to wait for the pod without sidecar.
     pub timeout: Duration,
-}
-
-/// A probe before it is sent.
-#[derive(Debug, Clone)]
-pub struct Planned {
-    /// What curl is asked.
-    pub request: ProbeRequest,
-    /// What it is to show.
-    pub expected: Expected,
 }
 
 /// Probes the plan and judges the claims.
@@ -107,15 +95,10 @@ pub async fn verify(cluster: &Cluster, settings: &VerifySettings, events: &Event
         ))),
     }
     let work = async {
-        let round = Round {
-            cluster,
-            witness: &witness,
-            policies: any_policy(cluster, &meshed).await,
-            events,
-        };
-        let meshed_probes = planned(&hosts, &settings.forbidden, settings, meshed.meshed);
+        let round = Round::new(cluster, &witness, &meshed, events).await;
+        let meshed_probes = probe_plan::of(&hosts, settings, meshed.meshed);
         let bare_probes = if bare.is_some() {
-            planned(&hosts, &settings.forbidden, settings, false)
+            probe_plan::of(&hosts, settings, false)
         } else {
             Vec::new()
         };
@@ -157,12 +140,7 @@ pub async fn probe_from(
         witness.ready(),
         sidecar_sentinel(cluster, &witness, gateway, from)
     );
-    let round = Round {
-        cluster,
-        witness: &witness,
-        policies: any_policy(cluster, from).await,
-        events,
-    };
+    let round = Round::new(cluster, &witness, from, events).await;
     round.run(from, planned, None, Vec::new()).await
 }
 
@@ -202,65 +180,6 @@ fn chosen_hosts(journal: &Journal, settings: &VerifySettings) -> Result<Vec<Plan
         }
     }
     Ok(settings.hosts.clone())
-}
-
-/// Declared hosts, the same hosts on the other port, forbidden hosts on both.
-fn planned(
-    hosts: &[PlannedHost],
-    forbidden: &[HostName],
-    settings: &VerifySettings,
-    meshed: bool,
-) -> Vec<Planned> {
-    let mut probes = Vec::new();
-    let mut add = |host: &HostName, port: u16, expected: Expected| {
-        let id = u32::try_from(probes.len()).unwrap_or(u32::MAX);
-        probes.push(Planned {
-            request: request(id, host, port, settings),
-            expected,
-        });
-    };
-    let declared = if meshed {
-        Expected::Routed
-    } else {
-        Expected::NotReachable
-    };
-    for planned in hosts {
-        add(&planned.host, planned.port, declared);
-    }
-    if !forbidden.is_empty() {
-        for planned in hosts {
-            add(
-                &planned.host,
-                if planned.port == 443 { 80 } else { 443 },
-                Expected::NotReachable,
-            );
-        }
-    }
-    for host in forbidden
-        .iter()
-        .filter(|host| hosts.iter().all(|planned| planned.host != **host))
-    {
-        add(host, 443, Expected::NotReachable);
-        add(host, 80, Expected::NotReachable);
-    }
-    probes
-}
-
-fn request(id: u32, host: &HostName, port: u16, settings: &VerifySettings) -> ProbeRequest {
-    ProbeRequest {
-        id,
-        nonce: sentinel::nonce(),
-        scheme: Scheme::of_port(port),
-        host: host.to_string(),
-        port,
-        path: "/".to_owned(),
-        method: "GET".to_owned(),
-        max_time_seconds: settings.max_time_seconds,
-        ca_certificate: settings.ca_certificate.clone(),
-        show_headers: false,
-        show_body: false,
-        resolve: None,
-    }
 }
 
 fn listening(witness: &Witness) -> String {
@@ -315,145 +234,4 @@ async fn sidecar_sentinel(cluster: &Cluster, witness: &Witness, gateway: &Gatewa
     witness
         .sidecar_delivers(&from.pod, local.as_deref(), SIDECAR_SENTINEL_DEADLINE)
         .await;
-}
-
-/// Whether any NetworkPolicy with egress rules selects a source; `None` if that cannot be read.
-async fn any_policy(cluster: &Cluster, from: &ProbeSource) -> Option<bool> {
-    let policies = cluster
-        .list(&kinds::network_policy(), Some(&from.pod.namespace), None)
-        .await
-        .ok()?;
-    Some(policies.iter().any(|policy| {
-        let types = policy.items("/spec/policyTypes");
-        let egress = types.iter().any(|kind| kind == "Egress") || !policy.at("/spec/egress").is_null();
-        let wanted = policy.at("/spec/podSelector/matchLabels").as_object();
-        // Expressions are not evaluated here: such a policy counts as one that may select the source.
-        egress
-            && wanted.is_none_or(|wanted| {
-                wanted
-                    .iter()
-                    .all(|(name, value)| from.labels.get(name) == Some(value))
-            })
-    }))
-}
-
-struct Round<'run> {
-    cluster: &'run Cluster,
-    witness: &'run Witness,
-    policies: Option<bool>,
-    events: &'run Events,
-}
-
-impl Round<'_> {
-    async fn run(
-        &self,
-        meshed: &ProbeSource,
-        meshed_probes: Vec<Planned>,
-        bare: Option<&ProbeSource>,
-        bare_probes: Vec<Planned>,
-    ) -> Vec<(ProbeResult, CurlResult)> {
-        let started = Instant::now();
-        let number = meshed_probes.len() + bare_probes.len();
-        (self.events)(Event::StepStarted {
-            id: "probe".to_owned(),
-            title: format!("send {number} probes"),
-        });
-        let send_bare = async {
-            match bare {
-                Some(from) => probe::send(self.cluster, from, &requests(&bare_probes)).await,
-                None => Vec::new(),
-            }
-        };
-        let meshed_requests = requests(&meshed_probes);
-        let (meshed_results, bare_results) =
-            tokio::join!(probe::send(self.cluster, meshed, &meshed_requests), send_bare);
-        let mut sent: Vec<(Planned, CurlResult, &ProbeSource)> = meshed_probes
-            .into_iter()
-            .zip(meshed_results)
-            .map(|(planned, curl)| (planned, curl, meshed))
-            .collect();
-        if let Some(bare) = bare {
-            sent.extend(
-                bare_probes
-                    .into_iter()
-                    .zip(bare_results)
-                    .map(|(planned, curl)| (planned, curl, bare)),
-            );
-        }
-        (self.events)(Event::StepWaiting {
-            id: "probe".to_owned(),
-            on: "the proxies' lines about them".to_owned(),
-        });
-        let evidence = self.settle(&sent).await;
-        (self.events)(Event::StepFinished {
-            id: "probe".to_owned(),
-            detail: None,
-            elapsed: started.elapsed(),
-        });
-        evidence
-            .into_iter()
-            .map(|evidence| (judge(&evidence), evidence.curl))
-            .collect()
-    }
-
-    /// Waits until each probe has the lines that decide it, or no more can be expected.
-    async fn settle(&self, sent: &[(Planned, CurlResult, &ProbeSource)]) -> Vec<ProbeEvidence> {
-        let deadline = Instant::now() + LINE_DEADLINE;
-        loop {
-            let changed = self.witness.changed();
-            let evidence = self.evidence(sent);
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || evidence.iter().all(log_is_settled) {
-                return evidence;
-            }
-            // Only wakes us: at the deadline the loop ends above.
-            let _ = tokio::time::timeout(left, changed).await;
-        }
-    }
-
-    fn evidence(&self, sent: &[(Planned, CurlResult, &ProbeSource)]) -> Vec<ProbeEvidence> {
-        let gateway = self.witness.gateway_facts();
-        let gateway_lines = self.witness.gateway_lines();
-        let up = |request: &ProbeRequest| {
-            let answers = sent.iter().filter(|(planned, ..)| {
-                planned.request.host == request.host && planned.request.port == request.port
-            });
-            let mut known = None;
-            for (_, curl, _) in answers {
-                if let CurlResult::Report(report) = curl {
-                    known = Some(known == Some(true) || report.exit_code == 0);
-                }
-            }
-            known
-        };
-        sent.iter()
-            .map(|(planned, curl, from)| ProbeEvidence {
-                control: Control {
-                    host_up: up(&planned.request),
-                },
-                request: planned.request.clone(),
-                expected: planned.expected,
-                source: SourceFacts {
-                    pod: from.pod.to_string(),
-                    addresses: from.addresses.clone(),
-                    meshed: from.meshed,
-                    log_state: if from.meshed {
-                        self.witness.sidecar_state(&from.pod)
-                    } else {
-                        LogState::Absent
-                    },
-                },
-                curl: curl.clone(),
-                sidecar_lines: self.witness.sidecar_lines(&from.pod),
-                gateway_lines: gateway_lines.clone(),
-                gateway: gateway.clone(),
-                mesh_leg: Encryption::Unknown,
-                network_policies: self.policies,
-            })
-            .collect()
-    }
-}
-
-fn requests(planned: &[Planned]) -> Vec<ProbeRequest> {
-    planned.iter().map(|planned| planned.request.clone()).collect()
 }

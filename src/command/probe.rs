@@ -3,7 +3,7 @@
 use super::connection::{Connected, connect, or_interrupted};
 use super::source;
 use crate::cli::{self, Connection};
-use crate::engine::bare_pod::{make_bare_pod, remove_bare_pod};
+use crate::engine::bare_pod::{bare_pod_name, make_bare_pod, remove_bare_pod};
 use crate::engine::probe::ProbeSource;
 use crate::engine::verify::{self, Planned, probe_from};
 use crate::engine::{Event, sentinel};
@@ -29,7 +29,7 @@ pub(super) async fn probe(
     let judged: Vec<&ProbeResult> = results.iter().map(|(result, _)| result).collect();
     let answers: Vec<serde_json::Value> = results.iter().map(|(_, curl)| answer(curl)).collect();
     let document = json!({
-        "apiVersion": names::API_VERSION, "kind": "Probes", "namespace": plan.namespace, "plan": plan.name,
+        "apiVersion": names::API_VERSION, "kind": "Probes", "namespace": connected.namespace, "plan": plan.seen_from(&connected.namespace),
         "probes": judged, "answers": answers,
     });
     printer.document(&document, |style| {
@@ -68,20 +68,13 @@ async fn run(
         .await?;
         return Ok(follow(connected, &journal, &source, settings, printer).await);
     }
-    let name = format!("kubectl-egress-unmeshed-{}", &sentinel::nonce()[..6]);
-    let made = make_bare_pod(
-        &connected.cluster,
-        &journal,
-        &name,
-        settings.plan.timeout,
-        &events,
-    )
-    .await;
+    let pod = bare_pod_name(&connected.namespace);
+    let made = make_bare_pod(&connected.cluster, &journal, &pod, settings.plan.timeout, &events).await;
     let results = match made {
         Ok(source) => Ok(follow(connected, &journal, &source, settings, printer).await),
         Err(error) => Err(error),
     };
-    remove_bare_pod(&connected.cluster, &connected.plan, &name, &events).await;
+    remove_bare_pod(&connected.cluster, &pod, &events).await;
     results
 }
 

@@ -3,13 +3,22 @@
 use super::event::{Event, Events};
 use super::pods;
 use super::probe::ProbeSource;
+use super::sentinel;
 use crate::cluster::{ApplyOptions, Cluster, DeleteOptions, Waited};
 use crate::error::Result;
 use crate::istio::kinds;
 use crate::plan::journal::Journal;
 use crate::plan::source;
-use crate::vocabulary::{Object, ObjectReference, PlanIdentity, names};
+use crate::vocabulary::{Object, ObjectReference, PodName, names};
 use std::time::{Duration, Instant};
+
+/// A name for the pod of one run in a namespace.
+pub fn bare_pod_name(namespace: &str) -> PodName {
+    PodName {
+        namespace: namespace.to_owned(),
+        name: format!("kubectl-egress-unmeshed-{}", &sentinel::nonce()[..6]),
+    }
+}
 
 /// Makes a pod without sidecar for one run.
 ///
@@ -18,7 +27,7 @@ use std::time::{Duration, Instant};
 pub async fn make_bare_pod(
     cluster: &Cluster,
     journal: &Journal,
-    name: &str,
+    pod: &PodName,
     timeout: Duration,
     events: &Events,
 ) -> Result<ProbeSource> {
@@ -29,7 +38,7 @@ pub async fn make_bare_pod(
         title: "pod without sidecar, to see what it reaches".to_owned(),
     });
     let plan = &journal.plan.identity;
-    let manifest = source::unmeshed_pod(plan, name, &journal.image);
+    let manifest = source::unmeshed_pod(plan, pod, &journal.image);
     let options = ApplyOptions::new(&manifest.reference, &manifest.manager);
     let result = async {
         cluster.apply(&manifest.object, &options).await?;
@@ -67,16 +76,16 @@ pub async fn make_bare_pod(
 }
 
 /// Takes the pod away. Should that fail, it ends by itself, and `cleanup` removes it.
-pub async fn remove_bare_pod(cluster: &Cluster, plan: &PlanIdentity, name: &str, events: &Events) {
-    let reference = ObjectReference::namespaced(kinds::pod(), &plan.namespace, name);
+pub async fn remove_bare_pod(cluster: &Cluster, pod: &PodName, events: &Events) {
+    let PodName { namespace, name } = pod;
+    let reference = ObjectReference::namespaced(kinds::pod(), namespace, name);
     let options = DeleteOptions {
         grace_period_seconds: Some(0),
         ..DeleteOptions::default()
     };
     if let Err(error) = cluster.delete(&reference, &options).await {
         events(Event::Warning(format!(
-            "{reference} could not be deleted ({error}); it ends by itself within ten minutes, or: kubectl delete pod {name} -n {}",
-            plan.namespace
+            "{reference} could not be deleted ({error}); it ends by itself within ten minutes, or: kubectl delete pod {name} -n {namespace}"
         )));
     }
 }

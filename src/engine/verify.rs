@@ -1,6 +1,6 @@
 //! Proves what holds: listens, probes from a meshed source and from one without sidecar, chains the receipts.
 
-use super::bare_pod::{make_bare_pod, remove_bare_pod};
+use super::bare_pod::{bare_pod_name, make_bare_pod, remove_bare_pod};
 use super::event::{Event, Events};
 use super::journal_store;
 use super::probe::{self, ProbeSource};
@@ -26,6 +26,8 @@ const SIDECAR_SENTINEL_DEADLINE: Duration = Duration::from_secs(4);
 pub struct VerifySettings {
     /// Of which plan.
     pub plan: PlanIdentity,
+    /// The namespace that is proven: of the source, and of the pod without sidecar. Need not be the plan's.
+    pub namespace: String,
     /// Only these hosts; empty: all of the plan.
     pub hosts: Vec<PlannedHost>,
     /// Hosts that must not be reachable; none: only declared hosts are probed, for their route.
@@ -68,10 +70,10 @@ pub async fn verify(cluster: &Cluster, settings: &VerifySettings, events: &Event
         Vec::new()
     };
     let witness = Witness::start(cluster, &journal.gateway, &sources);
-    let bare_name = format!("kubectl-egress-unmeshed-{}", &sentinel::nonce()[..6]);
+    let bare_pod = bare_pod_name(&settings.namespace);
     let make_bare = async {
         if settings.without_sidecar {
-            make_bare_pod(cluster, &journal, &bare_name, settings.timeout, events)
+            make_bare_pod(cluster, &journal, &bare_pod, settings.timeout, events)
                 .await
                 .map(Some)
         } else {
@@ -108,15 +110,15 @@ pub async fn verify(cluster: &Cluster, settings: &VerifySettings, events: &Event
     };
     let results: Vec<ProbeResult> = work.await.into_iter().map(|(result, _)| result).collect();
     if settings.without_sidecar {
-        remove_bare_pod(cluster, &settings.plan, &bare_name, events).await;
+        remove_bare_pod(cluster, &bare_pod, events).await;
     }
     for result in &results {
         events(Event::Probed(Box::new(result.clone())));
     }
     let claims = claims(&results, settings.enforced_required);
     Ok(Verification::new(
-        settings.plan.name.clone(),
-        settings.plan.namespace.clone(),
+        settings.plan.seen_from(&settings.namespace),
+        settings.namespace.clone(),
         &claims,
         results,
     ))

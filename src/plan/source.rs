@@ -2,7 +2,7 @@
 
 use super::ownership::{Manifest, shared};
 use crate::istio::kinds;
-use crate::vocabulary::{PlanIdentity, names};
+use crate::vocabulary::{PlanIdentity, PodName, names};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -87,7 +87,7 @@ pub fn objects(plan: &PlanIdentity, settings: &SourceSettings) -> Vec<Manifest> 
 
 /// A pod without sidecar for one run of `verify`: what it reaches, nothing in the mesh can stop.
 /// It ends by itself after ten minutes should nobody delete it.
-pub fn unmeshed_pod(plan: &PlanIdentity, name: &str, image: &str) -> Manifest {
+pub fn unmeshed_pod(plan: &PlanIdentity, pod: &PodName, image: &str) -> Manifest {
     let settings = SourceSettings {
         image: image.to_owned(),
         injection: Injection::None,
@@ -101,7 +101,7 @@ pub fn unmeshed_pod(plan: &PlanIdentity, name: &str, image: &str) -> Manifest {
         "metadata": {"labels": labels, "annotations": {"sidecar.istio.io/inject": "false"}},
         "spec": spec,
     });
-    super::ownership::owned(plan, &kinds::pod(), &plan.namespace, name, body)
+    super::ownership::owned(plan, &kinds::pod(), &pod.namespace, &pod.name, body)
 }
 
 fn pod_labels(base: &Value, injection: &Injection) -> Value {
@@ -195,8 +195,18 @@ mod tests {
 
     #[test]
     fn the_unmeshed_pod_says_no_to_injection_and_ends_by_itself() {
-        let pod = unmeshed_pod(&plan(), "x", names::SOURCE_IMAGE).object;
+        let other = PodName {
+            namespace: "elsewhere".to_owned(),
+            name: "x".to_owned(),
+        };
+        let pod = unmeshed_pod(&plan(), &other, names::SOURCE_IMAGE).object;
         assert_eq!(pod.label("sidecar.istio.io/inject"), Some("false"));
         assert_eq!(pod.at("/spec/activeDeadlineSeconds"), 600);
+        assert_eq!(
+            pod.namespace(),
+            Some("elsewhere"),
+            "the pod is where the proof is"
+        );
+        assert_eq!(pod.label(names::PLAN_NAMESPACE_LABEL), Some("demo"));
     }
 }

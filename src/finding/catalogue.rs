@@ -1,6 +1,6 @@
 //! Every code with its article. Codes are stable: a code is never given another meaning.
 //!
-//! 1nn: evidence of probes. 2nn: the gateway. 3nn: routing objects. 4nn: certificates (later). 5nn: the lock (later).
+//! 1nn: evidence of probes. 2nn: the gateway. 3nn: routing objects. 4nn: the lock. 5nn: certificates (later).
 
 use super::Severity;
 
@@ -41,11 +41,11 @@ catalogue! {
     /// The request went out through the sidecar but not through the gateway.
     BYPASSED_AT_SIDECAR = "EGR-101", Error, "request left directly from the sidecar",
         "The sidecar had no route to the gateway for this host and port, so outboundTrafficPolicy ALLOW_ANY, or the ServiceEntry alone, let it out directly.",
-        "run `kubectl egress setup HOST`, or `kubectl egress status` to see which routing object is missing";
+        "run `kubectl egress setup HOST`, or `kubectl egress status` to see which routing object is missing; `kubectl egress lockdown` stops whatever does not go through the gateway";
     /// A pod without sidecar reached the host.
     BYPASSED_WITHOUT_SIDECAR = "EGR-102", Warning, "a pod without sidecar reaches the host directly",
         "Istio routes only what passes a sidecar; nothing below the mesh stops other pods.",
-        "a NetworkPolicy for the namespace stops it, one that lets out only DNS, istiod and the gateway's pods";
+        "`kubectl egress lockdown` stops it, by a NetworkPolicy that lets out only DNS, istiod and the gateway";
     /// The gateway's line for a probe did not arrive.
     NO_GATEWAY_LINE = "EGR-103", Warning, "no line of the gateway's access log for this probe",
         "The follower did not deliver, the access log is off, or the request did not reach this gateway.",
@@ -142,6 +142,54 @@ catalogue! {
     OBJECT_DRIFTED = "EGR-302", Warning, "an object of the plan was changed",
         "Its fields differ from what the plan renders.",
         "`kubectl egress diff` shows the difference; `kubectl egress setup` puts it back";
+    /// A policy beside the lock allows more.
+    LOCK_OPENED = "EGR-401", Error, "another NetworkPolicy opens a way out beside the lock",
+        "NetworkPolicies add up: what one of them allows to a pod, no other one can refuse (Kubernetes documentation, Network Policies).",
+        "`kubectl describe networkpolicy -n NAMESPACE` shows its rules; take the rule out, or let the policy select other pods; then `kubectl egress verify`";
+    /// The lock is not as it was when it was proven.
+    LOCK_CHANGED = "EGR-402", Error, "the lock is not as it was proven",
+        "Somebody changed or deleted the lock's NetworkPolicy, so that the proof of that time no longer holds.",
+        "`kubectl get networkpolicy NAME -n NAMESPACE -o yaml --show-managed-fields` tells who and when; `kubectl egress lockdown` puts it back and proves it again";
+    /// Nothing in the cluster enforces policies.
+    LOCK_WITHOUT_EFFECT = "EGR-403", Error, "NetworkPolicies have no effect in this cluster",
+        "A pod that a NetworkPolicy selects reaches what no rule of it allows: the API server stores policies, and only the CNI plugin, or an engine beside it, enforces them. Flannel alone, for example, does not.",
+        "install a policy engine (Calico, Cilium, kube-router, the cloud's own) or switch it on, then `kubectl egress lockdown` again";
+    /// Names do not resolve under the lock.
+    LOCK_BREAKS_DNS = "EGR-404", Error, "names do not resolve under the lock",
+        "The pods ask a resolver that the lock does not let through: one on the node that neither resolv.conf nor node-local-dns tells of, or one at an address that the policy engine sees otherwise.",
+        "compare `kubectl exec POD -- cat /etc/resolv.conf` with the DNS lines of `kubectl egress lockdown --dry-run=client`, and allow the missing address in a NetworkPolicy of your own";
+    /// A new pod's sidecar does not get ready under the lock.
+    LOCK_BREAKS_SIDECAR = "EGR-405", Error, "a new pod's sidecar does not become ready under the lock",
+        "The sidecar gets its certificate and configuration from istiod at port 15012 when it starts. Pods that run go on without, and fail when they are started again.",
+        "see its log: `kubectl logs POD -c istio-proxy -n NAMESPACE`; check that the istiod line of `kubectl egress lockdown --dry-run=client` is the control plane that injects the namespace";
+    /// A host of the plan does not answer under the lock.
+    LOCK_BREAKS_HOST = "EGR-406", Error, "a declared host does not answer under the lock",
+        "The sidecar does not reach the gateway any more: the policy engine sees another address or port than the Service and the pods have, or a policy at the gateway refuses the namespace.",
+        "see where it ends: `kubectl egress probe HOST -n NAMESPACE`; policies at the gateway: `kubectl get networkpolicy -n GATEWAY-NAMESPACE`";
+    /// Connections that were open before the lock.
+    CONNECTIONS_FROM_BEFORE = "EGR-407", Warning, "connections that were open before the lock may go on",
+        "Most policy engines judge a connection when it is opened. One that the application, its sidecar or the gateway keeps open is not looked at again.",
+        "restart the pods that hold them: `kubectl rollout restart deployment NAME -n NAMESPACE`";
+    /// Policies that we cannot read.
+    POLICIES_NOT_EVALUATED = "EGR-408", Warning, "policies of the CNI plugin's own kinds are not evaluated",
+        "CiliumNetworkPolicy, Calico's GlobalNetworkPolicy and AdminNetworkPolicy can allow or refuse what NetworkPolicy says otherwise; only the probes tell what they do.",
+        "look at those that select the namespace's pods; the probes of `kubectl egress verify` are made with them in force";
+    /// Pods that the lock does not hold.
+    PODS_NOT_LOCKED = "EGR-409", Warning, "pods of the namespace are not locked",
+        "The lock's selector does not select them, or they are on the host's network, where no NetworkPolicy of pods applies.",
+        "lock all pods: `kubectl egress lockdown -n NAMESPACE` without `--selector`; forbid host networking by the namespace's Pod Security level (`pod-security.kubernetes.io/enforce: baseline`)";
+    /// An undeclared host answers under the lock.
+    REACHABLE_UNDER_LOCK = "EGR-410", Error, "a host that is not declared is reachable under the lock",
+        "Another policy opens the way, the policy engine does not enforce this kind of rule, or a proxy that pods may reach carries the request on.",
+        "`kubectl get networkpolicy -n NAMESPACE` shows the policies; the hops of `kubectl egress probe HOST -n NAMESPACE` show who carried it";
+    /// The lock was taken back.
+    LOCK_ROLLED_BACK = "EGR-411", Error, "the lock was rolled back",
+        "Its proof failed or did not come to an end in time, so that it was taken back: by the command itself, or by its switch in the cluster at the deadline.",
+        "see to the findings beside this one, then `kubectl egress lockdown` again; `--confirm-within` gives the proof more time";
+    /// What the lock was derived from is not as it was.
+    LOCK_OUTDATED = "EGR-412", Warning, "the lock was derived from what has changed since",
+        "Addresses, ports or labels of DNS, istiod or the gateway are not those that the lock lets through, so that pods may lose them when they connect anew.",
+        "`kubectl egress lockdown` derives the lock again, shows the difference and proves it";
 }
 
 #[cfg(test)]

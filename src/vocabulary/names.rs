@@ -37,3 +37,5 @@ pub const SWITCH_LABEL: &str = "kubectl-egress.dev/switch";
 pub const LOCK_PREFIX: &str = "kubectl-egress-lock-";
 /// Label that Kubernetes puts on every namespace, with the namespace's name.
 pub const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
+/// Condition that nobody ever sets: a pod with this readiness gate gets no traffic of any Service.
+pub const NEVER_READY_GATE: &str = "kubectl-egress.dev/never-serves";

@@ -221,6 +221,7 @@ fn plan_of(settings: &SetupSettings, journal: Option<&Journal>) -> Result<Plan> 
             identity: settings.plan.clone(),
             gateway: settings.gateway.clone(),
             hosts: Vec::new(),
+            lockdown: None,
         },
     };
     if settings.parts.routing && plan.hosts.is_empty() {

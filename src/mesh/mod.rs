@@ -13,6 +13,7 @@ mod cluster;
 mod configuration;
 mod gateway;
 mod names;
+pub mod network_policy;
 mod predict;
 mod prediction;
 mod records;

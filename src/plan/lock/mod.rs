@@ -5,6 +5,7 @@
 //! | [`derive`](derive()) | from observed objects to [`Peer`]s: what must be let through, and why |
 //! | `dns`, `service` | the parts of that: nameservers; what stands behind a Service |
 //! | `policy` | from peers to the NetworkPolicy's spec, to the lock and the canary |
+//! | `record` | a lock in the journal |
 //! | `api_server` | where pods reach the API server |
 //! | [`switch`] | the dead-man's switch: its objects, its script, the names of its variables and files |
 //!
@@ -22,6 +23,7 @@ mod derive;
 mod dns;
 mod peer;
 mod policy;
+mod record;
 mod service;
 pub mod switch;
 
@@ -32,6 +34,8 @@ pub use api_server::ApiServer;
 pub use derive::{Observed, derive, namespaces_to_observe};
 pub use peer::{Peer, Target, Why};
 pub use policy::{lock, policy_spec};
+pub use record::LockRecord;
+pub(super) use record::check_name;
 pub use switch::{SwitchUndo, canary, switch_foundation, switch_job};
 
 use crate::vocabulary::{InCluster, LabelSelector, PlanIdentity, names};

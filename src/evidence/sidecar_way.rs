@@ -160,7 +160,7 @@ fn bypass_finding(case: &Case, cluster: &UpstreamCluster) -> Option<Finding> {
                     case.source()
                 ),
             )
-            .fixed_by("a NetworkPolicy for the namespace stops it, one that lets out only DNS, istiod and the gateway's pods"),
+            .fixed_by(catalogue::BYPASSED_WITHOUT_SIDECAR.fix),
         ),
     }
 }

@@ -5,9 +5,11 @@ use crate::error::Result;
 use crate::finding::{Finding, catalogue};
 use crate::istio::kinds;
 use crate::mesh::network_policy::{Inside, NetworkPolicies};
-use crate::vocabulary::{Kind, LabelSelector, Object, ObjectReference};
+use crate::engine::pods;
+use crate::vocabulary::{Kind, LabelSelector, Object, ObjectReference, names};
 use futures::future::{join_all, try_join3};
 use std::collections::{BTreeMap, BTreeSet};
+use serde_json::Value;
 use std::net::IpAddr;
 
 /// Groups of policy kinds that engines bring along, with the kinds that can hold for a namespace's pods. They are not
@@ -122,6 +124,43 @@ pub fn ways_out(
         );
     }
     findings
+}
+
+/// Addresses and ports that a lock opens by its spec: single addresses, and pods named by labels. Its peers that are
+/// whole namespaces are not among them: what another policy opens there is compared with nothing.
+pub fn allowed_by(spec: &Value, pods: &[Object]) -> Vec<(IpAddr, u16)> {
+    let mut allowed = Vec::new();
+    for rule in spec["egress"].as_array().into_iter().flatten() {
+        let ports: Vec<u16> = rule["ports"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|port| u16::try_from(port["port"].as_u64()?).ok())
+            .collect();
+        for peer in rule["to"].as_array().into_iter().flatten() {
+            for address in addresses(peer, pods) {
+                allowed.extend(ports.iter().map(|port| (address, *port)));
+            }
+        }
+    }
+    allowed
+}
+
+fn addresses(peer: &Value, pods: &[Object]) -> Vec<IpAddr> {
+    if let Some(block) = peer["ipBlock"]["cidr"].as_str() {
+        let single = block.strip_suffix("/32").or_else(|| block.strip_suffix("/128"));
+        return single.and_then(|address| address.parse().ok()).into_iter().collect();
+    }
+    let namespace = peer["namespaceSelector"]["matchLabels"][names::NAMESPACE_NAME_LABEL].as_str();
+    let labels = &peer["podSelector"]["matchLabels"];
+    let selected = pods
+        .iter()
+        .filter(|pod| namespace.is_some() && pod.namespace() == namespace)
+        .filter(|pod| labels.is_object() && pod.labels_match("/metadata/labels", labels));
+    selected
+        .flat_map(pods::addresses)
+        .filter_map(|address| address.parse().ok())
+        .collect()
 }
 
 /// Pods of the namespace that the lock does not select.

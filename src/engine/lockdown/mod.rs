@@ -9,7 +9,8 @@
 //! | `proof` | probes before and after |
 //! | `connections` | connections from before |
 //! | `changes` | what the run changes, recorded first |
-//! | `release` | taking a lock back: `unlock`, and the roll-back |
+//! | `release` | taking a lock away: `unlock` |
+//! | [`standing`](standing()) | how a lock stands later: for `verify` and `status` |
 //!
 //! Whatever happens to this program, the switch takes the lock back at its deadline unless the proof was complete; only
 //! then its Job is deleted, and the lock is read once more.
@@ -22,11 +23,13 @@ mod observe;
 mod prepare;
 mod proof;
 mod release;
+mod standing;
 mod switch;
 
 pub use document::{Lockdown, LockdownEnd};
 pub use prepare::{Decision, LockdownSettings, Prepared, prepare};
 pub use release::unlock;
+pub use standing::{Standing, standing};
 
 use super::event::{Event, Events};
 use super::lease::Lease;
@@ -37,7 +40,8 @@ use crate::error::{Error, Result};
 use crate::evidence::claims;
 use crate::finding::{Finding, Severity, catalogue};
 use crate::istio::kinds;
-use crate::plan::lock::{self, ReachedBefore};
+use crate::plan::journal::Entry;
+use crate::plan::lock::{self, LockRecord, ReachedBefore};
 use crate::vocabulary::{ClaimState, Object, ObjectReference, Verdict};
 use changes::Changes;
 use proof::Sources;
@@ -94,6 +98,9 @@ impl Work<'_> {
     ) -> Result<Lockdown> {
         let mut document = self.prepared.document();
         let mut armed = None;
+        if self.prepared.is_stale {
+            release::take_away(self.cluster, &self.prepared.run.plan, &self.prepared.run.namespace, &self.changes).await?;
+        }
         let proof = self.proof(&mut document, &mut armed, bare_pod, fresh_pod);
         let proven = tokio::select! {
             proven = proof => proven,
@@ -174,7 +181,7 @@ impl Work<'_> {
         for result in &results {
             events(Event::Probed(Box::new(result.clone())));
         }
-        let claims = claims(&results, true);
+        let claims = claims(&results, true, &[]);
         document.claims.routed = claims.routed;
         document.claims.enforced = claims.enforced;
         document.verdict = claims.verdict;
@@ -184,7 +191,7 @@ impl Work<'_> {
         if document.verdict != Verdict::Proven || !sound {
             return Ok(false);
         }
-        self.confirm(document, switch, &uid).await
+        self.confirm(document, switch, &uid, &reached).await
     }
 
     async fn intend(&self, reached: &[ReachedBefore]) -> Result<()> {
@@ -197,9 +204,12 @@ impl Work<'_> {
         self.changes
             .note(|journal| {
                 for manifest in &manifests {
-                    journal.record(crate::plan::journal::Entry::intends(manifest));
+                    journal.record(Entry::intends(manifest));
                 }
-                journal.record_lock(record);
+                // The record of a lock that is changed stays until the change is confirmed: the switch gives it back.
+                if !prepared.changes_a_lock() {
+                    journal.record_lock(record);
+                }
             })
             .await
     }
@@ -282,7 +292,13 @@ impl Work<'_> {
     }
 
     /// Disarms the switch and reads the lock again: only then it is confirmed.
-    async fn confirm(&self, document: &mut Lockdown, armed: &Armed, uid: &str) -> Result<bool> {
+    async fn confirm(
+        &self,
+        document: &mut Lockdown,
+        armed: &Armed,
+        uid: &str,
+        reached: &[ReachedBefore],
+    ) -> Result<bool> {
         let prepared = self.prepared;
         if armed.left(self.cluster) < DISARM_SECONDS {
             document.findings.push(Finding::new(
@@ -305,8 +321,12 @@ impl Work<'_> {
             return Ok(false);
         }
         self.remove_switch().await?;
-        let (namespace, uid) = (prepared.run.namespace.clone(), uid.to_owned());
-        self.changes.note(|journal| journal.confirm_lock(&namespace, &uid)).await?;
+        let record = LockRecord {
+            uid: uid.to_owned(),
+            confirmed: true,
+            ..prepared.record(reached)
+        };
+        self.changes.note(|journal| journal.record_lock(record)).await?;
         self.finish("confirm", started, None);
         document.end = LockdownEnd::Locked;
         Ok(true)
@@ -328,12 +348,15 @@ impl Work<'_> {
         let prepared = self.prepared;
         let started = self.start("roll-back", "take everything back");
         let undone = async {
-            self.changes.undo_lock("roll-back", prepared).await?;
+            let lock = prepared.lock_manifest().reference;
+            self.changes.undo_lock("roll-back", &lock, &prepared.undo).await?;
             self.remove_switch().await?;
-            let namespace = prepared.run.namespace.clone();
-            let before = prepared.journal.lock_of(&namespace).cloned();
             self.changes
-                .note(|journal| journal.restore_lock(&namespace, before))
+                .note(|journal| {
+                    if !prepared.changes_a_lock() {
+                        journal.forget_lock(&prepared.run.namespace);
+                    }
+                })
                 .await
         };
         match undone.await {

@@ -11,6 +11,7 @@ use crate::engine::verify::listened_round;
 use crate::evidence::{CurlResult, Expected, ProbeResult};
 use crate::error::Result;
 use crate::vocabulary::Outcome;
+use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -37,7 +38,7 @@ pub(super) async fn before(
     events: &Events,
 ) -> Result<(Vec<ProbeResult>, Vec<ReachedBefore>)> {
     let results = round(cluster, prepared, sources, &[], events).await;
-    let at = cluster.server_time().unwrap_or_default();
+    let at = cluster.server_time().unwrap_or(Timestamp::UNIX_EPOCH);
     let mut reached: BTreeSet<(String, u16)> = BTreeSet::new();
     for result in &results {
         if matches!(result.outcome, Outcome::Routed | Outcome::Direct | Outcome::Bypassed) {
@@ -73,7 +74,9 @@ pub(super) async fn after(
             reached,
             events,
         )
-        .await,
+        .await
+        .into_iter()
+        .map(|(result, _)| result),
     );
     results
 }
@@ -127,6 +130,9 @@ async fn round(
         events,
     )
     .await
+    .into_iter()
+    .map(|(result, _)| result)
+    .collect()
 }
 
 fn plan(prepared: &Prepared, max_time_seconds: u32) -> ProbePlan {

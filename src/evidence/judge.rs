@@ -307,7 +307,6 @@ pub(super) fn inconclusive(finding: Finding) -> Judgement {
 
 /// Whether curl never had an address: exit 6, or the time ran out while resolving (measured on the lab: with DNS
 /// packets dropped, a short time limit gives 28 `Resolving timed out`).
-/// Whether curl ended because the name did not resolve.
 pub fn is_name_not_resolved(report: &CurlReport) -> bool {
     match report.exit_code {
         6 => true,

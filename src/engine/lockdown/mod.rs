@@ -27,7 +27,7 @@ mod standing;
 mod switch;
 
 pub use document::{Lockdown, LockdownEnd};
-pub use prepare::{Decision, LockdownSettings, Prepared, prepare};
+pub use prepare::{Decision, LockdownSettings, Prepared, dry_run, prepare};
 pub use release::unlock;
 pub use standing::{Standing, standing};
 

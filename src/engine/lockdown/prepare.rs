@@ -4,7 +4,7 @@ use super::document::Lockdown;
 use super::holes::{self, Policies};
 use super::observe::observe;
 use super::switch::Rehearsal;
-use crate::cluster::{Answer, Cluster};
+use crate::cluster::{Answer, ApplyOptions, Cluster};
 use crate::engine::facts::Facts;
 use crate::engine::pods;
 use crate::engine::probe::ProbeSource;
@@ -144,6 +144,20 @@ pub async fn prepare(cluster: &Cluster, settings: LockdownSettings) -> Result<De
     }
     prepared.check_switch_pod(cluster).await?;
     Ok(Decision::Lock(Box::new(prepared)))
+}
+
+/// Asks the server what it would do with the lock.
+///
+/// # Errors
+/// What the server refuses.
+pub async fn dry_run(cluster: &Cluster, prepared: &Prepared) -> Result<()> {
+    let lock = prepared.lock_manifest();
+    let options = ApplyOptions {
+        dry_run: true,
+        force: prepared.changes_a_lock(),
+        ..ApplyOptions::new(&lock.reference, &lock.manager)
+    };
+    cluster.apply(&lock.object, &options).await.map(drop)
 }
 
 /// The confirmed lock of the namespace, if it is there as recorded or changed; one of a run that died does not count:

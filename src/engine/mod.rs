@@ -16,6 +16,7 @@ pub mod pods;
 pub mod prepare;
 pub mod probe;
 mod probe_plan;
+mod process;
 pub mod proxy;
 mod round;
 pub mod sentinel;

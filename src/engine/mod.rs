@@ -17,6 +17,7 @@ pub mod prepare;
 pub mod probe;
 pub mod probe_pod;
 mod probe_plan;
+mod process;
 pub mod proxy;
 mod round;
 pub mod sentinel;

@@ -1,7 +1,9 @@
 //! The sidecar sent the request to the gateway: what the gateway did with it.
 
 use super::chain::{Found, gateway_line, owners};
-use super::judge::{Case, Judgement, inconclusive, is_certificate_refused, is_without_answer, pod_object};
+use super::judge::{
+    AGAIN, Case, Judgement, inconclusive, is_certificate_refused, is_without_answer, pod_object,
+};
 use super::sidecar_way::{is_failure_behind_proxy, not_explained};
 use super::{AccessLogLine, LogState};
 use crate::finding::{Finding, catalogue};
@@ -95,10 +97,18 @@ fn missing_line(case: &Case, sidecar: &AccessLogLine) -> Finding {
             &catalogue::LOGS_FORBIDDEN,
             format!("the sidecar sent {target} to {pod}, whose log may not be read: {why}"),
         ),
-        LogState::Interrupted(why) => case.finding(
-            &catalogue::NO_GATEWAY_LINE,
-            format!("the log of {pod} was interrupted while it may have carried {target}: {why}"),
-        ),
+        LogState::Unreadable(why) => case
+            .finding(
+                &catalogue::NO_GATEWAY_LINE,
+                format!("the sidecar sent {target} to {pod}, whose log cannot be read: {why}"),
+            )
+            .fixed_by(AGAIN),
+        LogState::Interrupted(why) => case
+            .finding(
+                &catalogue::NO_GATEWAY_LINE,
+                format!("the log of {pod} was interrupted while it may have carried {target}: {why}"),
+            )
+            .fixed_by(AGAIN),
         LogState::Absent => case.finding(
             &catalogue::NO_GATEWAY_LINE,
             format!("the sidecar sent {target} to {pod}, which joined after the probe left"),

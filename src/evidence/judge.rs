@@ -13,6 +13,9 @@ use super::{
 use crate::finding::{Article, Finding, Severity, catalogue};
 use crate::vocabulary::{BlockedBy, Encryption, Hop, HopEnd, Outcome, Receipt, Scheme, Witness};
 
+/// What to do where reading a log failed on the way.
+pub(super) const AGAIN: &str = "run the command again";
+
 /// Judges a probe by its witnesses.
 pub fn judge(evidence: &ProbeEvidence) -> ProbeResult {
     let request = &evidence.request;
@@ -91,10 +94,18 @@ fn no_sidecar_line(case: &Case) -> Judgement {
             &catalogue::LOGS_FORBIDDEN,
             format!("the log of {}'s sidecar may not be read: {why}", case.source()),
         ),
-        LogState::Interrupted(why) => case.finding(
-            &catalogue::NO_SIDECAR_LINE,
-            format!("the sidecar's log was interrupted during the probe of {target}: {why}"),
-        ),
+        LogState::Unreadable(why) => case
+            .finding(
+                &catalogue::NO_SIDECAR_LINE,
+                format!("the log of {}'s sidecar cannot be read: {why}", case.source()),
+            )
+            .fixed_by(AGAIN),
+        LogState::Interrupted(why) => case
+            .finding(
+                &catalogue::NO_SIDECAR_LINE,
+                format!("the sidecar's log was interrupted during the probe of {target}: {why}"),
+            )
+            .fixed_by(AGAIN),
         LogState::Silent | LogState::Absent => case.finding(
             &catalogue::NO_SIDECAR_LINE,
             format!(

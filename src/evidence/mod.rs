@@ -31,7 +31,7 @@ pub use chain::log_is_settled;
 pub use claims::{Claims, claims};
 pub use counters::{ClusterCounters, corroborate, read_counters};
 pub use curl_arguments::{ProbeRequest, curl_arguments};
-pub use curl_report::{CurlReport, CurlResult, ProcessEnd, curl_results, parse_curl_reports};
+pub use curl_report::{CurlReport, CurlResult, ProcessEnd, curl_results, parse_curl_reports, says_no_curl};
 pub use document::{ClaimStates, CurlSummary, ProbeResult, Verification};
 pub use facts::{Control, Expected, GatewayFacts, GatewayPodFacts, LogState, ProbeEvidence, SourceFacts};
 pub use judge::{is_name_not_resolved, judge};

@@ -16,6 +16,8 @@ pub const PLAN_LABEL: &str = "kubectl-egress.dev/plan";
 pub const PLAN_NAMESPACE_LABEL: &str = "kubectl-egress.dev/plan-namespace";
 /// Label that says what an object is for, for example `source` or `journal`.
 pub const ROLE_LABEL: &str = "kubectl-egress.dev/role";
+/// Annotation of a Lease that tells its holder's process from every other one.
+pub const PROCESS_ANNOTATION: &str = "kubectl-egress.dev/process";
 /// Name of the plan when none is given.
 pub const DEFAULT_PLAN: &str = "default";
 /// Name of the source's ServiceAccount, Service, Deployment and container.

@@ -3,7 +3,7 @@
 use super::connection::{Connected, connect, or_interrupted};
 use super::source;
 use crate::cli::{self, Connection};
-use crate::engine::bare_pod::{make_bare_pod, remove_bare_pod};
+use crate::engine::probe_pod::{ProbePod, make_probe_pod, remove_probe_pod};
 use crate::engine::probe::ProbeSource;
 use crate::engine::verify::{self, Planned, probe_from};
 use crate::engine::{Event, sentinel};
@@ -68,20 +68,14 @@ async fn run(
         .await?;
         return Ok(follow(connected, &journal, &source, settings, printer).await);
     }
-    let name = format!("kubectl-egress-unmeshed-{}", &sentinel::nonce()[..6]);
-    let made = make_bare_pod(
-        &connected.cluster,
-        &journal,
-        &name,
-        settings.plan.timeout,
-        &events,
-    )
-    .await;
+    let (cluster, namespace) = (&connected.cluster, &connected.namespace);
+    let pod = ProbePod::unmeshed(BTreeMap::new());
+    let made = make_probe_pod(cluster, &journal, namespace, &pod, settings.plan.timeout, &events).await;
     let results = match made {
         Ok(source) => Ok(follow(connected, &journal, &source, settings, printer).await),
         Err(error) => Err(error),
     };
-    remove_bare_pod(&connected.cluster, &connected.plan, &name, &events).await;
+    remove_probe_pod(cluster, namespace, &pod, &events).await;
     results
 }
 

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::layout::ClusterLayout;
+use crate::policy::PolicyEngine;
 use crate::process::Started;
 use crate::shell::write_atomically;
 
@@ -39,6 +40,13 @@ pub struct Options {
     pub egress_gateway: bool,
     /// The mesh's outbound policy.
     pub outbound_policy: OutboundPolicy,
+    /// How NetworkPolicies are enforced. A lab of before there was a choice enforces nothing.
+    #[serde(default = "no_engine")]
+    pub policy_engine: PolicyEngine,
+}
+
+fn no_engine() -> PolicyEngine {
+    PolicyEngine::None
 }
 
 /// How far `up` came.
@@ -111,6 +119,7 @@ mod tests {
             options: Options {
                 egress_gateway: true,
                 outbound_policy: OutboundPolicy::RegistryOnly,
+                policy_engine: PolicyEngine::AfterDnat,
             },
             processes: vec![Started {
                 name: "etcd".into(),

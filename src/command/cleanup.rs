@@ -1,6 +1,6 @@
 //! `cleanup`: undoes the plan's journal, and with `--verify` looks whether anything of ours is left.
 
-use super::connection::{connect, or_interrupted};
+use super::connection::{connect_to_plan, or_interrupted};
 use crate::cli::{self, Connection};
 use crate::engine::undo::{self, UndoSettings};
 use crate::error::Result;
@@ -15,7 +15,7 @@ pub(super) async fn cleanup(
     settings: cli::Cleanup,
     printer: &Printer,
 ) -> Result<ExitCode> {
-    let connected = connect(connection, &settings.plan, printer).await?;
+    let connected = connect_to_plan(connection, &settings.plan, printer).await?;
     let (cluster, plan) = (&connected.cluster, &connected.plan);
     let dry_run = settings.change.dry_run != cli::DryRun::None;
     let how = UndoSettings {

@@ -55,7 +55,11 @@ pub(super) async fn lockdown(
     conclude(&document, printer)
 }
 
-async fn wanted(connected: &Connected, settings: &cli::Lockdown, printer: &Printer) -> Result<LockdownSettings> {
+async fn wanted(
+    connected: &Connected,
+    settings: &cli::Lockdown,
+    printer: &Printer,
+) -> Result<LockdownSettings> {
     let journal = stored_plan(&connected.cluster, &connected.plan).await?;
     let of_plan = journal.plan.lockdown.clone().unwrap_or_default();
     let timeout = settings.plan.timeout;

@@ -9,13 +9,21 @@ use crate::vocabulary::{ExitCode, names};
 use serde_json::json;
 
 /// Takes it away; that there is none is no failure.
-pub(super) async fn unlock(connection: &Connection, settings: cli::Unlock, printer: &Printer) -> Result<ExitCode> {
+pub(super) async fn unlock(
+    connection: &Connection,
+    settings: cli::Unlock,
+    printer: &Printer,
+) -> Result<ExitCode> {
     let connected = connect(connection, &settings.plan, printer).await?;
     let (plan, namespace) = (&connected.plan, &connected.namespace);
     let dry_run = settings.change.dry_run != cli::DryRun::None;
     let events = printer.events();
     let work = lockdown::unlock(&connected.cluster, plan, namespace, dry_run, &events);
-    let removed: Vec<String> = or_interrupted(work, plan).await?.iter().map(ToString::to_string).collect();
+    let removed: Vec<String> = or_interrupted(work, plan)
+        .await?
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     let document = json!({
         "apiVersion": names::API_VERSION, "kind": "Unlock",
         "plan": plan.to_string(), "namespace": namespace, "dryRun": dry_run, "removed": removed,

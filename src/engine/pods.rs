@@ -32,14 +32,22 @@ pub fn why_not_ready(pod: &Object) -> String {
         .flat_map(|pointer| pod.items(pointer))
         .find_map(|status| {
             let reason = status["state"]["waiting"]["reason"].as_str()?;
-            Some(format!("container {}: {reason}", status["name"].as_str().unwrap_or_default()))
+            Some(format!(
+                "container {}: {reason}",
+                status["name"].as_str().unwrap_or_default()
+            ))
         });
     let not_ready = || {
         pod.items("/status/initContainerStatuses")
             .iter()
             .chain(pod.items("/status/containerStatuses"))
             .find(|status| status["ready"] == false && !status["state"]["running"].is_null())
-            .map(|status| format!("container {} to be ready", status["name"].as_str().unwrap_or_default()))
+            .map(|status| {
+                format!(
+                    "container {} to be ready",
+                    status["name"].as_str().unwrap_or_default()
+                )
+            })
     };
     waiting
         .or_else(not_ready)

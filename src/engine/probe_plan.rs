@@ -16,7 +16,7 @@ pub struct Planned {
 
 /// What is to be probed, and how.
 #[derive(Debug, Clone)]
-pub struct ProbePlan {
+pub(super) struct ProbePlan {
     /// Declared hosts.
     pub hosts: Vec<PlannedHost>,
     /// Hosts that must not be reachable; none: only declared hosts are probed, for their route.

@@ -95,7 +95,9 @@ pub async fn make_probe_pod(
                 on: on.to_owned(),
             });
         };
-        let made = cluster.wait(&manifest.reference, timeout, &runs, &progress).await?;
+        let made = cluster
+            .wait(&manifest.reference, timeout, &runs, &progress)
+            .await?;
         ProbeSource::of_pod(&made, Some(names::SOURCE))
     }
     .await;

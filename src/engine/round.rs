@@ -128,7 +128,8 @@ impl<'run> Round<'run> {
                     known = Some(known == Some(true) || report.exit_code == 0);
                 }
             }
-            let before = |reached: &ReachedBefore| reached.host == request.host && reached.port == request.port;
+            let before =
+                |reached: &ReachedBefore| reached.host == request.host && reached.port == request.port;
             if known != Some(true) && self.reached_before.iter().any(before) {
                 known = Some(true);
             }
@@ -173,6 +174,12 @@ async fn any_policy(cluster: &Cluster, from: &ProbeSource) -> Option<bool> {
         .await
         .ok()?;
     // Only whether one selects the pod, for which the namespaces are not needed.
-    let pod = Object(json!({"metadata": {"namespace": from.pod.namespace, "name": from.pod.name, "labels": from.labels}}));
-    Some(!NetworkPolicies::new(&policies, &[]).egress_policies_of(&pod).is_empty())
+    let pod = Object(
+        json!({"metadata": {"namespace": from.pod.namespace, "name": from.pod.name, "labels": from.labels}}),
+    );
+    Some(
+        !NetworkPolicies::new(&policies, &[])
+            .egress_policies_of(&pod)
+            .is_empty(),
+    )
 }

@@ -5,10 +5,10 @@ use super::probe::{self, ProbeSource};
 pub use super::probe_plan::Planned;
 use super::probe_plan::{self, ProbePlan};
 use super::probe_pod::{ProbePod, make_probe_pod, remove_probe_pod};
-use super::{journal_store, lockdown};
 use super::round::Round;
 use super::sentinel;
 use super::witness::Witness;
+use super::{journal_store, lockdown};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::evidence::{CurlResult, LogState, ProbeRequest, ProbeResult, Verification, claims};
@@ -69,7 +69,9 @@ pub async fn verify(cluster: &Cluster, settings: &VerifySettings, events: &Event
     let make_bare = async {
         if settings.without_sidecar {
             let (namespace, timeout) = (&settings.namespace, settings.timeout);
-            make_probe_pod(cluster, &journal, namespace, &bare_pod, timeout, events).await.map(Some)
+            make_probe_pod(cluster, &journal, namespace, &bare_pod, timeout, events)
+                .await
+                .map(Some)
         } else {
             Ok(None)
         }
@@ -83,7 +85,9 @@ pub async fn verify(cluster: &Cluster, settings: &VerifySettings, events: &Event
     });
     let meshed_probes = probe_plan::of(&plan, settings.source.meshed);
     let bare_probes = bare.as_ref().map(|bare| (bare, probe_plan::of(&plan, false)));
-    let results = listener.round(meshed_probes, bare_probes, standing.reached_before()).await;
+    let results = listener
+        .round(meshed_probes, bare_probes, standing.reached_before())
+        .await;
     if settings.without_sidecar {
         remove_probe_pod(cluster, &settings.namespace, &bare_pod, events).await;
     }
@@ -94,7 +98,7 @@ pub async fn verify(cluster: &Cluster, settings: &VerifySettings, events: &Event
     let required = settings.enforced_required || standing.record.is_some();
     let claims = claims(&results, required, &standing.findings);
     Ok(Verification::new(
-        settings.plan.name.clone(),
+        settings.plan.seen_from(&settings.namespace),
         settings.namespace.clone(),
         &claims,
         results,
@@ -187,7 +191,14 @@ impl<'run> Listener<'run> {
         bare: Option<(&ProbeSource, Vec<Planned>)>,
         reached_before: &[ReachedBefore],
     ) -> Vec<(ProbeResult, CurlResult)> {
-        let round = Round::new(self.cluster, &self.witness, self.meshed, reached_before, self.events).await;
+        let round = Round::new(
+            self.cluster,
+            &self.witness,
+            self.meshed,
+            reached_before,
+            self.events,
+        )
+        .await;
         let (bare, bare_probes) = bare.map_or((None, Vec::new()), |(bare, probes)| (Some(bare), probes));
         round.run(self.meshed, meshed_probes, bare, bare_probes).await
     }

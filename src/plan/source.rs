@@ -120,7 +120,11 @@ pub fn probe_pod(plan: &PlanIdentity, settings: &ProbePodSettings<'_>) -> Manife
         Injection::None => json!({names::ROLE_LABEL: "unmeshed-source"}),
         _ => selector(),
     };
-    for (name, value) in pod_labels(&own, &settings.injection).as_object().into_iter().flatten() {
+    for (name, value) in pod_labels(&own, &settings.injection)
+        .as_object()
+        .into_iter()
+        .flatten()
+    {
         labels[name] = value.clone();
     }
     let mut metadata = json!({"labels": labels});

@@ -45,6 +45,7 @@ pub(crate) fn settings(hosts: &[&str]) -> SetupSettings {
             .map(|host| PlannedHost::passthrough(host.parse().unwrap(), 443))
             .collect(),
         whole: false,
+        lockdown: None,
         gateway: None,
         gateway_settings: GatewaySettings::default(),
         create_namespace: true,

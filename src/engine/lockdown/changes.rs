@@ -52,7 +52,12 @@ impl<'run> Changes<'run> {
 
     /// Applies the lock; gives back its UID. A lock of ours that is changed, or that was restored before, conflicts with
     /// nobody but ourselves.
-    pub(super) async fn apply_lock(&self, step: &str, lock: &Manifest, changes_a_lock: bool) -> Result<String> {
+    pub(super) async fn apply_lock(
+        &self,
+        step: &str,
+        lock: &Manifest,
+        changes_a_lock: bool,
+    ) -> Result<String> {
         let options = ApplyOptions {
             force: changes_a_lock,
             ..ApplyOptions::new(&lock.reference, &lock.manager)
@@ -65,7 +70,12 @@ impl<'run> Changes<'run> {
     }
 
     /// Takes the lock back: deletes it, or gives it the spec that it had.
-    pub(super) async fn undo_lock(&self, step: &str, lock: &ObjectReference, undo: &SwitchUndo) -> Result<()> {
+    pub(super) async fn undo_lock(
+        &self,
+        step: &str,
+        lock: &ObjectReference,
+        undo: &SwitchUndo,
+    ) -> Result<()> {
         match undo {
             SwitchUndo::Delete { .. } => self.remove(step, lock).await.map(drop),
             SwitchUndo::Restore { uid, spec, .. } => {
@@ -87,7 +97,12 @@ impl<'run> Changes<'run> {
     }
 
     /// Deletes an object with this UID, whatever it is.
-    pub(super) async fn delete(&self, step: &str, reference: &ObjectReference, uid: Option<&str>) -> Result<Deleted> {
+    pub(super) async fn delete(
+        &self,
+        step: &str,
+        reference: &ObjectReference,
+        uid: Option<&str>,
+    ) -> Result<Deleted> {
         let options = DeleteOptions {
             uid: uid.map(str::to_owned),
             propagation_foreground: reference.kind == kinds::job(),

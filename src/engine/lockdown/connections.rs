@@ -1,8 +1,8 @@
 //! Connections that were open before the lock. Engines keep them (truth.md 2), so they are named, never called blocked.
 
 use crate::cluster::Cluster;
-use crate::engine::proxy::{OpenConnections, ProxyAdmin};
 use crate::engine::pods;
+use crate::engine::proxy::{OpenConnections, ProxyAdmin};
 use crate::finding::{Finding, catalogue};
 use crate::vocabulary::{Object, PodName};
 use futures::stream::{self, StreamExt};
@@ -13,7 +13,11 @@ const READS: usize = 8;
 const MOST: usize = 200;
 
 /// Sidecars of `pods` with open connections to somewhere that is not in the mesh and not the gateway.
-pub(super) async fn open_before(cluster: &Cluster, pods_there: &[Object], gateway_host: &str) -> Vec<Finding> {
+pub(super) async fn open_before(
+    cluster: &Cluster,
+    pods_there: &[Object],
+    gateway_host: &str,
+) -> Vec<Finding> {
     let meshed: Vec<PodName> = pods_there
         .iter()
         .filter(|pod| pods::has_sidecar(pod) && pods::is_ready(pod))
@@ -52,7 +56,10 @@ fn of_pod(pod: &PodName, open: &OpenConnections, gateway_host: &str) -> Option<F
     (!outside.is_empty()).then(|| {
         Finding::new(
             &catalogue::CONNECTIONS_FROM_BEFORE,
-            format!("pod {pod} has open connections past the gateway: {}", outside.join(", ")),
+            format!(
+                "pod {pod} has open connections past the gateway: {}",
+                outside.join(", ")
+            ),
         )
         .about(format!("Pod {pod}"))
     })
@@ -64,7 +71,9 @@ fn leads_outside(cluster: &str, gateway_host: &str) -> bool {
     if cluster == "PassthroughCluster" {
         return true;
     }
-    let host = cluster.strip_prefix("outbound|").and_then(|rest| rest.rsplit('|').next());
+    let host = cluster
+        .strip_prefix("outbound|")
+        .and_then(|rest| rest.rsplit('|').next());
     host.is_some_and(|host| host != gateway_host && !host.contains(".svc.") && !host.is_empty())
 }
 
@@ -79,7 +88,12 @@ mod tests {
             assert!(leads_outside(outside, gateway), "{outside}");
         }
         let gateway_cluster = format!("outbound|443|egress-default|{gateway}");
-        for inside in [gateway_cluster.as_str(), "xds-grpc", "BlackHoleCluster", "outbound|80||shop.demo.svc.cluster.local"] {
+        for inside in [
+            gateway_cluster.as_str(),
+            "xds-grpc",
+            "BlackHoleCluster",
+            "outbound|80||shop.demo.svc.cluster.local",
+        ] {
             assert!(!leads_outside(inside, gateway), "{inside}");
         }
     }

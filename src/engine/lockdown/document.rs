@@ -7,7 +7,6 @@ use crate::vocabulary::{ClaimState, Verdict};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -1,28 +1,76 @@
 //! What the NetworkPolicies of a namespace say together: does another one open what the lock closes?
 
 use crate::cluster::Cluster;
+use crate::engine::pods;
 use crate::error::Result;
 use crate::finding::{Finding, catalogue};
 use crate::istio::kinds;
 use crate::mesh::network_policy::{Inside, NetworkPolicies};
-use crate::engine::pods;
 use crate::vocabulary::{Kind, LabelSelector, Object, ObjectReference, names};
 use futures::future::{join_all, try_join3};
-use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// Groups of policy kinds that engines bring along, with the kinds that can hold for a namespace's pods. They are not
 /// evaluated, so they are named.
 const FOREIGN_KINDS: &[(&str, &str, &str, &str, bool)] = &[
-    ("cilium.io", "v2", "CiliumNetworkPolicy", "ciliumnetworkpolicies", true),
-    ("cilium.io", "v2", "CiliumClusterwideNetworkPolicy", "ciliumclusterwidenetworkpolicies", false),
-    ("crd.projectcalico.org", "v1", "NetworkPolicy", "networkpolicies", true),
-    ("crd.projectcalico.org", "v1", "GlobalNetworkPolicy", "globalnetworkpolicies", false),
-    ("crd.antrea.io", "v1beta1", "NetworkPolicy", "networkpolicies", true),
-    ("crd.antrea.io", "v1beta1", "ClusterNetworkPolicy", "clusternetworkpolicies", false),
-    ("policy.networking.k8s.io", "v1alpha1", "AdminNetworkPolicy", "adminnetworkpolicies", false),
-    ("policy.networking.k8s.io", "v1alpha2", "ClusterNetworkPolicy", "clusternetworkpolicies", false),
+    (
+        "cilium.io",
+        "v2",
+        "CiliumNetworkPolicy",
+        "ciliumnetworkpolicies",
+        true,
+    ),
+    (
+        "cilium.io",
+        "v2",
+        "CiliumClusterwideNetworkPolicy",
+        "ciliumclusterwidenetworkpolicies",
+        false,
+    ),
+    (
+        "crd.projectcalico.org",
+        "v1",
+        "NetworkPolicy",
+        "networkpolicies",
+        true,
+    ),
+    (
+        "crd.projectcalico.org",
+        "v1",
+        "GlobalNetworkPolicy",
+        "globalnetworkpolicies",
+        false,
+    ),
+    (
+        "crd.antrea.io",
+        "v1beta1",
+        "NetworkPolicy",
+        "networkpolicies",
+        true,
+    ),
+    (
+        "crd.antrea.io",
+        "v1beta1",
+        "ClusterNetworkPolicy",
+        "clusternetworkpolicies",
+        false,
+    ),
+    (
+        "policy.networking.k8s.io",
+        "v1alpha1",
+        "AdminNetworkPolicy",
+        "adminnetworkpolicies",
+        false,
+    ),
+    (
+        "policy.networking.k8s.io",
+        "v1alpha2",
+        "ClusterNetworkPolicy",
+        "clusternetworkpolicies",
+        false,
+    ),
 ];
 
 /// A namespace's pods and policies at one moment.
@@ -46,15 +94,27 @@ pub struct Policies {
 /// If the cluster refuses.
 pub async fn read(cluster: &Cluster, namespace: &str) -> Result<Policies> {
     let (policies, pods, namespaces) = try_join3(
-        async { cluster.list(&kinds::network_policy(), Some(namespace), None).await },
+        async {
+            cluster
+                .list(&kinds::network_policy(), Some(namespace), None)
+                .await
+        },
         async { cluster.list(&kinds::pod(), Some(namespace), None).await },
         async {
             // Without the permission a rule's namespaceSelector is matched by nothing that is known.
-            Ok(cluster.list(&kinds::namespace(), None, None).await.unwrap_or_default())
+            Ok(cluster
+                .list(&kinds::namespace(), None, None)
+                .await
+                .unwrap_or_default())
         },
     )
     .await?;
-    let foreign = join_all(FOREIGN_KINDS.iter().map(|kind| foreign_policies(cluster, namespace, kind))).await;
+    let foreign = join_all(
+        FOREIGN_KINDS
+            .iter()
+            .map(|kind| foreign_policies(cluster, namespace, kind)),
+    )
+    .await;
     Ok(Policies {
         namespace: namespace.to_owned(),
         policies,
@@ -116,12 +176,10 @@ pub fn ways_out(
         })
         .collect();
     if !policies.foreign.is_empty() {
-        findings.push(
-            Finding::new(
-                &catalogue::FOREIGN_POLICY_KINDS,
-                format!("not evaluated: {}", policies.foreign.join(", ")),
-            ),
-        );
+        findings.push(Finding::new(
+            &catalogue::FOREIGN_POLICY_KINDS,
+            format!("not evaluated: {}", policies.foreign.join(", ")),
+        ));
     }
     findings
 }
@@ -149,7 +207,10 @@ pub fn allowed_by(spec: &Value, pods: &[Object]) -> Vec<(IpAddr, u16)> {
 fn addresses(peer: &Value, pods: &[Object]) -> Vec<IpAddr> {
     if let Some(block) = peer["ipBlock"]["cidr"].as_str() {
         let single = block.strip_suffix("/32").or_else(|| block.strip_suffix("/128"));
-        return single.and_then(|address| address.parse().ok()).into_iter().collect();
+        return single
+            .and_then(|address| address.parse().ok())
+            .into_iter()
+            .collect();
     }
     let namespace = peer["namespaceSelector"]["matchLabels"][names::NAMESPACE_NAME_LABEL].as_str();
     let labels = &peer["podSelector"]["matchLabels"];
@@ -184,7 +245,12 @@ pub fn not_selected(policies: &Policies, selector: &LabelSelector) -> Option<Fin
 
 fn named(namespace: &str, pods: &[String]) -> String {
     const SHOWN: usize = 3;
-    let shown = pods.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let shown = pods
+        .iter()
+        .take(SHOWN)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
     match pods.len() {
         1 => format!("pod {namespace}/{shown}"),
         many if many <= SHOWN => format!("pods {shown} of {namespace}"),

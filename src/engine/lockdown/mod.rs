@@ -99,7 +99,13 @@ impl Work<'_> {
         let mut document = self.prepared.document();
         let mut armed = None;
         if self.prepared.is_stale {
-            release::take_away(self.cluster, &self.prepared.run.plan, &self.prepared.run.namespace, &self.changes).await?;
+            release::take_away(
+                self.cluster,
+                &self.prepared.run.plan,
+                &self.prepared.run.namespace,
+                &self.changes,
+            )
+            .await?;
         }
         let proof = self.proof(&mut document, &mut armed, bare_pod, fresh_pod);
         let proven = tokio::select! {
@@ -113,9 +119,9 @@ impl Work<'_> {
                 Ok(document)
             }
             Err(error) => {
-                self.roll_back(armed.as_ref()).await.map_err(|undone| {
-                    undone.because(format!("it was taken back because: {error}"))
-                })?;
+                self.roll_back(armed.as_ref())
+                    .await
+                    .map_err(|undone| undone.because(format!("it was taken back because: {error}")))?;
                 Err(error.hint("everything is as it was before this command"))
             }
         }
@@ -131,7 +137,15 @@ impl Work<'_> {
     ) -> Result<bool> {
         let (cluster, prepared, events) = (self.cluster, self.prepared, self.events);
         let settings = &prepared.settings;
-        let bare = make_probe_pod(cluster, &prepared.journal, &prepared.run.namespace, bare_pod, settings.timeout, events).await?;
+        let bare = make_probe_pod(
+            cluster,
+            &prepared.journal,
+            &prepared.run.namespace,
+            bare_pod,
+            settings.timeout,
+            events,
+        )
+        .await?;
         let sources = Sources {
             meshed: settings.source.clone(),
             bare: bare.clone(),
@@ -145,10 +159,13 @@ impl Work<'_> {
             .await?;
         document.before = before;
         if !proof::is_routed(&document.before) {
-            document.findings.push(Finding::new(
-                &catalogue::LOCK_BREAKS_HOST,
-                "not every declared host goes through the gateway already, so a lock would cut it off",
-            ).fixed_by(format!("see why: kubectl egress verify {}", prepared.flags())));
+            document.findings.push(
+                Finding::new(
+                    &catalogue::LOCK_BREAKS_HOST,
+                    "not every declared host goes through the gateway already, so a lock would cut it off",
+                )
+                .fixed_by(format!("see why: kubectl egress verify {}", prepared.flags())),
+            );
             return Ok(false);
         }
         self.intend(&reached).await?;
@@ -161,11 +178,24 @@ impl Work<'_> {
             return Ok(false);
         }
         let ready_before = self.ready_pods().await?;
-        let open = connections::open_before(cluster, &prepared.policies.pods, &prepared.journal.gateway.service_host()).await;
+        let open = connections::open_before(
+            cluster,
+            &prepared.policies.pods,
+            &prepared.journal.gateway.service_host(),
+        )
+        .await;
         document.findings.extend(open);
         let uid = self.lock(&bare, &reached, switch).await?;
         document.end = LockdownEnd::RolledBack;
-        let fresh = make_probe_pod(cluster, &prepared.journal, &prepared.run.namespace, fresh_pod, settings.timeout, events).await;
+        let fresh = make_probe_pod(
+            cluster,
+            &prepared.journal,
+            &prepared.run.namespace,
+            fresh_pod,
+            settings.timeout,
+            events,
+        )
+        .await;
         let fresh = match fresh {
             Ok(fresh) => fresh,
             Err(error) => {
@@ -215,15 +245,37 @@ impl Work<'_> {
     }
 
     async fn arm(&self) -> Result<Armed> {
-        let started = self.start("switch", "dead-man's switch, which takes the lock back should this program die");
+        let started = self.start(
+            "switch",
+            "dead-man's switch, which takes the lock back should this program die",
+        );
         let armed = switch::arm(self.cluster, self.prepared, &self.changes, self.events).await?;
-        self.finish("switch", started, Some(format!("acts at {}", armed.deadline.strftime("%H:%M:%S UTC"))));
+        self.finish(
+            "switch",
+            started,
+            Some(format!("acts at {}", armed.deadline.strftime("%H:%M:%S UTC"))),
+        );
         Ok(armed)
     }
 
-    async fn rehearse(&self, armed: &Armed, rehearsal: &Rehearsal) -> Result<std::result::Result<(), Finding>> {
-        let started = self.start("canary", "the lock's rules on the switch's pod alone: does it still take a lock back?");
-        let result = switch::rehearse(self.cluster, self.prepared, armed, rehearsal, &self.changes, self.events).await?;
+    async fn rehearse(
+        &self,
+        armed: &Armed,
+        rehearsal: &Rehearsal,
+    ) -> Result<std::result::Result<(), Finding>> {
+        let started = self.start(
+            "canary",
+            "the lock's rules on the switch's pod alone: does it still take a lock back?",
+        );
+        let result = switch::rehearse(
+            self.cluster,
+            self.prepared,
+            armed,
+            rehearsal,
+            &self.changes,
+            self.events,
+        )
+        .await?;
         match &result {
             Ok(()) => self.finish("canary", started, Some("it does".to_owned())),
             Err(finding) => (self.events)(Event::StepFailed {
@@ -249,7 +301,10 @@ impl Work<'_> {
             armed.deadline.strftime("%H:%M:%S UTC")
         );
         let started = self.start("lock", &title);
-        let uid = self.changes.apply_lock("lock", &prepared.lock_manifest(), prepared.changes_a_lock()).await?;
+        let uid = self
+            .changes
+            .apply_lock("lock", &prepared.lock_manifest(), prepared.changes_a_lock())
+            .await?;
         proof::wait_for_effect(self.cluster, prepared, bare, reached, self.events).await;
         self.finish("lock", started, None);
         Ok(uid)
@@ -260,17 +315,29 @@ impl Work<'_> {
             .cluster
             .list(&kinds::pod(), Some(&self.prepared.run.namespace), None)
             .await?;
-        Ok(pods.iter().filter(|pod| pods::is_ready(pod)).map(identity).collect())
+        Ok(pods
+            .iter()
+            .filter(|pod| pods::is_ready(pod))
+            .map(identity)
+            .collect())
     }
 
     /// Whether what ran before still runs, and no other policy opened a way out meanwhile.
-    async fn still_sound(&self, document: &mut Lockdown, ready_before: &BTreeSet<(String, String)>) -> Result<bool> {
+    async fn still_sound(
+        &self,
+        document: &mut Lockdown,
+        ready_before: &BTreeSet<(String, String)>,
+    ) -> Result<bool> {
         let prepared = self.prepared;
         let policies = holes::read(self.cluster, &prepared.run.namespace).await?;
         let lost: Vec<&str> = policies
             .pods
             .iter()
-            .filter(|pod| ready_before.contains(&identity(pod)) && pod.at("/metadata/deletionTimestamp").is_null() && !pods::is_ready(pod))
+            .filter(|pod| {
+                ready_before.contains(&identity(pod))
+                    && pod.at("/metadata/deletionTimestamp").is_null()
+                    && !pods::is_ready(pod)
+            })
             .map(Object::name)
             .collect();
         if !lost.is_empty() {
@@ -301,10 +368,13 @@ impl Work<'_> {
     ) -> Result<bool> {
         let prepared = self.prepared;
         if armed.left(self.cluster) < DISARM_SECONDS {
-            document.findings.push(Finding::new(
-                &catalogue::LOCK_ROLLED_BACK,
-                "the proof took longer than the dead-man's switch waits",
-            ).fixed_by("give it more time: --confirm-within"));
+            document.findings.push(
+                Finding::new(
+                    &catalogue::LOCK_ROLLED_BACK,
+                    "the proof took longer than the dead-man's switch waits",
+                )
+                .fixed_by("give it more time: --confirm-within"),
+            );
             document.verdict = Verdict::Inconclusive;
             return Ok(false);
         }
@@ -338,8 +408,11 @@ impl Work<'_> {
         let mut manifests = lock::switch_foundation(&prepared.run, &prepared.undo, &prepared.api_server);
         manifests.push(lock::canary(&prepared.run, &prepared.peers));
         manifests.push(prepared.job(0));
-        let references: Vec<ObjectReference> = manifests.into_iter().map(|manifest| manifest.reference).collect();
-        let work = references.iter().map(|reference| self.changes.remove("switch", reference));
+        let references: Vec<ObjectReference> =
+            manifests.into_iter().map(|manifest| manifest.reference).collect();
+        let work = references
+            .iter()
+            .map(|reference| self.changes.remove("switch", reference));
         futures::future::try_join_all(work).await.map(drop)
     }
 

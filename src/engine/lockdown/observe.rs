@@ -31,8 +31,7 @@ pub(super) async fn observe(
 ) -> Result<Observed> {
     let resolv_conf = read_resolv_conf(cluster, source).await?;
     let root_namespace = facts.root_namespace();
-    let mut namespaces =
-        namespaces_to_observe(&resolv_conf, &facts.services, gateway, root_namespace);
+    let mut namespaces = namespaces_to_observe(&resolv_conf, &facts.services, gateway, root_namespace);
     namespaces.insert(namespace.to_owned());
     let (pod, slice) = (kinds::pod(), kinds::endpoint_slice());
     let pods = try_join_all(
@@ -73,7 +72,6 @@ pub(super) async fn observe(
     })
 }
 
-
 /// With curl, because that is what a source is known to have.
 async fn read_resolv_conf(cluster: &Cluster, source: &ProbeSource) -> Result<String> {
     let command = ["curl", "--silent", "--show-error", "--disable", RESOLV_CONF].map(str::to_owned);
@@ -85,7 +83,10 @@ async fn read_resolv_conf(cluster: &Cluster, source: &ProbeSource) -> Result<Str
         ExecEnd::Exited(0) if !text.trim().is_empty() => Ok(text),
         ExecEnd::Exited(code) => Err(unread(
             source,
-            format!("curl's exit {code}: {}", String::from_utf8_lossy(&output.stderr).trim()),
+            format!(
+                "curl's exit {code}: {}",
+                String::from_utf8_lossy(&output.stderr).trim()
+            ),
         )),
         ExecEnd::Lost(why) => Err(unread(source, why)),
     }

@@ -89,17 +89,35 @@ pub enum Decision {
 pub async fn prepare(cluster: &Cluster, settings: LockdownSettings) -> Result<Decision> {
     let journal = stored_plan(cluster, &settings.plan).await?;
     if journal.plan.hosts.is_empty() {
-        return Err(Error::usage(format!("the plan {} has no hosts, so a lock would only cut off", settings.plan))
-            .hint(format!("add one: kubectl egress route HOST -n {}", settings.plan.namespace)));
+        return Err(Error::usage(format!(
+            "the plan {} has no hosts, so a lock would only cut off",
+            settings.plan
+        ))
+        .hint(format!(
+            "add one: kubectl egress route HOST -n {}",
+            settings.plan.namespace
+        )));
     }
     let probe_labels = settings.lock.selector.satisfying_labels().ok_or_else(|| {
-        Error::usage(format!("no pod can fit the selector `{}`", settings.lock.selector))
+        Error::usage(format!(
+            "no pod can fit the selector `{}`",
+            settings.lock.selector
+        ))
     })?;
     check_permissions(cluster, &settings.namespace).await?;
-    let in_locked = PlanIdentity { namespace: settings.namespace.clone(), name: settings.plan.name.clone() };
+    let in_locked = PlanIdentity {
+        namespace: settings.namespace.clone(),
+        name: settings.plan.name.clone(),
+    };
     let facts = Facts::gather(cluster, &in_locked).await?;
     let (observed, policies) = futures::future::try_join(
-        observe(cluster, &settings.namespace, &journal.gateway, &settings.source, &facts),
+        observe(
+            cluster,
+            &settings.namespace,
+            &journal.gateway,
+            &settings.source,
+            &facts,
+        ),
         holes::read(cluster, &settings.namespace),
     )
     .await?;
@@ -122,7 +140,9 @@ pub async fn prepare(cluster: &Cluster, settings: LockdownSettings) -> Result<De
         None => SwitchUndo::Delete { lock: run.lock() },
     };
     let mut prepared = Prepared {
-        is_stale: journal.lock_of(&settings.namespace).is_some_and(|record| !record.confirmed),
+        is_stale: journal
+            .lock_of(&settings.namespace)
+            .is_some_and(|record| !record.confirmed),
         findings: Vec::new(),
         settings,
         journal,
@@ -136,8 +156,16 @@ pub async fn prepare(cluster: &Cluster, settings: LockdownSettings) -> Result<De
         probe_labels,
     };
     prepared.findings = prepared.ways_out(&prepared.policies);
-    if prepared.observed.pods.iter().any(|pod| pod.namespace() == Some(&prepared.settings.namespace) && pods::is_ready(pod)) {
-        prepared.findings.extend(holes::not_selected(&prepared.policies, &prepared.settings.lock.selector));
+    if prepared
+        .observed
+        .pods
+        .iter()
+        .any(|pod| pod.namespace() == Some(&prepared.settings.namespace) && pods::is_ready(pod))
+    {
+        prepared.findings.extend(holes::not_selected(
+            &prepared.policies,
+            &prepared.settings.lock.selector,
+        ));
     }
     if current.is_some_and(|(_, live)| *live.at("/spec") == prepared.spec) {
         return Ok(Decision::Unchanged(Box::new(prepared)));
@@ -189,7 +217,10 @@ fn check_selector(settings: &LockdownSettings, policies: &Policies) -> Result<()
         "no pod of namespace {} fits the selector `{selector}`",
         settings.namespace
     ))
-    .hint(format!("kubectl get pods -n {} --show-labels", settings.namespace)))
+    .hint(format!(
+        "kubectl get pods -n {} --show-labels",
+        settings.namespace
+    )))
 }
 
 async fn check_permissions(cluster: &Cluster, namespace: &str) -> Result<()> {
@@ -209,7 +240,11 @@ async fn check_permissions(cluster: &Cluster, namespace: &str) -> Result<()> {
             let allowed = match rules.allows(verb, &kind.group, &kind.plural, None) {
                 Answer::Yes => true,
                 Answer::No => false,
-                Answer::Unknown => cluster.may(verb, &kind.group, &kind.plural, Some(namespace)).await?,
+                Answer::Unknown => {
+                    cluster
+                        .may(verb, &kind.group, &kind.plural, Some(namespace))
+                        .await?
+                }
             };
             if !allowed {
                 missing.push(format!("{verb} {}", kind.plural));
@@ -219,11 +254,14 @@ async fn check_permissions(cluster: &Cluster, namespace: &str) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    Err(
-        Error::cluster(format!("you may not {} in namespace {namespace}", missing.join(", nor ")))
-            .because("a lock needs a NetworkPolicy, and its dead-man's switch a Job with a Role of its own")
-            .hint(format!("ask the cluster's administrator; check with: kubectl auth can-i --list -n {namespace}")),
-    )
+    Err(Error::cluster(format!(
+        "you may not {} in namespace {namespace}",
+        missing.join(", nor ")
+    ))
+    .because("a lock needs a NetworkPolicy, and its dead-man's switch a Job with a Role of its own")
+    .hint(format!(
+        "ask the cluster's administrator; check with: kubectl auth can-i --list -n {namespace}"
+    )))
 }
 
 impl Prepared {
@@ -274,7 +312,13 @@ impl Prepared {
 
     /// The switch's Job with its deadline, in seconds since 1970.
     pub(super) fn job(&self, deadline: u64) -> Manifest {
-        lock::switch_job(&self.run, &self.undo, &self.api_server, &self.journal.image, deadline)
+        lock::switch_job(
+            &self.run,
+            &self.undo,
+            &self.api_server,
+            &self.journal.image,
+            deadline,
+        )
     }
 
     pub(super) fn record(&self, reached: &[ReachedBefore]) -> LockRecord {
@@ -304,7 +348,11 @@ impl Prepared {
             .find_map(|pod| pods::addresses(pod).into_iter().next())
             .unwrap_or_default();
         let first = &self.journal.plan.hosts[0];
-        Rehearsal::new((first.host.to_string(), first.port), &address, gateway.tls_target_port)
+        Rehearsal::new(
+            (first.host.to_string(), first.port),
+            &address,
+            gateway.tls_target_port,
+        )
     }
 
     /// What other policies open, by what the lock is derived from.
@@ -314,8 +362,11 @@ impl Prepared {
             .pods
             .iter()
             .filter(|pod| {
-                [Some(self.observed.root_namespace.as_str()), Some(self.journal.gateway.namespace.as_str())]
-                    .contains(&pod.namespace())
+                [
+                    Some(self.observed.root_namespace.as_str()),
+                    Some(self.journal.gateway.namespace.as_str()),
+                ]
+                .contains(&pod.namespace())
             })
             .cloned()
             .collect();
@@ -340,13 +391,17 @@ impl Prepared {
             "spec": spec,
         }));
         let reference = ObjectReference::namespaced(kinds::pod(), &self.settings.namespace, name);
-        cluster.create(&reference, &pod, true).await.map(drop).map_err(|error| {
-            Error::cluster(format!(
-                "namespace {} does not admit the pod of the dead-man's switch, so nothing was locked",
-                self.settings.namespace
-            ))
-            .because(error.to_string())
-            .hint("make room in the quota, or admit pods of the restricted Pod Security Standard")
-        })
+        cluster
+            .create(&reference, &pod, true)
+            .await
+            .map(drop)
+            .map_err(|error| {
+                Error::cluster(format!(
+                    "namespace {} does not admit the pod of the dead-man's switch, so nothing was locked",
+                    self.settings.namespace
+                ))
+                .because(error.to_string())
+                .hint("make room in the quota, or admit pods of the restricted Pod Security Standard")
+            })
     }
 }

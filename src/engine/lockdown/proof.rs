@@ -2,14 +2,14 @@
 //! started under the lock; negative results twice.
 
 use super::Prepared;
-use crate::plan::lock::ReachedBefore;
 use crate::cluster::Cluster;
 use crate::engine::event::{Event, Events};
 use crate::engine::probe::{self, ProbeSource};
 use crate::engine::probe_plan::{self, Planned, ProbePlan};
 use crate::engine::verify::listened_round;
-use crate::evidence::{CurlResult, Expected, ProbeResult};
 use crate::error::Result;
+use crate::evidence::{CurlResult, Expected, ProbeResult};
+use crate::plan::lock::ReachedBefore;
 use crate::vocabulary::Outcome;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -41,13 +41,20 @@ pub(super) async fn before(
     let at = cluster.server_time().unwrap_or(Timestamp::UNIX_EPOCH);
     let mut reached: BTreeSet<(String, u16)> = BTreeSet::new();
     for result in &results {
-        if matches!(result.outcome, Outcome::Routed | Outcome::Direct | Outcome::Bypassed) {
+        if matches!(
+            result.outcome,
+            Outcome::Routed | Outcome::Direct | Outcome::Bypassed
+        ) {
             reached.insert((result.host.clone(), result.port));
         }
     }
     let reached = reached
         .into_iter()
-        .map(|(host, port)| ReachedBefore { host, port, at: at.to_string() })
+        .map(|(host, port)| ReachedBefore {
+            host,
+            port,
+            at: at.to_string(),
+        })
         .collect();
     Ok((results, reached))
 }
@@ -92,14 +99,19 @@ pub(super) async fn wait_for_effect(
 ) {
     let mut short = plan(prepared, SHORT_SECONDS);
     short.forbidden.clear();
-    let was_reached =
-        |planned: &Planned| reached.iter().any(|before| before.host == planned.request.host && before.port == planned.request.port);
+    let was_reached = |planned: &Planned| {
+        reached
+            .iter()
+            .any(|before| before.host == planned.request.host && before.port == planned.request.port)
+    };
     let Some(one) = probe_plan::of(&short, false).into_iter().find(was_reached) else {
         return;
     };
     let started = Instant::now();
     while started.elapsed() < EFFECT_DEADLINE {
-        let result = probe::send(cluster, bare, std::slice::from_ref(&one.request)).await.pop();
+        let result = probe::send(cluster, bare, std::slice::from_ref(&one.request))
+            .await
+            .pop();
         let answered = matches!(&result, Some(CurlResult::Report(report)) if report.exit_code == 0);
         if !answered {
             return;
@@ -150,5 +162,6 @@ pub(super) fn is_routed(results: &[ProbeResult]) -> bool {
         .iter()
         .filter(|result| result.expected == Expected::Routed)
         .peekable();
-    declared.peek().is_some() && declared.all(|result| matches!(result.outcome, Outcome::Routed | Outcome::Direct))
+    declared.peek().is_some()
+        && declared.all(|result| matches!(result.outcome, Outcome::Routed | Outcome::Direct))
 }

@@ -26,7 +26,11 @@ pub async fn unlock(
 ) -> Result<Vec<ObjectReference>> {
     let journal = stored_plan(cluster, plan).await?;
     if dry_run {
-        return Ok(found(cluster, plan, namespace).await?.into_iter().map(|(reference, _)| reference).collect());
+        return Ok(found(cluster, plan, namespace)
+            .await?
+            .into_iter()
+            .map(|(reference, _)| reference)
+            .collect());
     }
     let lease = Lease::acquire(cluster, plan).await?;
     let changes = Changes::new(cluster, journal, events);
@@ -53,7 +57,9 @@ pub(super) async fn take_away(
     for wave in [policies, others] {
         let work = wave.iter().map(|(reference, object)| async move {
             let deleted = changes.delete("unlock", reference, Some(object.uid())).await?;
-            Ok::<_, crate::error::Error>(matches!(deleted, Deleted::Gone | Deleted::Deleting).then(|| reference.clone()))
+            Ok::<_, crate::error::Error>(
+                matches!(deleted, Deleted::Gone | Deleted::Deleting).then(|| reference.clone()),
+            )
         });
         gone.extend(try_join_all(work).await?.into_iter().flatten());
     }
@@ -75,7 +81,9 @@ async fn found(
 ) -> Result<Vec<(ObjectReference, Object)>> {
     let kinds = lock_kinds();
     let lists = kinds.iter().map(|kind| async move {
-        let objects = cluster.list(kind, Some(namespace), Some(names::LOCK_LABEL)).await?;
+        let objects = cluster
+            .list(kind, Some(namespace), Some(names::LOCK_LABEL))
+            .await?;
         let ours = objects
             .into_iter()
             .filter(|object| is_ours(object) && plan_of(object).as_ref() == Some(plan))
@@ -106,14 +114,19 @@ fn is_of_lock(entry: &Entry, namespace: &str) -> bool {
 
 async fn remove_probe_pods(cluster: &Cluster, plan: &PlanIdentity, namespace: &str) -> Result<()> {
     let selector = format!("{}={}", names::MANAGED_BY_LABEL, names::MANAGER);
-    let pods = cluster.list(&kinds::pod(), Some(namespace), Some(&selector)).await?;
-    let work = pods.iter().filter(|pod| plan_of(pod).as_ref() == Some(plan)).map(|pod| async move {
-        let options = DeleteOptions {
-            uid: Some(pod.uid().to_owned()),
-            grace_period_seconds: Some(0),
-            ..DeleteOptions::default()
-        };
-        cluster.delete(&pod.reference(&kinds::pod()), &options).await
-    });
+    let pods = cluster
+        .list(&kinds::pod(), Some(namespace), Some(&selector))
+        .await?;
+    let work = pods
+        .iter()
+        .filter(|pod| plan_of(pod).as_ref() == Some(plan))
+        .map(|pod| async move {
+            let options = DeleteOptions {
+                uid: Some(pod.uid().to_owned()),
+                grace_period_seconds: Some(0),
+                ..DeleteOptions::default()
+            };
+            cluster.delete(&pod.reference(&kinds::pod()), &options).await
+        });
     try_join_all(work).await.map(drop)
 }

@@ -8,7 +8,7 @@ use crate::istio::kinds;
 use crate::plan::journal::Journal;
 use crate::plan::lock::{LockRecord, ReachedBefore};
 use crate::vocabulary::{Object, names};
-use futures::future::{try_join3, try_join_all};
+use futures::future::{try_join_all, try_join3};
 
 /// Where the cluster's DNS runs, unless somebody moved it.
 const DNS_NAMESPACE: &str = "kube-system";
@@ -39,14 +39,21 @@ pub async fn standing(cluster: &Cluster, journal: &Journal, namespace: &str) -> 
     let Some(record) = journal.lock_of(namespace) else {
         return Ok(Standing::default());
     };
-    let around = [journal.gateway.namespace.as_str(), names::ISTIO_NAMESPACE, DNS_NAMESPACE];
+    let around = [
+        journal.gateway.namespace.as_str(),
+        names::ISTIO_NAMESPACE,
+        DNS_NAMESPACE,
+    ];
     let reference = record.reference();
     let (live, policies, pods) = try_join3(
         cluster.get(&reference),
         holes::read(cluster, namespace),
         try_join_all(around.map(|namespace| async move {
             // Pods that may not be listed are not known; then more counts as a way out, never less.
-            Ok(cluster.list(&kinds::pod(), Some(namespace), None).await.unwrap_or_default())
+            Ok(cluster
+                .list(&kinds::pod(), Some(namespace), None)
+                .await
+                .unwrap_or_default())
         })),
     )
     .await?;
@@ -87,7 +94,10 @@ fn fault(record: &LockRecord, live: Option<&Object>, namespace: &str) -> Option<
         Some(_) => return None,
     };
     Some(
-        Finding::new(&catalogue::LOCK_CHANGED, format!("the lock {name} of {namespace} {what}"))
-            .about(format!("NetworkPolicy {namespace}/{name}")),
+        Finding::new(
+            &catalogue::LOCK_CHANGED,
+            format!("the lock {name} of {namespace} {what}"),
+        )
+        .about(format!("NetworkPolicy {namespace}/{name}")),
     )
 }

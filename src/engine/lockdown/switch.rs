@@ -12,7 +12,7 @@ use crate::evidence::{CurlReport, CurlResult, ProbeRequest, is_name_not_resolved
 use crate::finding::{Finding, catalogue};
 use crate::istio::kinds;
 use crate::plan::lock::{self, switch};
-use crate::vocabulary::{ObjectReference, PodName, Scheme, names};
+use crate::vocabulary::{ObjectReference, Scheme, names};
 use jiff::{SignedDuration, Timestamp};
 use std::time::{Duration, Instant};
 
@@ -50,10 +50,17 @@ pub(super) async fn arm(
     let now = cluster
         .server_time()
         .ok_or_else(|| Error::cluster("the API server does not tell its time (header Date)"))?;
-    let window = SignedDuration::try_from(prepared.settings.confirm_within).unwrap_or(SignedDuration::from_mins(3));
+    let window =
+        SignedDuration::try_from(prepared.settings.confirm_within).unwrap_or(SignedDuration::from_mins(3));
     let deadline = now + window;
     let seconds = u64::try_from(deadline.as_second()).unwrap_or_default();
-    let job = lock::switch_job(run, &prepared.undo, &prepared.api_server, &prepared.journal.image, seconds);
+    let job = lock::switch_job(
+        run,
+        &prepared.undo,
+        &prepared.api_server,
+        &prepared.journal.image,
+        seconds,
+    );
     let uids = changes.apply("switch", std::slice::from_ref(&job)).await?;
     let progress = |on: &str| {
         events(Event::StepWaiting {
@@ -63,7 +70,15 @@ pub(super) async fn arm(
     };
     let selector = format!("{}={}", names::SWITCH_LABEL, run.id);
     let timeout = prepared.settings.timeout;
-    let ready = pods::wait_ready(cluster, &run.namespace, &selector, "the switch's pod", timeout, &progress).await?;
+    let ready = pods::wait_ready(
+        cluster,
+        &run.namespace,
+        &selector,
+        "the switch's pod",
+        timeout,
+        &progress,
+    )
+    .await?;
     let pod = ready
         .first()
         .ok_or_else(|| Error::bug("a pod was ready and is not named"))?;
@@ -85,7 +100,11 @@ pub(super) async fn arm(
 /// The switch acts by its node's clock; one that is off would act too late, or at once.
 async fn check_clock(cluster: &Cluster, source: &ProbeSource) -> Result<()> {
     let told = run(cluster, source, &["date", "+%s"]).await?;
-    let node = told.trim().parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
+    let node = told
+        .trim()
+        .parse()
+        .ok()
+        .and_then(|seconds| Timestamp::from_second(seconds).ok());
     let (Some(node), Some(server)) = (node, cluster.server_time()) else {
         return Err(Error::cluster("the clock of the switch's node cannot be read").because(told));
     };
@@ -109,8 +128,11 @@ async fn run(cluster: &Cluster, source: &ProbeSource, command: &[&str]) -> Resul
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     match output.end {
         ExecEnd::Exited(0) => Ok(said),
-        ExecEnd::Exited(code) => Err(Error::cluster(format!("`{}` ended with exit {code}", command.join(" ")))
-            .because(format!("{said}{}", String::from_utf8_lossy(&output.stderr)))),
+        ExecEnd::Exited(code) => Err(Error::cluster(format!(
+            "`{}` ended with exit {code}",
+            command.join(" ")
+        ))
+        .because(format!("{said}{}", String::from_utf8_lossy(&output.stderr)))),
         ExecEnd::Lost(why) => Err(Error::cluster(format!("`{}` was cut", command.join(" "))).because(why)),
     }
 }
@@ -142,7 +164,13 @@ impl Rehearsal {
     }
 
     fn health_request(gateway_address: &str) -> ProbeRequest {
-        request(1, Scheme::Http, &sentinel::server_name(), HEALTH_PORT, Some(gateway_address))
+        request(
+            1,
+            Scheme::Http,
+            &sentinel::server_name(),
+            HEALTH_PORT,
+            Some(gateway_address),
+        )
     }
 
     /// Tries from a pod that no lock holds: only what answers there can be seen to be stopped.
@@ -163,7 +191,10 @@ impl Rehearsal {
     fn requests(&self) -> Vec<ProbeRequest> {
         let mut host = request(0, Scheme::of_port(self.host.1), &self.host.0, self.host.1, None);
         host.max_time_seconds = TRY_SECONDS;
-        [host, self.gateway.clone()].into_iter().chain(self.health.clone()).collect()
+        [host, self.gateway.clone()]
+            .into_iter()
+            .chain(self.health.clone())
+            .collect()
     }
 }
 
@@ -235,7 +266,10 @@ async fn canary_holds(
 fn fault(results: &[CurlResult], rehearsal: &Rehearsal) -> Option<Finding> {
     let host = &rehearsal.host.0;
     let Some(CurlResult::Report(direct)) = results.first() else {
-        return Some(Finding::new(&catalogue::SWITCH_CANNOT_UNDO, "the switch's pod does not answer"));
+        return Some(Finding::new(
+            &catalogue::SWITCH_CANNOT_UNDO,
+            "the switch's pod does not answer",
+        ));
     };
     if is_name_not_resolved(direct) {
         return Some(Finding::new(
@@ -251,10 +285,16 @@ fn fault(results: &[CurlResult], rehearsal: &Rehearsal) -> Option<Finding> {
     }
     let health_open = results.get(2).is_some_and(is_answered);
     if is_connected(&results[0]) || health_open {
-        let what = if health_open { "the gateway's health port" } else { host.as_str() };
+        let what = if health_open {
+            "the gateway's health port"
+        } else {
+            host.as_str()
+        };
         return Some(Finding::new(
             &catalogue::LOCK_WITHOUT_EFFECT,
-            format!("{what} answers a pod that a NetworkPolicy locks: no policy engine of this cluster enforces it"),
+            format!(
+                "{what} answers a pod that a NetworkPolicy locks: no policy engine of this cluster enforces it"
+            ),
         ));
     }
     None
@@ -316,9 +356,4 @@ impl Armed {
         cluster.delete(&self.job, &options).await?;
         cluster.wait_gone(&self.job, &self.job_uid, deadline).await
     }
-}
-
-/// The pod that a switch runs in.
-pub(super) fn pod(armed: &Armed) -> &PodName {
-    &armed.source.pod
 }

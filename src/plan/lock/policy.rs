@@ -47,12 +47,12 @@ fn rule(peer: &Peer) -> Value {
     };
     let mut rule = json!({"to": to});
     if !peer.ports.is_empty() {
-        rule["ports"] = peer.ports.iter().map(port).collect();
+        rule["ports"] = peer.ports.iter().copied().map(port).collect();
     }
     rule
 }
 
-fn port((protocol, port): &(Protocol, u16)) -> Value {
+fn port((protocol, port): (Protocol, u16)) -> Value {
     json!({"port": port, "protocol": protocol})
 }
 

@@ -29,12 +29,20 @@ pub fn lockdown(document: &Lockdown, style: &Style) -> String {
     }
     let fixes = findings::fixes(all_findings(document), style);
     if !fixes.is_empty() {
-        let _ = write!(text, "\n{}\n{fixes}", style.color_only(Tone::Strong, "What to do"));
+        let _ = write!(
+            text,
+            "\n{}\n{fixes}",
+            style.color_only(Tone::Strong, "What to do")
+        );
     }
     if !document.after.is_empty() {
         let _ = writeln!(text, "\n{}", style.color_only(Tone::Strong, "Claims"));
         text.push_str(&verification::claim(Claim::Routed, document.claims.routed, style));
-        text.push_str(&verification::claim(Claim::Enforced, document.claims.enforced, style));
+        text.push_str(&verification::claim(
+            Claim::Enforced,
+            document.claims.enforced,
+            style,
+        ));
     }
     let _ = writeln!(text, "\n{}", end(document, style));
     text
@@ -74,13 +82,20 @@ fn all_findings(document: &Lockdown) -> impl Iterator<Item = &Finding> {
 fn end(document: &Lockdown, style: &Style) -> String {
     let (mark, tone, what) = match document.end {
         LockdownEnd::Locked => (Mark::Good, Tone::Good, "locked, and proven"),
-        LockdownEnd::Unchanged => (Mark::Good, Tone::Good, "locked already, just so; nothing was changed"),
+        LockdownEnd::Unchanged => (
+            Mark::Good,
+            Tone::Good,
+            "locked already, just so; nothing was changed",
+        ),
         LockdownEnd::RolledBack => (Mark::Bad, Tone::Bad, "rolled back: everything is as before"),
         LockdownEnd::Refused => (Mark::Bad, Tone::Bad, "not locked: nothing is changed"),
     };
     let lock = style.paint(
         Tone::Plain,
-        &format!("namespace {}, NetworkPolicy {}", document.namespace, document.lock),
+        &format!(
+            "namespace {}, NetworkPolicy {}",
+            document.namespace, document.lock
+        ),
     );
     format!("{} {} ({lock})", style.mark(mark), style.color_only(tone, what))
 }

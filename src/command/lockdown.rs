@@ -7,7 +7,7 @@ use crate::engine::lockdown::{self as engine, Decision, Lockdown, LockdownEnd, L
 use crate::engine::verify::stored_plan;
 use crate::error::{Error, Result};
 use crate::finding::Severity;
-use crate::plan::lock::{LockSettings, Peer};
+use crate::plan::lock::LockSettings;
 use crate::report::{Printer, view};
 use crate::vocabulary::{ExitCode, HostName, OutputFormat, Verdict, names};
 
@@ -36,8 +36,9 @@ pub(super) async fn lockdown(
     if prepared.is_refused() {
         return conclude(&prepared.document(), printer);
     }
-    let allows: Vec<String> = prepared.peers.iter().map(Peer::explain).collect();
-    printer.note(view::allows(&allows, printer.style()).trim_end());
+    for peer in &prepared.peers {
+        printer.note(&format!("the lock lets through {}", peer.explain()));
+    }
     let question = format!(
         "Lock {} of namespace {}, for at most {} s unless the proof succeeds?",
         which(&prepared.settings.lock),

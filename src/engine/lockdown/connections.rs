@@ -1,9 +1,11 @@
-//! Connections that were open before the lock. Engines keep them (truth.md 2), so they are named, never called blocked.
+//! Connections that were open before the lock. Engines keep them (truth.md 2), so they are named, never called blocked. Our own source's are ended with
+//! its pod, so that a later probe does not use one of them.
 
 use crate::cluster::Cluster;
 use crate::engine::pods;
 use crate::engine::proxy::{OpenConnections, ProxyAdmin};
 use crate::finding::{Finding, catalogue};
+use crate::plan::source;
 use crate::vocabulary::{Object, PodName};
 use futures::stream::{self, StreamExt};
 
@@ -12,12 +14,22 @@ const READS: usize = 8;
 /// Sidecars read at all: a namespace of thousands would take minutes, and the lock waits.
 const MOST: usize = 200;
 
+/// What was found open.
+#[derive(Debug, Default)]
+pub(super) struct OpenBefore {
+    /// Pods of our own source among them: nobody minds their restart.
+    pub(super) own: Vec<PodName>,
+    /// Everything else, as findings.
+    pub(super) findings: Vec<Finding>,
+}
+
 /// Sidecars of `pods` with open connections to somewhere that is not in the mesh and not the gateway.
-pub(super) async fn open_before(
-    cluster: &Cluster,
-    pods_there: &[Object],
-    gateway_host: &str,
-) -> Vec<Finding> {
+pub(super) async fn open_before(cluster: &Cluster, pods_there: &[Object], gateway_host: &str) -> OpenBefore {
+    let own: Vec<PodName> = pods_there
+        .iter()
+        .filter(|pod| pod.labels_match("/metadata/labels", &source::selector()))
+        .map(pods::name)
+        .collect();
     let meshed: Vec<PodName> = pods_there
         .iter()
         .filter(|pod| pods::has_sidecar(pod) && pods::is_ready(pod))
@@ -30,21 +42,22 @@ pub(super) async fn open_before(
         (pod, open)
     });
     let answers: Vec<_> = read.buffered(READS).collect().await;
-    let mut findings = Vec::new();
+    let mut found = OpenBefore::default();
     let mut unread = left_out;
     for (pod, answer) in answers {
-        match answer {
-            Ok(open) => findings.extend(of_pod(&pod, &open, gateway_host)),
+        match answer.map(|open| of_pod(&pod, &open, gateway_host)) {
+            Ok(Some(_)) if own.contains(&pod) => found.own.push(pod),
+            Ok(finding) => found.findings.extend(finding),
             Err(_) => unread += 1,
         }
     }
     if unread > 0 {
-        findings.push(Finding::new(
+        found.findings.push(Finding::new(
             &catalogue::CONNECTIONS_FROM_BEFORE,
             format!("the open connections of {unread} sidecars could not be read"),
         ));
     }
-    findings
+    found
 }
 
 fn of_pod(pod: &PodName, open: &OpenConnections, gateway_host: &str) -> Option<Finding> {

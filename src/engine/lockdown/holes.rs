@@ -142,19 +142,19 @@ async fn foreign_policies(
 }
 
 /// What lets a pod of the namespace out beside the lock: one finding per policy and destination, with its pods.
-/// `lock`: the lock, which opens what it was derived to open; `proxies`: pods that can carry traffic out.
+/// `own`: the lock, which opens what it was derived to open, and what its run made beside it; `proxies`: pods that can
+/// carry traffic out.
 pub fn ways_out(
     policies: &Policies,
-    lock: &ObjectReference,
+    own: &[ObjectReference],
     allowed: &[(IpAddr, u16)],
     proxies: &[Object],
 ) -> Vec<Finding> {
     let evaluated = NetworkPolicies::new(&policies.policies, &policies.namespaces);
     let inside = Inside { allowed, proxies };
     let mut holes: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
-    // Our own policies of the same run (canary, guard) are gone by the time that this matters, or name what they are.
     for pod in policies.pods.iter().filter(|pod| !is_over(pod)) {
-        for way in evaluated.ways_out(pod, std::slice::from_ref(lock), &inside) {
+        for way in evaluated.ways_out(pod, own, &inside) {
             holes
                 .entry((way.policy.name.clone(), way.destination))
                 .or_default()

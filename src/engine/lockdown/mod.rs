@@ -35,14 +35,14 @@ use super::event::{Event, Events};
 use super::lease::Lease;
 use super::pods;
 use super::probe_pod::{ProbePod, make_probe_pod, remove_probe_pod};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, DeleteOptions};
 use crate::error::{Error, Result};
 use crate::evidence::claims;
 use crate::finding::{Finding, Severity, catalogue};
 use crate::istio::kinds;
 use crate::plan::journal::Entry;
 use crate::plan::lock::{self, LockRecord, ReachedBefore};
-use crate::vocabulary::{ClaimState, Object, ObjectReference, Verdict};
+use crate::vocabulary::{ClaimState, Object, ObjectReference, PodName, Verdict, names};
 use changes::Changes;
 use proof::Sources;
 use std::collections::BTreeSet;
@@ -184,7 +184,7 @@ impl Work<'_> {
             &prepared.journal.gateway.service_host(),
         )
         .await;
-        document.findings.extend(open);
+        document.findings.extend(open.findings);
         let uid = self.lock(&bare, &reached, switch).await?;
         document.end = LockdownEnd::RolledBack;
         let fresh = make_probe_pod(
@@ -219,6 +219,13 @@ impl Work<'_> {
         document.findings.extend(claims.findings);
         let sound = self.still_sound(document, &ready_before).await?;
         if document.verdict != Verdict::Proven || !sound {
+            return Ok(false);
+        }
+        if let Err(error) = self.restart_source(&open.own).await {
+            document.findings.push(Finding::new(
+                &catalogue::LOCK_BREAKS_SIDECAR_START,
+                format!("our own source does not come back under the lock: {error}"),
+            ));
             return Ok(false);
         }
         self.confirm(document, switch, &uid, &reached).await
@@ -308,6 +315,35 @@ impl Work<'_> {
         proof::wait_for_effect(self.cluster, prepared, bare, reached, self.events).await;
         self.finish("lock", started, None);
         Ok(uid)
+    }
+
+    /// Ends connections of our own source that were open before: its Deployment makes the pods anew.
+    async fn restart_source(&self, own: &[PodName]) -> Result<()> {
+        if own.is_empty() {
+            return Ok(());
+        }
+        let started = self.start(
+            "source",
+            "restart our own source, which has connections from before",
+        );
+        for pod in own {
+            let reference = ObjectReference::namespaced(kinds::pod(), &pod.namespace, &pod.name);
+            self.cluster.delete(&reference, &DeleteOptions::default()).await?;
+        }
+        let deployment =
+            ObjectReference::namespaced(kinds::deployment(), &self.prepared.run.namespace, names::SOURCE);
+        let timeout = self.prepared.settings.timeout;
+        let progress = |on: &str| {
+            (self.events)(Event::StepWaiting {
+                id: "source".to_owned(),
+                on: on.to_owned(),
+            });
+        };
+        self.cluster
+            .wait_rollout(&deployment, timeout, true, &progress)
+            .await?;
+        self.finish("source", started, None);
+        Ok(())
     }
 
     async fn ready_pods(&self) -> Result<BTreeSet<(String, String)>> {

@@ -17,8 +17,8 @@ use crate::plan::journal::Journal;
 use crate::plan::lock::{
     self, ApiServer, LockRecord, LockSettings, Observed, Peer, ReachedBefore, Run, SwitchUndo,
 };
-use crate::plan::ownership::Manifest;
-use crate::vocabulary::{HostName, Kind, Object, ObjectReference, PlanIdentity};
+use crate::plan::ownership::{Manifest, is_ours};
+use crate::vocabulary::{HostName, Kind, Object, ObjectReference, PlanIdentity, names};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -371,7 +371,15 @@ impl Prepared {
             .cloned()
             .collect();
         let allowed = holes::allowed_by(&self.spec, &self.observed.pods);
-        holes::ways_out(policies, &self.lock_manifest().reference, &allowed, &proxies)
+        // The guard lets the switch reach the API server and goes with the switch.
+        let mut own: Vec<ObjectReference> = policies
+            .policies
+            .iter()
+            .filter(|policy| is_ours(policy) && policy.label(names::LOCK_LABEL) == Some(&self.run.id))
+            .map(|policy| policy.reference(&kinds::network_policy()))
+            .collect();
+        own.push(self.lock_manifest().reference);
+        holes::ways_out(policies, &own, &allowed, &proxies)
     }
 
     /// Asks the server, without making anything, whether the switch's pod would be admitted: Pod Security, quota.

@@ -65,7 +65,12 @@ pub async fn standing(cluster: &Cluster, journal: &Journal, namespace: &str) -> 
         .cloned()
         .collect();
     let allowed = holes::allowed_by(&record.spec, &pods);
-    findings.extend(holes::ways_out(&policies, &reference, &allowed, &proxies));
+    findings.extend(holes::ways_out(
+        &policies,
+        std::slice::from_ref(&reference),
+        &allowed,
+        &proxies,
+    ));
     if live.is_some() {
         findings.extend(holes::not_selected(&policies, &record.settings.selector));
     }

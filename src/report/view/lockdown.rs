@@ -48,8 +48,7 @@ pub fn lockdown(document: &Lockdown, style: &Style) -> String {
     text
 }
 
-/// What a lock lets through, as `lockdown` shows it before anything is changed.
-pub fn allows(lines: &[String], style: &Style) -> String {
+fn allows(lines: &[String], style: &Style) -> String {
     let mut text = format!("{}\n", style.color_only(Tone::Strong, "The lock lets through"));
     for line in lines {
         let _ = writeln!(text, "  {}", style.paint(Tone::Plain, line));
@@ -67,10 +66,12 @@ pub fn next_after_lockdown(document: &Lockdown) -> String {
     };
     match document.end {
         LockdownEnd::Locked | LockdownEnd::Unchanged => format!("kubectl egress verify {flags}"),
-        LockdownEnd::RolledBack | LockdownEnd::Refused => match document.findings.first() {
-            Some(finding) => format!("kubectl egress explain {}", finding.code),
-            None => format!("kubectl egress verify {flags}"),
-        },
+        LockdownEnd::RolledBack | LockdownEnd::Refused => {
+            match all_findings(document).min_by_key(|finding| finding.severity) {
+                Some(finding) => format!("kubectl egress explain {}", finding.code),
+                None => format!("kubectl egress verify {flags}"),
+            }
+        }
     }
 }
 

@@ -12,10 +12,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::compile::{Objects, compile};
+use super::connection;
 use super::engine::PolicyEngine;
 use super::nftables;
-use super::object::{Metadata, Namespace, NetworkPolicy, Pod};
+use super::object::{Metadata, Namespace, Pod};
 use super::status::{InForce, PolicyStatus};
+use super::timeline::{Policies, Timeline};
 use super::watch::{Access, Event, Kind, follow};
 use crate::output;
 use crate::shell::{command, output_with_input};
@@ -51,15 +53,25 @@ pub(crate) fn run(settings: &Settings) -> Result<()> {
     drop(sender);
     let mut known = Known::default();
     let mut kernel = Kernel::default();
+    let mut timeline = Timeline::default();
+    let mut engine = None;
     loop {
         let mut changed = take_all(&events, &mut known)?;
-        let engine = PolicyEngine::wanted(&settings.folder);
-        changed |= kernel
-            .status
-            .as_ref()
-            .is_none_or(|status| status.engine != engine);
-        if known.is_complete() && (changed || kernel.is_due()) {
-            kernel.load(&known, engine, settings)?;
+        let wanted = PolicyEngine::wanted(&settings.folder);
+        let Some(policies) = known.complete() else {
+            continue;
+        };
+        if engine != Some(wanted) {
+            timeline.restart(policies);
+            changed = true;
+        }
+        engine = Some(wanted);
+        let now = Instant::now();
+        timeline.observe(now, policies, wanted.delay());
+        changed |= timeline.advance(now);
+        if changed || kernel.is_due() {
+            let in_force = timeline.in_force();
+            kernel.load(&known.objects(&in_force, wanted, settings), wanted, settings)?;
         }
     }
 }
@@ -87,15 +99,16 @@ fn take_all(events: &Receiver<Event>, known: &mut Known) -> Result<bool> {
 /// The objects as the API server told them last.
 #[derive(Debug, Default)]
 struct Known {
-    policies: Option<BTreeMap<String, NetworkPolicy>>,
+    policies: Option<Policies>,
     pods: Option<BTreeMap<String, Pod>>,
     namespaces: Option<BTreeMap<String, Namespace>>,
 }
 
 impl Known {
-    /// Whether every kind was listed at least once. Rules from half of the objects would be wrong.
-    fn is_complete(&self) -> bool {
-        self.policies.is_some() && self.pods.is_some() && self.namespaces.is_some()
+    /// The policies, once every kind was listed: rules from half of the objects would be wrong.
+    fn complete(&self) -> Option<&Policies> {
+        let complete = self.pods.is_some() && self.namespaces.is_some();
+        self.policies.as_ref().filter(|_| complete)
     }
 
     fn take(&mut self, event: Event) {
@@ -107,9 +120,14 @@ impl Known {
         }
     }
 
-    fn objects<'a>(&'a self, engine: PolicyEngine, settings: &'a Settings) -> Objects<'a> {
+    fn objects<'a>(
+        &'a self,
+        in_force: &'a Policies,
+        engine: PolicyEngine,
+        settings: &'a Settings,
+    ) -> Objects<'a> {
         Objects {
-            policies: self.policies.iter().flat_map(BTreeMap::values).collect(),
+            policies: in_force.values().collect(),
             pods: self.pods.iter().flat_map(BTreeMap::values).collect(),
             namespaces: self.namespaces.iter().flat_map(BTreeMap::values).collect(),
             outside_blocks: if engine.blocks_find_nodes() {
@@ -164,18 +182,21 @@ impl Kernel {
         self.failed.is_some_and(|failed| failed.elapsed() >= RETRY)
     }
 
-    /// Loads the rules that `known` asks for, where they are others than those that are loaded, and says so.
-    fn load(&mut self, known: &Known, engine: PolicyEngine, settings: &Settings) -> Result<()> {
-        let objects = known.objects(engine, settings);
-        let text = nftables::text(&compile(&objects), engine);
-        let mut status = describe(&objects, engine);
+    /// Loads the rules that the objects ask for, where they are others than those that are loaded, and says so.
+    fn load(&mut self, objects: &Objects<'_>, engine: PolicyEngine, settings: &Settings) -> Result<()> {
+        let rules = compile(objects);
+        let text = nftables::text(&rules, engine);
+        let mut status = describe(objects, engine);
         let before = self.status.take().unwrap_or_default();
         status.loads = before.loads;
+        self.failed = None;
         if text != self.text {
             match output_with_input(command("nft").args(["-f", "-"]), &text) {
                 Ok(_) => {
-                    self.failed = None;
                     self.text = text;
+                    if engine.cuts() {
+                        connection::cut(&rules, &settings.node_addresses);
+                    }
                     status.loads += 1;
                 }
                 Err(error) => {

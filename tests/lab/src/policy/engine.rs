@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,13 @@ pub enum PolicyEngine {
     BeforeDnat,
     /// An `ipBlock` never finds an address of a node, as with Cilium. Otherwise as after-dnat.
     NoNodeBlocks,
+    /// A new, changed or deleted policy takes effect six seconds late. Otherwise as after-dnat.
+    Late,
+    /// What is not allowed is refused by a TCP reset or an ICMP message, not dropped. Otherwise as after-dnat.
+    Reject,
+    /// Rules hold for established connections too: those of a newly isolated pod that it may not make any more are cut.
+    /// Otherwise as after-dnat.
+    Cut,
     /// Nothing is enforced, as where the network plugin knows no policies.
     None,
 }
@@ -29,10 +37,20 @@ const WISH: &str = "engine.json";
 /// kube-proxy replaces Service addresses at -100.
 const AFTER_DNAT: i32 = -90;
 const BEFORE_DNAT: i32 = -110;
+/// How late `late` is.
+const LATE: Duration = Duration::from_secs(6);
 
 impl PolicyEngine {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::AfterDnat, Self::BeforeDnat, Self::NoNodeBlocks, Self::None];
+    pub const ALL: [Self; 7] = [
+        Self::AfterDnat,
+        Self::BeforeDnat,
+        Self::NoNodeBlocks,
+        Self::Late,
+        Self::Reject,
+        Self::Cut,
+        Self::None,
+    ];
 
     /// The word on the command line.
     pub fn as_str(self) -> &'static str {
@@ -40,6 +58,9 @@ impl PolicyEngine {
             Self::AfterDnat => "after-dnat",
             Self::BeforeDnat => "before-dnat",
             Self::NoNodeBlocks => "no-node-blocks",
+            Self::Late => "late",
+            Self::Reject => "reject",
+            Self::Cut => "cut",
             Self::None => "none",
         }
     }
@@ -67,6 +88,21 @@ impl PolicyEngine {
     /// Whether it does anything.
     pub(super) fn enforces(self) -> bool {
         self != Self::None
+    }
+
+    /// How long a change of policies takes until it is in force.
+    pub fn delay(self) -> Duration {
+        if self == Self::Late { LATE } else { Duration::ZERO }
+    }
+
+    /// Whether rules hold for connections that were there before them.
+    pub(super) fn cuts(self) -> bool {
+        self == Self::Cut
+    }
+
+    /// Whether what is not allowed is told so.
+    pub(super) fn answers(self) -> bool {
+        self == Self::Reject
     }
 
     /// Where in the kernel's `prerouting` hook packets that leave a pod are judged.

@@ -6,24 +6,22 @@
 //! - `compile`: objects become a [`Ruleset`], the form in which one can think about packets.
 //! - `ruleset`: that form, and a judge of single packets over it.
 //! - `nftables`: a ruleset as text for `nft`.
-//! - `engine`: how real engines differ.
+//! - `engine`: how real engines differ. `timeline`: enforcement that comes late. `connection`: connections that are cut.
 //! - `watch`, `daemon`, `status`: the process that keeps the kernel's rules up to date, and what it says about them.
 
 #[cfg(test)]
 mod cases;
 mod compile;
+mod connection;
 mod daemon;
 mod engine;
 mod network;
 mod nftables;
 mod object;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the judge of packets is for tests so far")
-)]
 mod ruleset;
 mod selector;
 mod status;
+mod timeline;
 mod watch;
 
 pub(crate) use daemon::{Settings, run};

@@ -16,6 +16,15 @@ const TABLE: &str = "inet lab-policy";
 const NEIGHBOURS: &str =
     "icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept";
 
+/// What belongs to a connection that was allowed once.
+const ESTABLISHED: &str = "    ct state established,related accept\n";
+/// Answers alone: what goes the connection's own way is judged again and again.
+const ANSWERS_ONLY: &str =
+    "    ct state related accept\n    ct state established ct direction reply accept\n";
+/// How a refusal is told.
+const ANSWER: &str =
+    "    meta l4proto tcp reject with tcp reset\n    reject with icmpx type port-unreachable\n";
+
 /// Writes the text that puts `rules` in the place of whatever is there.
 pub(super) fn text(rules: &Ruleset, engine: PolicyEngine) -> String {
     // `add` first, as `delete` alone fails where there is no table yet.
@@ -27,7 +36,7 @@ pub(super) fn text(rules: &Ruleset, engine: PolicyEngine) -> String {
     for direction in [Direction::Egress, Direction::Ingress] {
         for (number, pod) in rules.pods.iter().enumerate() {
             if let Some(rules) = direction.rules(pod) {
-                pod_chain(&mut text, direction, number, pod, rules);
+                pod_chain(&mut text, direction, number, pod, rules, engine);
             }
         }
         base_chain(&mut text, direction, rules, engine);
@@ -74,7 +83,14 @@ impl Direction {
     }
 }
 
-fn pod_chain(text: &mut String, direction: Direction, number: usize, pod: &PodRules, rules: &[Allow]) {
+fn pod_chain(
+    text: &mut String,
+    direction: Direction,
+    number: usize,
+    pod: &PodRules,
+    rules: &[Allow],
+    engine: PolicyEngine,
+) {
     let word = direction.word();
     let _ = writeln!(text, "  chain {word}-{number} {{ # {}", pod.name);
     // A pod reaches itself, also by way of a Service.
@@ -87,6 +103,9 @@ fn pod_chain(text: &mut String, direction: Direction, number: usize, pod: &PodRu
         for peers in peer_matches(direction, &rule.peers) {
             let _ = writeln!(text, "    {peers}{ports}accept");
         }
+    }
+    if engine.answers() {
+        text.push_str(ANSWER);
     }
     text.push_str("    drop\n  }\n");
 }
@@ -101,7 +120,11 @@ fn base_chain(text: &mut String, direction: Direction, rules: &Ruleset, engine: 
         text,
         "  chain {word} {{\n    type filter hook {hook} priority {priority}; policy accept;"
     );
-    let _ = writeln!(text, "    ct state established,related accept\n    {NEIGHBOURS}");
+    let _ = writeln!(text, "    {NEIGHBOURS}");
+    text.push_str(if engine.cuts() { ANSWERS_ONLY } else { ESTABLISHED });
+    if engine.cuts() && direction == Direction::Ingress {
+        no_pieces(text, rules);
+    }
     for family in [Family::Four, Family::Six] {
         let jumps: Vec<_> = rules
             .pods
@@ -124,6 +147,18 @@ fn base_chain(text: &mut String, direction: Direction, rules: &Ruleset, engine: 
         }
     }
     text.push_str("  }\n");
+}
+
+/// Keeps pieces of connections that were cut away from isolated pods: the kernel would take the first of them for a new
+/// connection in the other direction, and what the pod sends for its answers.
+fn no_pieces(text: &mut String, rules: &Ruleset) {
+    let isolated = Peers::Addresses(rules.pods.iter().flat_map(|pod| pod.addresses.clone()).collect());
+    for pods in peer_matches(Direction::Egress, &isolated) {
+        let _ = writeln!(
+            text,
+            "    {pods}ct state new tcp flags & (fin | syn | rst | ack) != syn drop"
+        );
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -57,11 +57,18 @@ pub(crate) struct Access {
 
 /// Follows a kind until nobody listens any more.
 pub(super) fn follow(access: &Access, kind: Kind, events: &Sender<Event>) {
+    let mut answered = true;
     loop {
         match once(access, kind, events) {
             Ok(Ended::NobodyListens) => return,
-            Ok(Ended::Connection) => {}
-            Err(error) => output::note(&format!("{kind:?}: {error:#}")),
+            Ok(Ended::Connection) => answered = true,
+            Err(error) => {
+                // Once for each outage: tries are many.
+                if answered {
+                    output::note(&format!("{kind:?}, tried again and again from now on: {error:#}"));
+                }
+                answered = false;
+            }
         }
         std::thread::sleep(RETRY);
     }

@@ -5,7 +5,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics is a test that fails")]
 #![expect(clippy::print_stderr, reason = "a skipped test says so")]
 
+mod engines;
 mod place;
+mod stream;
 
 use kubectl_egress_lab::PolicyEngine;
 use place::{Place, TIMED_OUT, UNRESOLVED, block, dns};

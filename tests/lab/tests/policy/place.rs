@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -11,19 +12,24 @@ use serde_json::{Value, json};
 
 /// The engine is the whole lab's, so these tests run one after the other.
 static TURN: Mutex<()> = Mutex::new(());
+/// How many namespaces there were.
+static COUNT: AtomicU32 = AtomicU32::new(0);
 /// Long enough for a connection inside one machine, short enough for a suite of refusals.
 const PATIENCE: &str = "3";
-/// The namespace of all tests here.
-const NAMESPACE: &str = "policy-test";
+/// Every namespace of these tests has this label.
+const LABEL: &str = "kubectl-egress-lab/policy-test=true";
 
 /// curl's exit code for "could not resolve host".
 pub(crate) const UNRESOLVED: i32 = 6;
+/// curl's exit code for a connection that was refused.
+pub(crate) const REFUSED: i32 = 7;
 /// curl's exit code for time that ran out.
 pub(crate) const TIMED_OUT: i32 = 28;
 
 /// The place, removed with the value.
 pub(crate) struct Place {
     pub(crate) lab: Lab,
+    namespace: String,
     _suite: File,
     _turn: MutexGuard<'static, ()>,
 }
@@ -46,29 +52,41 @@ impl Place {
         suite.lock().unwrap();
         lab.set_policy_engine(engine).unwrap();
         let place = Self {
+            namespace: format!("policy-test-{}", COUNT.fetch_add(1, Ordering::Relaxed)),
             lab,
             _suite: suite,
             _turn: turn,
         };
-        let _ = place.kubectl(&["delete", "namespace", NAMESPACE, "--ignore-not-found"]);
-        place.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}));
+        if COUNT.load(Ordering::Relaxed) == 1 {
+            place
+                .kubectl(&["delete", "namespaces", "--selector", LABEL])
+                .unwrap();
+        }
+        let (key, value) = LABEL.split_once('=').unwrap();
+        let metadata = json!({"name": place.namespace, "labels": {key: value}});
+        place.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}));
         place.start_pod("client");
         Some(place)
     }
 
     /// Starts a pod with curl, labelled `app: NAME`, and waits until it runs.
     pub(crate) fn start_pod(&self, name: &str) {
+        self.start_pod_with(name, &["sleep", "3600"]);
+    }
+
+    /// The same with another program in it.
+    pub(crate) fn start_pod_with(&self, name: &str, command: &[&str]) {
         self.apply(&json!({
             "apiVersion": "v1", "kind": "Pod",
-            "metadata": {"name": name, "namespace": NAMESPACE, "labels": {"app": name}},
+            "metadata": {"name": name, "namespace": self.namespace, "labels": {"app": name}},
             "spec": {"terminationGracePeriodSeconds": 0, "containers": [{
                 "name": "main", "image": "docker.io/curlimages/curl:8.18.0", "imagePullPolicy": "IfNotPresent",
-                "command": ["sleep", "3600"],
+                "command": command,
             }]},
         }));
         self.kubectl(&[
             "-n",
-            NAMESPACE,
+            &self.namespace,
             "wait",
             "--for=condition=Ready",
             "--timeout=60s",
@@ -79,13 +97,18 @@ impl Place {
 
     /// Isolates the pod `client` for egress, but for these rules, and waits until that is in force.
     pub(crate) fn lock(&self, egress: &Value) {
-        self.apply(&policy(egress));
+        self.lock_without_waiting(egress);
         self.lab.wait_for_policies(Duration::from_secs(20)).unwrap();
+    }
+
+    /// Isolates the pod `client` for egress, but for these rules.
+    pub(crate) fn lock_without_waiting(&self, egress: &Value) {
+        self.apply(&self.policy(egress));
     }
 
     /// Takes the policy away again and waits until that is in force.
     pub(crate) fn unlock(&self) {
-        self.kubectl(&["-n", NAMESPACE, "delete", "networkpolicy", "lock"])
+        self.kubectl(&["-n", &self.namespace, "delete", "networkpolicy", "lock"])
             .unwrap();
         self.lab.wait_for_policies(Duration::from_secs(20)).unwrap();
     }
@@ -107,7 +130,7 @@ impl Place {
     pub(crate) fn exec(&self, words: &[&str]) -> (i32, String) {
         let output = self
             .command()
-            .args(["-n", NAMESPACE, "exec", "client", "--"])
+            .args(["-n", &self.namespace, "exec", "client", "--"])
             .args(words)
             .output()
             .unwrap();
@@ -124,14 +147,14 @@ impl Place {
         }
     }
 
-    /// The address of the pod `client`.
-    pub(crate) fn address(&self) -> String {
+    /// The address of a pod.
+    pub(crate) fn address(&self, pod: &str) -> String {
         self.kubectl(&[
             "-n",
-            NAMESPACE,
+            &self.namespace,
             "get",
             "pod",
-            "client",
+            pod,
             "-o",
             "jsonpath={.status.podIP}",
         ])
@@ -140,7 +163,7 @@ impl Place {
 
     /// How many requests the outside world has seen from the pod `client` since then.
     pub(crate) fn arrived_since(&self, mark: Mark) -> usize {
-        let address = self.address();
+        let address = self.address("client");
         let events = self.lab.world().since(mark).unwrap();
         events
             .iter()
@@ -149,7 +172,7 @@ impl Place {
     }
 
     /// kubectl as the administrator.
-    pub(crate) fn kubectl(&self, arguments: &[&str]) -> Result<String, String> {
+    fn kubectl(&self, arguments: &[&str]) -> Result<String, String> {
         let output = self.command().args(arguments).output().unwrap();
         if output.status.success() {
             Ok(String::from_utf8_lossy(&output.stdout).into_owned())
@@ -159,7 +182,7 @@ impl Place {
     }
 
     /// Applies an object.
-    pub(crate) fn apply(&self, object: &Value) {
+    fn apply(&self, object: &Value) {
         let mut child = self
             .command()
             .args(["apply", "-f", "-"])
@@ -176,6 +199,16 @@ impl Place {
         assert!(child.wait().unwrap().success(), "{object}");
     }
 
+    fn policy(&self, egress: &Value) -> Value {
+        json!({
+            "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+            "metadata": {"name": "lock", "namespace": self.namespace},
+            "spec": {
+                "podSelector": {"matchLabels": {"app": "client"}}, "policyTypes": ["Egress"], "egress": egress,
+            },
+        })
+    }
+
     fn command(&self) -> Command {
         let mut command = Command::new("kubectl");
         command.env("KUBECONFIG", self.lab.kubeconfig());
@@ -185,19 +218,9 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let _ = self.kubectl(&["delete", "namespace", NAMESPACE, "--wait=false"]);
+        let _ = self.kubectl(&["delete", "namespace", &self.namespace, "--wait=false"]);
         let _ = self.lab.set_policy_engine(PolicyEngine::default());
     }
-}
-
-fn policy(egress: &Value) -> Value {
-    json!({
-        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
-        "metadata": {"name": "lock", "namespace": NAMESPACE},
-        "spec": {
-            "podSelector": {"matchLabels": {"app": "client"}}, "policyTypes": ["Egress"], "egress": egress,
-        },
-    })
 }
 
 /// A rule that lets out to the cluster's DNS by its namespace, as the tutorials have it.

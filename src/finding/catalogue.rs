@@ -118,6 +118,10 @@ catalogue! {
     STOPPED_BY_POLICY = "EGR-120", Error, "a policy stops a declared host",
         "A NetworkPolicy or an AuthorizationPolicy selects the source or the gateway and does not allow the host.",
         "allow the way to the gateway and to the host in that policy: `kubectl get networkpolicy,authorizationpolicy -A`";
+    /// Packets do not pass a NetworkPolicy.
+    STOPPED_BY_NETWORK_POLICY = "EGR-121", Info, "stopped by a NetworkPolicy",
+        "NetworkPolicies select the pod, and none of them allows this destination and port; its packets are dropped.",
+        "to allow the host: `kubectl egress setup HOST`, which routes it through the gateway; `kubectl get networkpolicy -A` lists the policies";
     /// The gateway has no ready pod.
     GATEWAY_NOT_READY = "EGR-201", Error, "the egress gateway has no ready pod",
         "Its Deployment is scaled to zero, or its pods do not start.",

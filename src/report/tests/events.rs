@@ -131,6 +131,7 @@ fn nothing_from_the_cluster_reaches_the_terminal_raw() {
     let mut probe = routed();
     (probe.host, probe.source) = (text(), text());
     probe.hops[1].pod = Some(text());
+    probe.hops[1].failed = Some(text());
     probe.hops[1].receipts[0].text = text();
     probe.hops[1].receipts[0].pod = text();
     probe.curl.as_mut().unwrap().error = text();

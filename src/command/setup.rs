@@ -126,13 +126,18 @@ pub(super) fn wanted(
         image: names::SOURCE_IMAGE.to_owned(),
         secret: None,
         parts,
-        dry_run: match change.dry_run {
-            cli::DryRun::None => DryRun::No,
-            cli::DryRun::Client => DryRun::Client,
-            cli::DryRun::Server => DryRun::Server,
-        },
+        dry_run: dry_run(change),
         force_conflicts: change.force_conflicts,
         timeout: flags.timeout,
+    }
+}
+
+/// The engine's word for `--dry-run`.
+pub(super) fn dry_run(change: ChangeFlags) -> DryRun {
+    match change.dry_run {
+        cli::DryRun::None => DryRun::No,
+        cli::DryRun::Client => DryRun::Client,
+        cli::DryRun::Server => DryRun::Server,
     }
 }
 
@@ -267,7 +272,7 @@ async fn take_back(
     printer: &Printer,
 ) -> Error {
     let settings = UndoSettings {
-        dry_run: false,
+        dry_run: DryRun::No,
         keep_namespace: false,
         timeout: flags.timeout,
     };

@@ -4,7 +4,7 @@ use super::connection::{Connected, connect, observer, or_interrupted};
 use super::setup;
 use crate::cli::{self, ChangeFlags, Connection, PlanArgument, PlanFlags, ProbeFlags, Tutorial};
 use crate::cluster::Cluster;
-use crate::engine::prepare::{Parts, SetupSettings};
+use crate::engine::prepare::{DryRun, Parts, SetupSettings};
 use crate::engine::undo::{self, UndoSettings};
 use crate::engine::verify::{self, VerifySettings};
 use crate::error::{Error, Result};
@@ -158,7 +158,7 @@ async fn story(connected: &Connected, printer: &Printer) -> Result<ExitCode> {
         &format!("kubectl egress cleanup -n {namespace} --verify"),
     );
     let how = UndoSettings {
-        dry_run: false,
+        dry_run: DryRun::No,
         keep_namespace: false,
         timeout: TIMEOUT,
     };

@@ -49,6 +49,13 @@ pub enum DryRun {
     Server,
 }
 
+impl DryRun {
+    /// Whether nothing is changed.
+    pub fn is_dry(self) -> bool {
+        self != Self::No
+    }
+}
+
 /// What the user wants.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]

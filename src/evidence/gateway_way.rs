@@ -21,7 +21,7 @@ pub(super) fn judge(case: &Case, sidecar: &AccessLogLine) -> Judgement {
             case.finding(&catalogue::GATEWAY_NOT_READY, message)
                 .about(gateway_object(case)),
         )
-        .over([hop_to_gateway(case, sidecar, None)]);
+        .over([hop_to_gateway(case, sidecar, None).that_failed(sidecar.failure())]);
     }
     match gateway_line(case.evidence, sidecar) {
         Found::One((pod, line)) => Pair {
@@ -60,7 +60,7 @@ fn no_gateway_line(case: &Case, sidecar: &AccessLogLine) -> Judgement {
                 case.finding(&catalogue::GATEWAY_UNREACHABLE, message)
                     .about(gateway_object(case)),
             )
-            .over([hop]);
+            .over([hop.that_failed(sidecar.failure())]);
     }
     let judgement = inconclusive(missing_line(case, sidecar)).over([hop]);
     if is_certificate_refused(case.report) {
@@ -216,9 +216,10 @@ impl Pair<'_> {
     }
 
     fn unreachable(&self) -> Judgement {
+        let [first, to_host] = self.way();
         Judgement::new(Outcome::Unreachable)
             .with(self.finding(&catalogue::HOST_UNREACHABLE, "had no answer from"))
-            .over(self.way())
+            .over([first, to_host.that_failed(self.line.failure())])
     }
 
     fn not_explained(&self, did: &str) -> Judgement {
@@ -250,6 +251,7 @@ impl Pair<'_> {
             to: HopEnd::Host,
             pod: None,
             encryption: self.case.own_encryption(),
+            failed: None,
             receipts: vec![self.receipt(), self.case.curl_receipt()],
         };
         [self.first_hop(), to_host]
@@ -280,6 +282,7 @@ fn hop_to_gateway(case: &Case, sidecar: &AccessLogLine, gateway_receipt: Option<
         to: HopEnd::Gateway,
         pod: owner.map(|owner| owner.pod.clone()),
         encryption: case.mesh_encryption(),
+        failed: None,
         receipts,
     }
 }

@@ -270,6 +270,7 @@ impl Case<'_> {
             to: HopEnd::Sidecar,
             pod: Some(self.source().to_owned()),
             encryption: self.own_encryption(),
+            failed: None,
             receipts: vec![self.curl_receipt(), self.sidecar_receipt(line)],
         }
     }

@@ -1,12 +1,12 @@
 //! Commands as they are typed, against the sandbox on a socket.
 
-use crate::served::served;
-use crate::support::client;
+use crate::served::{TOKEN, serve, served};
+use crate::support::{client, differences, dump, quick};
 use kubectl_egress::cluster::{DeleteOptions, Deleted};
 use kubectl_egress::istio::kinds;
-use kubectl_egress::sandbox::{Fault, FaultKind};
+use kubectl_egress::sandbox::{Denial, Fault, FaultKind, Sandbox, SandboxSettings};
 use kubectl_egress::vocabulary::ObjectReference;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -134,4 +134,113 @@ fn missing(status: &Value) -> Vec<String> {
     rows.filter(|row| row["health"] == "missing")
         .map(|row| row["object"].as_str().unwrap().to_owned())
         .collect()
+}
+
+/// `-vv` shows each request as it is answered, and nothing of what was sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_request_is_seen_and_no_token() {
+    let cluster = served().await;
+    cluster.run(SET_UP).await.exits(0);
+    let seen = cluster.sandbox.requests().len();
+    let run = cluster.run("probe kyma-project.io -n demo -vv").await.exits(0);
+    for request in &cluster.sandbox.requests()[seen..] {
+        let path = request.path.split('?').next().unwrap();
+        let line = format!("{} {path}: ", request.method);
+        assert!(run.stderr.contains(&line), "{line} is not in {}", run.stderr);
+    }
+    let session = run.stderr.lines().find(|line| line.contains("/exec: ")).unwrap();
+    assert!(
+        session.contains("/exec: 101 (") && session.ends_with(" ms)"),
+        "{session}"
+    );
+    assert!(!run.stderr.contains(TOKEN) && !run.stdout.contains(TOKEN));
+    let quieter = cluster.run("probe kyma-project.io -n demo -v").await.exits(0);
+    assert!(!quieter.stderr.contains("GET /"), "{}", quieter.stderr);
+}
+
+/// Who may not delete is told before anything is made, in one line, and not refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_permission_to_clean_up_is_told_beforehand() {
+    let denials =
+        ["gateways", "virtualservices"].map(|plural| Denial::new("delete", "networking.istio.io", plural));
+    let cluster = serve(Sandbox::new(SandboxSettings {
+        denials: denials.into(),
+        ..quick()
+    }))
+    .await;
+    let run = cluster.run(SET_UP).await.exits(0);
+    let remarks: Vec<&str> = run
+        .stderr
+        .lines()
+        .filter(|line| line.contains("you may not"))
+        .collect();
+    assert_eq!(
+        remarks,
+        [
+            "warning: you may not delete gateways.networking.istio.io, virtualservices.networking.istio.io in namespace demo; `cleanup` could not take away what is set up now"
+        ]
+    );
+}
+
+/// What a dry run announces is what cleaning up does; nothing is written, and with `client` nothing is even asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_of_cleaning_up_announces_what_is_done() {
+    let cluster = served().await;
+    let before = dump(&cluster.sandbox);
+    cluster.run(SET_UP).await.exits(0);
+    let set_up = dump(&cluster.sandbox);
+    let announced = |stderr: &str| {
+        let mut lines: Vec<String> = stderr
+            .lines()
+            .filter(|line| line.contains("deleted"))
+            .map(|line| line.replace(" (dry run)", ""))
+            .collect();
+        lines.sort();
+        lines
+    };
+    let mut texts = Vec::new();
+    for kind in ["client", "server"] {
+        let seen = cluster.sandbox.requests().len();
+        let run = cluster
+            .run(&format!("cleanup -n demo --dry-run={kind}"))
+            .await
+            .exits(0);
+        assert!(!run.stdout.contains("kept"), "{run:?}");
+        assert_eq!(
+            differences(&set_up, &dump(&cluster.sandbox)),
+            Vec::<String>::new()
+        );
+        let writes: Vec<String> = cluster.sandbox.requests()[seen..]
+            .iter()
+            .filter(|request| request.method != "GET")
+            .map(|request| format!("{} {}", request.method, request.path))
+            .collect();
+        assert_eq!(writes.is_empty(), kind == "client", "{writes:?}");
+        texts.push(announced(&run.stderr));
+    }
+    let done = cluster.run("cleanup -n demo --verify").await.exits(0);
+    texts.push(announced(&done.stderr));
+    assert!(
+        texts[0]
+            .iter()
+            .any(|line| line.contains("namespace/demo deleted")),
+        "{texts:?}"
+    );
+    assert!(texts[0] == texts[2] && texts[1] == texts[2], "{texts:#?}");
+    assert_eq!(
+        differences(&before, &dump(&cluster.sandbox)),
+        Vec::<String>::new()
+    );
+}
+
+/// What somebody else put into the namespace keeps it, also in a dry run.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_names_what_keeps_the_namespace() {
+    let cluster = served().await;
+    cluster.run(SET_UP).await.exits(0);
+    let theirs =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "theirs", "namespace": "demo"}});
+    cluster.sandbox.put(&theirs).unwrap();
+    let run = cluster.run("cleanup -n demo --dry-run=client").await.exits(0);
+    assert!(run.stdout.contains("ConfigMap demo/theirs\n"), "{run:?}");
 }

@@ -5,6 +5,9 @@ use kubectl_egress::sandbox::Sandbox;
 use serde_json::{Value, json};
 use std::process::{Command, Output, Stdio};
 
+/// What authenticates the client.
+pub(crate) const TOKEN: &str = "a-token-that-nobody-may-see";
+
 /// A sandbox that is served until this is dropped. Needs a runtime with more than one thread.
 pub(crate) struct Served {
     pub(crate) sandbox: Sandbox,
@@ -29,7 +32,7 @@ pub(crate) async fn serve(sandbox: Sandbox) -> Served {
     let content = json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "sandbox",
         "clusters": [{"name": "sandbox", "cluster": {"server": server}}],
-        "users": [{"name": "sandbox", "user": {"token": "a-token-that-nobody-may-see"}}],
+        "users": [{"name": "sandbox", "user": {"token": TOKEN}}],
         "contexts": [{"name": "sandbox", "context": {"cluster": "sandbox", "user": "sandbox", "namespace": "demo"}}],
     });
     std::fs::write(kubeconfig.path(), content.to_string()).unwrap();

@@ -18,11 +18,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) fn sandbox() -> Sandbox {
-    Sandbox::new(SandboxSettings {
+    Sandbox::new(quick())
+}
+
+/// The usual sandbox, whose pods start and stop at once.
+pub(crate) fn quick() -> SandboxSettings {
+    SandboxSettings {
         pod_start: Duration::from_millis(10),
         pod_stop: Duration::from_millis(5),
         ..SandboxSettings::default()
-    })
+    }
 }
 
 pub(crate) fn client(sandbox: &Sandbox) -> Cluster {
@@ -66,7 +71,7 @@ pub(crate) async fn set_up(cluster: &Cluster, settings: SetupSettings) -> Result
 
 pub(crate) async fn clean_up(cluster: &Cluster) -> Result<Vec<String>> {
     let how = UndoSettings {
-        dry_run: false,
+        dry_run: DryRun::No,
         keep_namespace: false,
         timeout: Duration::from_secs(10),
     };

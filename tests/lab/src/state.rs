@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::kyma::{KymaProfile, Platform};
 use crate::layout::ClusterLayout;
 use crate::process::Started;
 use crate::shell::write_atomically;
@@ -39,6 +40,12 @@ pub struct Options {
     pub egress_gateway: bool,
     /// The mesh's outbound policy.
     pub outbound_policy: OutboundPolicy,
+    /// Who installs Istio.
+    #[serde(default)]
+    pub platform: Platform,
+    /// Which defaults the Kyma module takes.
+    #[serde(default)]
+    pub kyma_profile: KymaProfile,
 }
 
 /// How far `up` came.
@@ -111,6 +118,8 @@ mod tests {
             options: Options {
                 egress_gateway: true,
                 outbound_policy: OutboundPolicy::RegistryOnly,
+                platform: Platform::Kyma,
+                kyma_profile: KymaProfile::Light,
             },
             processes: vec![Started {
                 name: "etcd".into(),

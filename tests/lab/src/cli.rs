@@ -173,7 +173,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             runtime.block_on(crate::world::serve(&folder, &log))?;
         }
-        Command::ServeKyma(arguments) => kyma::serve(arguments)?,
+        Command::ServeKyma(arguments) => kyma::serve(arguments),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -60,18 +60,17 @@ impl Client {
         output_with_input(self.kubectl().args(words), &manifest.to_string()).map(|_| ())
     }
 
-    /// Merges a patch into an Istio CR and returns the object as it is then.
-    pub(super) fn patch(&self, namespace: &str, name: &str, patch: &Value) -> Result<Value> {
+    /// Merges a patch into an Istio CR.
+    pub(super) fn patch(&self, namespace: &str, name: &str, patch: &Value) -> Result<()> {
         self.patch_part(namespace, name, &[], patch)
     }
 
     /// Merges a patch into the status of an Istio CR.
     pub(super) fn patch_status(&self, namespace: &str, name: &str, patch: &Value) -> Result<()> {
         self.patch_part(namespace, name, &["--subresource=status"], patch)
-            .map(|_| ())
     }
 
-    fn patch_part(&self, namespace: &str, name: &str, part: &[&str], patch: &Value) -> Result<Value> {
+    fn patch_part(&self, namespace: &str, name: &str, part: &[&str], patch: &Value) -> Result<()> {
         let patch = patch.to_string();
         let words = [
             "--namespace",
@@ -82,8 +81,8 @@ impl Client {
             "--type=merge",
             "--patch",
             &patch,
+            MANAGER,
         ];
-        let text = self.run(&[&words, part, &[MANAGER, "--output=json"]].concat())?;
-        serde_json::from_str(&text).context("the patched Istio CR")
+        self.run(&[&words[..], part].concat()).map(|_| ())
     }
 }

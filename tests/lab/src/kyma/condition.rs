@@ -11,7 +11,6 @@ pub(super) enum Reason {
     ReconcileUnknown,
     ReconcileFailed,
     OlderCRExists,
-    IstioUninstallSucceeded,
     IstioInstallUninstallFailed,
     IstioCustomResourcesDangling,
     CustomResourcesReconcileFailed,
@@ -43,12 +42,6 @@ impl Reason {
                 "False",
                 "OlderCRExists",
                 "This Istio custom resource is not the oldest one and does not represent the module state",
-            ],
-            Self::IstioUninstallSucceeded => [
-                READY,
-                "False",
-                "IstioUninstallSucceeded",
-                "Istio uninstallation succeded",
             ],
             Self::IstioInstallUninstallFailed => [
                 READY,

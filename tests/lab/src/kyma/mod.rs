@@ -6,16 +6,22 @@
 //! - `options`: what `up` may be asked for.
 //! - `definitions.yaml`: the kinds `Istio` and `APIRule`.
 //! - `condition`, `situation`: what is written into an Istio CR's status, and which CR counts. Pure.
-//! - `operator`: what is given to Istio's installer for a CR. `resources`: what the module applies besides. Pure.
-//! - `client`: the API server. `watch`: which CR wants to be looked at. `module`: the process.
+//! - `operator`: what is given to Istio's installer for a CR. `resources`: what the module applies besides. `users`:
+//!   what users made. Pure.
+//! - `client`: the API server. `installer`: Istio's. `record`: what is kept on the CR.
+//! - `watch` and `queue`: which CR is looked at, and when. `module`: the process.
 
 mod client;
 mod condition;
+mod installer;
 mod module;
 mod operator;
 mod options;
+mod queue;
+mod record;
 mod resources;
 mod situation;
+mod users;
 mod watch;
 
 use client::Client;

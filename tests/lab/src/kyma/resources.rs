@@ -29,6 +29,11 @@ pub(super) fn peer_authentication() -> Value {
     })
 }
 
+/// Whether a spec asks for the network policies.
+pub(super) fn policies_wanted(spec: &Value) -> bool {
+    spec["networkPoliciesEnabled"] == true
+}
+
 /// The policies of `networkPoliciesEnabled`.
 pub(super) fn network_policies() -> Value {
     let allowed = |label: &str| {
@@ -54,26 +59,27 @@ pub(super) fn network_policies() -> Value {
     ]);
 
     let items = [
-        Policy::of("istio-cni-node", json!({"k8s-app": "istio-cni-node"})).egress(json!([dns, api_server])),
-        Policy::of("istio-ingressgateway-egress", json!({"istio": "ingressgateway"}))
+        Policy::of("istio-cni-node", &json!({"k8s-app": "istio-cni-node"})).egress(json!([dns, api_server])),
+        Policy::of("istio-ingressgateway-egress", &json!({"istio": "ingressgateway"}))
             .egress(json!([{"to": [allowed("from-ingressgateway")]}])),
-        Policy::of("istio-egressgateway", json!({"istio": "egressgateway"}))
+        Policy::of("istio-egressgateway", &json!({"istio": "egressgateway"}))
             .egress(json!([{}]))
             .ingress(json!([{"from": [allowed("to-egressgateway")]}, proxy_metrics])),
-        Policy::of("istio-ingressgateway", json!({"istio": "ingressgateway"}))
+        Policy::of("istio-ingressgateway", &json!({"istio": "ingressgateway"}))
             .egress(json!([{"to": [pods(json!({"istio": "pilot"}))], "ports": tcp(&[15012])}, dns]))
             .ingress(json!([{"ports": tcp(&[8080, 8443])}, proxy_metrics])),
-        Policy::of("istio-pilot", json!({"istio": "pilot"}))
+        Policy::of("istio-pilot", &json!({"istio": "pilot"}))
             .egress(json!([dns, api_server]))
             .ingress(json!([
                 {"from": proxies, "ports": tcp(&[15012])},
                 {"from": monitors, "ports": tcp(&[15014])},
                 {"ports": tcp(&[15017])},
             ])),
-        Policy::of("istio-pilot-jwks", json!({"istio": "pilot"})).egress(json!([{"ports": tcp(&[80, 443])}])),
+        Policy::of("istio-pilot-jwks", &json!({"istio": "pilot"}))
+            .egress(json!([{"ports": tcp(&[80, 443])}])),
         Policy::of(
             "allow-istio-controller-manager",
-            json!({MODULE_LABEL.0: MODULE_LABEL.1, "app.kubernetes.io/name": "istio-operator"}),
+            &json!({MODULE_LABEL.0: MODULE_LABEL.1, "app.kubernetes.io/name": "istio-operator"}),
         )
         .in_namespace(NAMESPACE)
         .egress(json!([dns, api_server])),
@@ -92,7 +98,7 @@ fn tcp(ports: &[u16]) -> Value {
 struct Policy(Value);
 
 impl Policy {
-    fn of(name: &str, pods: Value) -> Self {
+    fn of(name: &str, pods: &Value) -> Self {
         Self(json!({
             "apiVersion": "networking.k8s.io/v1",
             "kind": "NetworkPolicy",

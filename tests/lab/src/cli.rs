@@ -8,9 +8,11 @@ use anyhow::{Context, Result};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::build;
+use crate::component::kyma::COMMAND as KYMA_COMMAND;
 use crate::component::policy;
 use crate::component::world::COMMAND;
 use crate::down::down;
+use crate::kyma::{self, Platform, PlatformArguments, ServeArguments};
 use crate::lab::{DEFAULT_NAME, Lab};
 use crate::layout::ClusterLayout;
 use crate::output;
@@ -75,19 +77,40 @@ enum Command {
     /// Enforce NetworkPolicies.
     #[command(name = policy::COMMAND, hide = true)]
     EnforcePolicies(policy::Arguments),
+    /// Play Kyma's Istio module.
+    #[command(name = KYMA_COMMAND, hide = true)]
+    ServeKyma(ServeArguments),
 }
 
 #[derive(Args)]
 struct UpArguments {
-    /// Whether the egress gateway is installed.
-    #[arg(long, default_value = "true", action = ArgAction::Set, value_name = "true|false")]
-    egress_gateway: bool,
+    /// Whether the egress gateway is installed [default: true, with Kyma false].
+    #[arg(long, action = ArgAction::Set, value_name = "true|false")]
+    egress_gateway: Option<bool>,
     /// What the mesh does with hosts that it does not know.
     #[arg(long, value_enum, default_value = "ALLOW_ANY")]
     outbound_policy: OutboundPolicy,
     /// How NetworkPolicies are enforced.
     #[arg(long, value_enum, default_value_t)]
     policy_engine: PolicyEngine,
+    #[command(flatten)]
+    platform: PlatformArguments,
+}
+
+impl UpArguments {
+    fn options(&self) -> Options {
+        let PlatformArguments {
+            platform,
+            kyma_profile,
+        } = self.platform;
+        Options {
+            egress_gateway: self.egress_gateway.unwrap_or(platform == Platform::Istio),
+            outbound_policy: self.outbound_policy,
+            policy_engine: self.policy_engine,
+            platform,
+            kyma_profile,
+        }
+    }
 }
 
 #[derive(Args)]
@@ -146,19 +169,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
     let layout = ClusterLayout::new(&cli.name)?;
     match cli.command {
         Command::Up(arguments) => {
-            let UpArguments {
-                egress_gateway,
-                outbound_policy,
-                policy_engine,
-            } = arguments;
-            up(
-                &layout,
-                Options {
-                    egress_gateway,
-                    outbound_policy,
-                    policy_engine,
-                },
-            )?;
+            up(&layout, arguments.options())?;
             output::data(&layout.kubeconfig().display().to_string());
         }
         Command::Down => down(&layout)?,
@@ -195,6 +206,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             runtime.block_on(crate::world::serve(&folder, &log))?;
         }
         Command::EnforcePolicies(arguments) => crate::policy::run(&arguments.into_settings())?,
+        Command::ServeKyma(arguments) => kyma::serve(arguments),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -263,7 +275,26 @@ mod tests {
         else {
             panic!("not understood")
         };
-        assert!(!arguments.egress_gateway);
+        assert!(!arguments.options().egress_gateway);
         assert_eq!(arguments.outbound_policy, OutboundPolicy::RegistryOnly);
+    }
+
+    #[test]
+    fn only_kyma_begins_without_the_gateway() {
+        let options = |words: &[&str]| {
+            let cli = Cli::try_parse_from([&["lab", "up"], words].concat());
+            let Ok(Cli {
+                command: Command::Up(arguments),
+                ..
+            }) = cli
+            else {
+                panic!("not understood")
+            };
+            arguments.options()
+        };
+        assert!(options(&[]).egress_gateway);
+        let kyma = options(&["--platform", "kyma"]);
+        assert_eq!((kyma.platform, kyma.egress_gateway), (Platform::Kyma, false));
+        assert!(options(&["--platform", "kyma", "--egress-gateway", "true"]).egress_gateway);
     }
 }

@@ -5,6 +5,7 @@
 //! - `build`: the binaries. `image`: the container images. `cluster`: network, keys, kubeconfigs.
 //! - `component`: what runs in it, one file each. `world`: the servers outside, and their log.
 //! - `policy`: NetworkPolicy, enforced.
+//! - `kyma`: a process that plays Kyma's Istio module.
 //! - `up`, `down`, `status`, `traffic`: the commands. [`Lab`]: a running lab as a test suite sees it.
 //! - `state`, `process`, `shell`, `wait`, `digest`, `output`: what all of them need.
 
@@ -20,6 +21,7 @@ mod component;
 mod digest;
 pub mod down;
 mod image;
+mod kyma;
 mod lab;
 mod layout;
 mod output;
@@ -35,6 +37,7 @@ mod wait;
 mod world;
 
 pub use cli::main;
+pub use kyma::{KymaProfile, Platform};
 pub use lab::{DEFAULT_NAME, Lab};
 pub use layout::ClusterLayout;
 pub use policy::{InForce, PolicyEngine, PolicyStatus};

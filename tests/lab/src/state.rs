@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::kyma::{KymaProfile, Platform};
 use crate::layout::ClusterLayout;
 use crate::policy::PolicyEngine;
 use crate::process::Started;
@@ -43,6 +44,12 @@ pub struct Options {
     /// How NetworkPolicies are enforced. A lab of before there was a choice enforces nothing.
     #[serde(default = "no_engine")]
     pub policy_engine: PolicyEngine,
+    /// Who installs Istio.
+    #[serde(default)]
+    pub platform: Platform,
+    /// Which defaults the Kyma module takes.
+    #[serde(default)]
+    pub kyma_profile: KymaProfile,
 }
 
 fn no_engine() -> PolicyEngine {
@@ -120,6 +127,8 @@ mod tests {
                 egress_gateway: true,
                 outbound_policy: OutboundPolicy::RegistryOnly,
                 policy_engine: PolicyEngine::AfterDnat,
+                platform: Platform::Kyma,
+                kyma_profile: KymaProfile::Light,
             },
             processes: vec![Started {
                 name: "etcd".into(),

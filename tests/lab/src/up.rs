@@ -4,18 +4,20 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::build;
 use crate::cluster::{kubeconfig, network, pki, world_pki};
 use crate::component::{
-    Cluster, apiserver, containerd, controllers, coredns, etcd, istio, kubelet, kubeproxy, policy, world,
+    Cluster, apiserver, containerd, controllers, coredns, etcd, istio, kubelet, kubeproxy, kyma, policy,
+    world,
 };
 use crate::down;
 use crate::image;
+use crate::kyma::Platform;
 use crate::layout::ClusterLayout;
 use crate::output;
-use crate::state::{Options, Phase, State, lock};
+use crate::state::{Options, OutboundPolicy, Phase, State, lock};
 use crate::status;
 use crate::unavailable::check_run_tools;
 
@@ -33,6 +35,7 @@ pub fn up(layout: &ClusterLayout, options: Options) -> Result<()> {
     if let Some(state) = State::load(layout)
         && status::is_healthy(layout, &state)
     {
+        check_options(layout, Some(state.options), options)?;
         let mut cluster = Cluster {
             layout: layout.clone(),
             binaries,
@@ -40,6 +43,7 @@ pub fn up(layout: &ClusterLayout, options: Options) -> Result<()> {
         };
         return adjust(&mut cluster, options);
     }
+    check_options(layout, None, options)?;
     down::clean(layout)?;
     let state = State {
         phase: Phase::Starting,
@@ -63,6 +67,9 @@ pub fn up(layout: &ClusterLayout, options: Options) -> Result<()> {
 fn adjust(cluster: &mut Cluster, options: Options) -> Result<()> {
     let layout = &cluster.layout.clone();
     let before = cluster.state.options;
+    if before.platform == Platform::Kyma {
+        return adjust_kyma(layout, cluster.state.clone(), options);
+    }
     let lost_gateway = options.egress_gateway && !istio::has_gateway(layout)?;
     if before == options && !lost_gateway {
         output::note("it is up already, as asked for");
@@ -96,6 +103,41 @@ fn adjust(cluster: &mut Cluster, options: Options) -> Result<()> {
         }
     }
     cluster.state.save(layout)
+}
+
+/// On Kyma only the Istio CR is ours to change; the module does the rest.
+fn adjust_kyma(layout: &ClusterLayout, mut state: State, options: Options) -> Result<()> {
+    let lost = !kyma::is_asked_for(layout)? || (options.egress_gateway && !istio::has_gateway(layout)?);
+    if state.options == options && !lost {
+        output::note("it is up already, as asked for");
+        return Ok(());
+    }
+    output::note("bringing the Istio CR to what is asked for");
+    kyma::adjust(layout, options)?;
+    state.options = options;
+    state.save(layout)
+}
+
+/// What cannot be changed while a lab is up, and what the Kyma module does not have.
+fn check_options(layout: &ClusterLayout, running: Option<Options>, options: Options) -> Result<()> {
+    ensure!(
+        options.platform == Platform::Istio || options.outbound_policy == OutboundPolicy::AllowAny,
+        "the Kyma module sets no outbound policy; leave --outbound-policy out"
+    );
+    let Some(running) = running else {
+        return Ok(());
+    };
+    let kind = |options: Options| match options.platform {
+        Platform::Istio => Platform::Istio.as_str().to_owned(),
+        Platform::Kyma => format!("kyma, profile {}", options.kyma_profile.as_str()),
+    };
+    let (is, wanted) = (kind(running), kind(options));
+    ensure!(
+        is == wanted,
+        "{} is up with platform {is}, not {wanted}; `cargo lab --name {0} down` removes it",
+        layout.name()
+    );
+    Ok(())
 }
 
 fn create(cluster: &mut Cluster) -> Result<()> {
@@ -133,9 +175,12 @@ fn create(cluster: &mut Cluster) -> Result<()> {
             .map_err(|_| anyhow::anyhow!("the import of images panicked"))?
     })?;
     kubelet::start(cluster)?;
-    timed("Istio", || {
-        istio::install(&layout, &binaries, cluster.state.options)
-    })?;
+    match cluster.state.options.platform {
+        Platform::Istio => timed("Istio", || {
+            istio::install(&layout, &binaries, cluster.state.options)
+        })?,
+        Platform::Kyma => timed("Kyma", || kyma::install(cluster))?,
+    }
     timed("DNS", || coredns::wait(&layout))?;
     cluster.state.phase = Phase::Up;
     cluster.state.save(&layout)?;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::kyma::{KymaProfile, Platform};
 use crate::layout::ClusterLayout;
+use crate::policy::PolicyEngine;
 use crate::process::Started;
 use crate::shell::write_atomically;
 
@@ -40,12 +41,19 @@ pub struct Options {
     pub egress_gateway: bool,
     /// The mesh's outbound policy.
     pub outbound_policy: OutboundPolicy,
+    /// How NetworkPolicies are enforced. A lab of before there was a choice enforces nothing.
+    #[serde(default = "no_engine")]
+    pub policy_engine: PolicyEngine,
     /// Who installs Istio.
     #[serde(default)]
     pub platform: Platform,
     /// Which defaults the Kyma module takes.
     #[serde(default)]
     pub kyma_profile: KymaProfile,
+}
+
+fn no_engine() -> PolicyEngine {
+    PolicyEngine::None
 }
 
 /// How far `up` came.
@@ -118,6 +126,7 @@ mod tests {
             options: Options {
                 egress_gateway: true,
                 outbound_policy: OutboundPolicy::RegistryOnly,
+                policy_engine: PolicyEngine::AfterDnat,
                 platform: Platform::Kyma,
                 kyma_profile: KymaProfile::Light,
             },

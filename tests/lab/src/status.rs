@@ -129,6 +129,7 @@ impl Status {
                 }
             ),
             format!("  outbound policy  {}", options.outbound_policy.as_str()),
+            format!("  policy engine    {}", options.policy_engine),
             format!("  kubeconfig       {}", self.kubeconfig.display()),
             format!("  outside world    {}", self.world_log.display()),
             format!("  audit log        {}", self.audit_log.display()),

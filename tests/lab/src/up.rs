@@ -9,7 +9,8 @@ use anyhow::{Context, Result, ensure};
 use crate::build;
 use crate::cluster::{kubeconfig, network, pki, world_pki};
 use crate::component::{
-    Cluster, apiserver, containerd, controllers, coredns, etcd, istio, kubelet, kubeproxy, kyma, world,
+    Cluster, apiserver, containerd, controllers, coredns, etcd, istio, kubelet, kubeproxy, kyma, policy,
+    world,
 };
 use crate::down;
 use crate::image;
@@ -35,7 +36,12 @@ pub fn up(layout: &ClusterLayout, options: Options) -> Result<()> {
         && status::is_healthy(layout, &state)
     {
         check_options(layout, Some(state.options), options)?;
-        return adjust(layout, state, options, &binaries);
+        let mut cluster = Cluster {
+            layout: layout.clone(),
+            binaries,
+            state,
+        };
+        return adjust(&mut cluster, options);
     }
     check_options(layout, None, options)?;
     down::clean(layout)?;
@@ -58,37 +64,45 @@ pub fn up(layout: &ClusterLayout, options: Options) -> Result<()> {
     })
 }
 
-fn adjust(
-    layout: &ClusterLayout,
-    mut state: State,
-    options: Options,
-    binaries: &build::Binaries,
-) -> Result<()> {
-    if state.options.platform == Platform::Kyma {
-        return adjust_kyma(layout, state, options);
+fn adjust(cluster: &mut Cluster, options: Options) -> Result<()> {
+    let layout = &cluster.layout.clone();
+    let before = cluster.state.options;
+    if before.platform == Platform::Kyma {
+        return adjust_kyma(layout, cluster.state.clone(), options);
     }
     let lost_gateway = options.egress_gateway && !istio::has_gateway(layout)?;
-    if state.options == options && !lost_gateway {
+    if before == options && !lost_gateway {
         output::note("it is up already, as asked for");
         return Ok(());
     }
-    if state.options.outbound_policy != options.outbound_policy {
+    if before.outbound_policy != options.outbound_policy {
         output::note(&format!(
             "changing the outbound policy to {}",
             options.outbound_policy.as_str()
         ));
         istio::set_outbound_policy(layout, options.outbound_policy)?;
     }
-    if lost_gateway || state.options.egress_gateway != options.egress_gateway {
+    if lost_gateway || before.egress_gateway != options.egress_gateway {
         output::note(if options.egress_gateway {
             "adding the egress gateway"
         } else {
             "removing the egress gateway"
         });
-        istio::install(layout, binaries, options)?;
+        istio::install(layout, &cluster.binaries, options)?;
     }
-    state.options = options;
-    state.save(layout)
+    cluster.state.options = options;
+    if before.policy_engine != options.policy_engine {
+        output::note(&format!(
+            "changing the policy engine to {}",
+            options.policy_engine
+        ));
+        if policy::is_started(cluster) {
+            policy::switch(layout, options.policy_engine)?;
+        } else {
+            policy::start(cluster)?;
+        }
+    }
+    cluster.state.save(layout)
 }
 
 /// On Kyma only the Istio CR is ours to change; the module does the rest.
@@ -150,6 +164,7 @@ fn create(cluster: &mut Cluster) -> Result<()> {
         timed("API server", || apiserver::wait(cluster))?;
         controllers::start(cluster)?;
         kubeproxy::start(cluster)?;
+        policy::start(cluster)?;
         coredns::install(&layout)?;
         images
             .join()

@@ -75,6 +75,12 @@ enum Command {
     /// Enforce NetworkPolicies.
     #[command(name = policy::COMMAND, hide = true)]
     EnforcePolicies(policy::Arguments),
+    /// Tell the policy engine of a new pod.
+    #[command(name = policy::PLUGIN_COMMAND, hide = true)]
+    AnnouncePod {
+        #[arg(long)]
+        folder: PathBuf,
+    },
 }
 
 #[derive(Args)]
@@ -194,6 +200,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             runtime.block_on(crate::world::serve(&folder, &log))?;
         }
+        Command::AnnouncePod { folder } => crate::policy::plugin(&folder)?,
         Command::EnforcePolicies(arguments) => crate::policy::run(&arguments.into_settings())?,
     }
     Ok(ExitCode::SUCCESS)

@@ -8,14 +8,16 @@ use super::probe_plan;
 pub use super::probe_plan::Planned;
 use super::round::Round;
 use super::sentinel;
+use super::status::{self, StatusRow};
 use super::witness::Witness;
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::evidence::{CurlResult, LogState, ProbeRequest, ProbeResult, Verification, claims};
+use crate::finding::{Finding, Severity};
 use crate::istio::kinds;
 use crate::plan::journal::Journal;
 use crate::plan::{GatewayTarget, PlannedHost};
-use crate::vocabulary::{HostName, ObjectReference, PlanIdentity, Scheme};
+use crate::vocabulary::{ClaimState, HostName, ObjectReference, PlanIdentity, Scheme};
 use std::time::{Duration, Instant};
 
 /// How long the sidecar's own sentinel may take.
@@ -78,10 +80,11 @@ pub async fn verify(cluster: &Cluster, settings: &VerifySettings, events: &Event
             Ok(None)
         }
     };
-    let ((), (), made) = tokio::join!(
+    let ((), (), made, rows) = tokio::join!(
         witness.ready(),
         sidecar_sentinel(cluster, &witness, &journal.gateway, &meshed),
-        make_bare
+        make_bare,
+        status::of(cluster, &journal)
     );
     events(Event::StepFinished {
         id: "listen".to_owned(),
@@ -113,13 +116,30 @@ pub async fn verify(cluster: &Cluster, settings: &VerifySettings, events: &Event
     for result in &results {
         events(Event::Probed(Box::new(result.clone())));
     }
-    let claims = claims(&results, settings.enforced_required);
+    let mut claims = claims(&results, settings.enforced_required);
+    match rows {
+        Ok(rows) => claims.findings.extend(object_findings(&rows, claims.routed)),
+        Err(error) => events(Event::Warning(format!(
+            "whether all objects of the plan are there is not known: {error}"
+        ))),
+    }
     Ok(Verification::new(
         settings.plan.name.clone(),
         settings.plan.namespace.clone(),
         &claims,
         results,
     ))
+}
+
+/// Objects that are missing or changed. Where every probe went its way without them, that is only a warning.
+fn object_findings(rows: &[StatusRow], routed: ClaimState) -> Vec<Finding> {
+    let mut findings = status::findings(rows);
+    if routed == ClaimState::Proven {
+        for finding in &mut findings {
+            finding.severity = finding.severity.max(Severity::Warning);
+        }
+    }
+    findings
 }
 
 /// Sends some probes from one source, listened to and judged; nothing else is made or claimed.

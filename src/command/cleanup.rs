@@ -1,6 +1,6 @@
 //! `cleanup`: undoes the plan's journal, and with `--verify` looks whether anything of ours is left.
 
-use super::connection::{connect, or_interrupted};
+use super::connection::{connect_to_plan, or_interrupted};
 use super::setup::dry_run;
 use crate::cli::{self, Connection};
 use crate::engine::undo::{self, UndoSettings};
@@ -16,7 +16,7 @@ pub(super) async fn cleanup(
     settings: cli::Cleanup,
     printer: &Printer,
 ) -> Result<ExitCode> {
-    let connected = connect(connection, &settings.plan, printer).await?;
+    let connected = connect_to_plan(connection, &settings.plan, printer).await?;
     let (cluster, plan) = (&connected.cluster, &connected.plan);
     let how = UndoSettings {
         dry_run: dry_run(settings.change),

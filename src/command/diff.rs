@@ -1,6 +1,6 @@
 //! `diff`: what `setup` with the same arguments would change, by the server's own dry run.
 
-use super::connection::{connect, planned, read_plan};
+use super::connection::{connect_to_plan, planned, read_plan};
 use super::setup;
 use crate::cli::{self, ChangeFlags, Connection};
 use crate::cluster::{ApplyOptions, Cluster};
@@ -19,7 +19,7 @@ pub(super) async fn diff(
     settings: cli::Diff,
     printer: &Printer,
 ) -> Result<ExitCode> {
-    let connected = connect(connection, &settings.plan, printer).await?;
+    let connected = connect_to_plan(connection, &settings.plan, printer).await?;
     let change = ChangeFlags {
         dry_run: cli::DryRun::Server,
         force_conflicts: false,
@@ -31,6 +31,7 @@ pub(super) async fn diff(
             let plan = read_plan(file, connection, connected.cluster.default_namespace())?;
             wanted.plan = plan.identity;
             wanted.hosts = plan.hosts;
+            wanted.lockdown = plan.lockdown;
             wanted.gateway = wanted.gateway.or(plan.gateway);
             wanted.whole = true;
         }

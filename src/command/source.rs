@@ -20,7 +20,7 @@ pub(super) async fn find(
     let from = flags.from.first().map(ToString::to_string);
     let found = find_source(
         cluster,
-        &connected.plan.namespace,
+        &connected.namespace,
         from.as_deref(),
         flags.container.as_deref(),
     )

@@ -1,6 +1,5 @@
 //! Runs steps as a graph, journals before it changes, undoes, probes; says what happens as events.
 
-pub mod bare_pod;
 pub mod ephemeral_container;
 pub mod event;
 pub mod facts;
@@ -9,6 +8,7 @@ pub mod graph;
 mod holders;
 pub mod journal_store;
 pub mod lease;
+pub mod lockdown;
 mod namespace;
 mod orphans;
 pub mod permissions;
@@ -16,6 +16,7 @@ pub mod pods;
 pub mod prepare;
 pub mod probe;
 mod probe_plan;
+pub mod probe_pod;
 mod process;
 pub mod proxy;
 mod round;

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::evidence::{CurlResult, ProbeRequest, ProcessEnd, curl_arguments, curl_results, says_no_curl};
 use crate::istio::kinds;
 use crate::plan::source;
-use crate::vocabulary::{Object, ObjectReference, PodName, names};
+use crate::vocabulary::{LabelSelector, Object, ObjectReference, PodName, names};
 use futures::stream::{self, StreamExt};
 use std::time::Duration;
 
@@ -95,16 +95,7 @@ pub async fn find_source(
     if kind == kinds::pod() {
         return ProbeSource::of_pod(&object, container);
     }
-    let labels = object
-        .at("/spec/selector/matchLabels")
-        .as_object()
-        .cloned()
-        .unwrap_or_default();
-    let selector = labels
-        .iter()
-        .map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default()))
-        .collect::<Vec<_>>()
-        .join(",");
+    let selector = LabelSelector::from_object(object.at("/spec/selector")).to_string();
     let pods = cluster
         .list(&kinds::pod(), Some(namespace), Some(&selector))
         .await?;

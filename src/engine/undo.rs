@@ -173,9 +173,11 @@ async fn undo_object(
             "{reference} says that it belongs to another plan, so it is left as it is"
         )));
     }
+    // A Job's pods would stay behind otherwise: `batch/v1` orphans them unless told not to.
+    let with_pods = [kinds::deployment(), kinds::job()].contains(&reference.kind);
     let options = DeleteOptions {
         uid: Some(live.uid().to_owned()),
-        propagation_foreground: reference.kind == kinds::deployment(),
+        propagation_foreground: with_pods,
         ..DeleteOptions::default()
     };
     match delete(cluster, reference, options, settings.dry_run).await? {
@@ -187,7 +189,7 @@ async fn undo_object(
         }
         Deleted::Gone | Deleted::Deleting => {
             say(events, reference, Change::Deleted, settings.dry_run);
-            if !settings.dry_run.is_dry() && reference.kind == kinds::deployment() {
+            if !settings.dry_run.is_dry() && with_pods {
                 events(Event::StepWaiting {
                     id: STEP.to_owned(),
                     on: format!("the pods of {reference} to be gone"),

@@ -1,23 +1,25 @@
 //! Proves what holds: listens, probes from a meshed source and from one without sidecar, chains the receipts.
 
-use super::bare_pod::{make_bare_pod, remove_bare_pod};
 use super::event::{Event, Events};
-use super::journal_store;
 use super::probe::{self, ProbeSource};
-use super::probe_plan;
 pub use super::probe_plan::Planned;
+use super::probe_plan::{self, ProbePlan};
+use super::probe_pod::{ProbePod, make_probe_pod, remove_probe_pod};
 use super::round::Round;
 use super::sentinel;
 use super::status::{self, StatusRow};
 use super::witness::Witness;
+use super::{journal_store, lockdown};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::evidence::{CurlResult, LogState, ProbeRequest, ProbeResult, Verification, claims};
 use crate::finding::{Finding, Severity};
 use crate::istio::kinds;
 use crate::plan::journal::Journal;
+use crate::plan::lock::ReachedBefore;
 use crate::plan::{GatewayTarget, PlannedHost};
 use crate::vocabulary::{ClaimState, HostName, ObjectReference, PlanIdentity, Scheme};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// How long the sidecar's own sentinel may take.
@@ -28,6 +30,8 @@ const SIDECAR_SENTINEL_DEADLINE: Duration = Duration::from_secs(4);
 pub struct VerifySettings {
     /// Of which plan.
     pub plan: PlanIdentity,
+    /// Where the pods are that are probed from; need not be the plan's namespace.
+    pub namespace: String,
     /// Only these hosts; empty: all of the plan.
     pub hosts: Vec<PlannedHost>,
     /// Hosts that must not be reachable; none: only declared hosts are probed, for their route.
@@ -46,7 +50,8 @@ pub struct VerifySettings {
     pub timeout: Duration,
 }
 
-/// Probes the plan and judges the claims.
+/// Probes the plan and judges the claims. A lock of the plan makes the claim `enforced` required, and must still be the
+/// one that was proven.
 ///
 /// # Errors
 /// If there is no plan, no source, or the cluster refuses what is needed to begin. What goes wrong after that is
@@ -54,69 +59,46 @@ pub struct VerifySettings {
 pub async fn verify(cluster: &Cluster, settings: &VerifySettings, events: &Events) -> Result<Verification> {
     let journal = stored_plan(cluster, &settings.plan).await?;
     let hosts = chosen_hosts(&journal, settings)?;
-    let meshed = settings.source.clone();
-    let mut bare = None;
-    let started = Instant::now();
-    events(Event::StepStarted {
-        id: "listen".to_owned(),
-        title: format!(
-            "listen at the gateway {} and the source's sidecar",
-            journal.gateway
-        ),
-    });
-    let sources: Vec<_> = if meshed.meshed {
-        vec![(meshed.pod.clone(), meshed.addresses.clone())]
-    } else {
-        Vec::new()
+    let standing = lockdown::standing(cluster, &journal, &settings.namespace).await?;
+    let plan = ProbePlan {
+        hosts,
+        forbidden: settings.forbidden.clone(),
+        ca_certificate: settings.ca_certificate.clone(),
+        max_time_seconds: settings.max_time_seconds,
     };
-    let witness = Witness::start(cluster, &journal.gateway, &sources);
-    let bare_name = format!("kubectl-egress-unmeshed-{}", &sentinel::nonce()[..6]);
+    let bare_pod = ProbePod::unmeshed(labels_of_lock(&standing));
+    let listener = Listener::start(cluster, &journal.gateway, &settings.source, events);
     let make_bare = async {
         if settings.without_sidecar {
-            make_bare_pod(cluster, &journal, &bare_name, settings.timeout, events)
+            let (namespace, timeout) = (&settings.namespace, settings.timeout);
+            make_probe_pod(cluster, &journal, namespace, &bare_pod, timeout, events)
                 .await
                 .map(Some)
         } else {
             Ok(None)
         }
     };
-    let ((), (), made, rows) = tokio::join!(
-        witness.ready(),
-        sidecar_sentinel(cluster, &witness, &journal.gateway, &meshed),
-        make_bare,
-        status::of(cluster, &journal)
-    );
-    events(Event::StepFinished {
-        id: "listen".to_owned(),
-        detail: Some(listening(&witness)),
-        elapsed: started.elapsed(),
-    });
-    match made {
-        Ok(source) => bare = source,
-        Err(error) => events(Event::Warning(format!(
+    let ((), made, rows) = tokio::join!(listener.ready(), make_bare, status::of(cluster, &journal));
+    let bare = made.unwrap_or_else(|error| {
+        events(Event::Warning(format!(
             "no pod without sidecar could be made, so nothing is known of such pods: {error}"
-        ))),
-    }
-    let work = async {
-        let round = Round::new(cluster, &witness, &meshed, events).await;
-        let meshed_probes = probe_plan::of(&hosts, settings, meshed.meshed);
-        let bare_probes = if bare.is_some() {
-            probe_plan::of(&hosts, settings, false)
-        } else {
-            Vec::new()
-        };
-        round
-            .run(&meshed, meshed_probes, bare.as_ref(), bare_probes)
-            .await
-    };
-    let results: Vec<ProbeResult> = work.await.into_iter().map(|(result, _)| result).collect();
+        )));
+        None
+    });
+    let meshed_probes = probe_plan::of(&plan, settings.source.meshed);
+    let bare_probes = bare.as_ref().map(|bare| (bare, probe_plan::of(&plan, false)));
+    let results = listener
+        .round(meshed_probes, bare_probes, standing.reached_before())
+        .await;
     if settings.without_sidecar {
-        remove_bare_pod(cluster, &settings.plan, &bare_name, events).await;
+        remove_probe_pod(cluster, &settings.namespace, &bare_pod, events).await;
     }
+    let results: Vec<ProbeResult> = results.into_iter().map(|(result, _)| result).collect();
     for result in &results {
         events(Event::Probed(Box::new(result.clone())));
     }
-    let mut claims = claims(&results, settings.enforced_required);
+    let required = settings.enforced_required || standing.record.is_some();
+    let mut claims = claims(&results, required, &standing.findings);
     match rows {
         Ok(rows) => claims.findings.extend(object_findings(&rows, claims.routed)),
         Err(error) => events(Event::Warning(format!(
@@ -124,8 +106,8 @@ pub async fn verify(cluster: &Cluster, settings: &VerifySettings, events: &Event
         ))),
     }
     Ok(Verification::new(
-        settings.plan.name.clone(),
-        settings.plan.namespace.clone(),
+        settings.plan.seen_from(&settings.namespace),
+        settings.namespace.clone(),
         &claims,
         results,
     ))
@@ -142,6 +124,14 @@ fn object_findings(rows: &[StatusRow], routed: ClaimState) -> Vec<Finding> {
     findings
 }
 
+/// What a pod of ours needs to be selected by the lock.
+fn labels_of_lock(standing: &lockdown::Standing) -> BTreeMap<String, String> {
+    let record = standing.record.as_ref();
+    record
+        .and_then(|record| record.settings.selector.satisfying_labels())
+        .unwrap_or_default()
+}
+
 /// Sends some probes from one source, listened to and judged; nothing else is made or claimed.
 pub async fn probe_from(
     cluster: &Cluster,
@@ -150,18 +140,87 @@ pub async fn probe_from(
     planned: Vec<Planned>,
     events: &Events,
 ) -> Vec<(ProbeResult, CurlResult)> {
-    let sources: Vec<_> = if from.meshed {
-        vec![(from.pod.clone(), from.addresses.clone())]
-    } else {
-        Vec::new()
-    };
-    let witness = Witness::start(cluster, gateway, &sources);
-    tokio::join!(
-        witness.ready(),
-        sidecar_sentinel(cluster, &witness, gateway, from)
-    );
-    let round = Round::new(cluster, &witness, from, events).await;
-    round.run(from, planned, None, Vec::new()).await
+    listened_round(cluster, gateway, (from, planned), None, &[], events).await
+}
+
+/// The same from a source and a pod without sidecar, with what is known to have answered before a lock.
+pub(super) async fn listened_round(
+    cluster: &Cluster,
+    gateway: &GatewayTarget,
+    (meshed, meshed_probes): (&ProbeSource, Vec<Planned>),
+    bare: Option<(&ProbeSource, Vec<Planned>)>,
+    reached_before: &[ReachedBefore],
+    events: &Events,
+) -> Vec<(ProbeResult, CurlResult)> {
+    let listener = Listener::start(cluster, gateway, meshed, events);
+    listener.ready().await;
+    listener.round(meshed_probes, bare, reached_before).await
+}
+
+/// Followers of the gateway's logs and of one source's sidecar, for one round.
+struct Listener<'run> {
+    cluster: &'run Cluster,
+    gateway: &'run GatewayTarget,
+    meshed: &'run ProbeSource,
+    witness: Witness,
+    events: &'run Events,
+}
+
+impl<'run> Listener<'run> {
+    fn start(
+        cluster: &'run Cluster,
+        gateway: &'run GatewayTarget,
+        meshed: &'run ProbeSource,
+        events: &'run Events,
+    ) -> Self {
+        let sources: Vec<_> = if meshed.meshed {
+            vec![(meshed.pod.clone(), meshed.addresses.clone())]
+        } else {
+            Vec::new()
+        };
+        Self {
+            cluster,
+            gateway,
+            meshed,
+            witness: Witness::start(cluster, gateway, &sources),
+            events,
+        }
+    }
+
+    async fn ready(&self) {
+        let started = Instant::now();
+        (self.events)(Event::StepStarted {
+            id: "listen".to_owned(),
+            title: format!("listen at the gateway {} and the source's sidecar", self.gateway),
+        });
+        tokio::join!(
+            self.witness.ready(),
+            sidecar_sentinel(self.cluster, &self.witness, self.gateway, self.meshed)
+        );
+        (self.events)(Event::StepFinished {
+            id: "listen".to_owned(),
+            detail: Some(listening(&self.witness)),
+            elapsed: started.elapsed(),
+        });
+    }
+
+    async fn round(
+        &self,
+        meshed_probes: Vec<Planned>,
+        bare: Option<(&ProbeSource, Vec<Planned>)>,
+        reached_before: &[ReachedBefore],
+    ) -> Vec<(ProbeResult, CurlResult)> {
+        let round = Round::new(
+            self.cluster,
+            &self.witness,
+            self.meshed,
+            reached_before,
+            self.events,
+        )
+        .await;
+        let (bare, bare_probes) = bare.map_or((None, Vec::new()), |(bare, probes)| (Some(bare), probes));
+        round.run(self.meshed, meshed_probes, bare, bare_probes).await
+    }
 }
 
 /// The plan as it was set up.

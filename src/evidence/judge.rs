@@ -319,7 +319,7 @@ pub(super) fn inconclusive(finding: Finding) -> Judgement {
 
 /// Whether curl never had an address: exit 6, or the time ran out while resolving (measured on the lab: with DNS
 /// packets dropped, a short time limit gives 28 `Resolving timed out`).
-pub(super) fn is_name_not_resolved(report: &CurlReport) -> bool {
+pub fn is_name_not_resolved(report: &CurlReport) -> bool {
     match report.exit_code {
         6 => true,
         28 => report.local_address.is_none() && report.error.starts_with("Resolving timed out"),

@@ -34,6 +34,6 @@ pub use curl_arguments::{ProbeRequest, curl_arguments};
 pub use curl_report::{CurlReport, CurlResult, ProcessEnd, curl_results, parse_curl_reports, says_no_curl};
 pub use document::{ClaimStates, CurlSummary, ProbeResult, Verification};
 pub use facts::{Control, Expected, GatewayFacts, GatewayPodFacts, LogState, ProbeEvidence, SourceFacts};
-pub use judge::judge;
+pub use judge::{is_name_not_resolved, judge};
 pub use text_format::render_text;
 pub use upstream_cluster::UpstreamCluster;

@@ -146,11 +146,16 @@ fn bypass_finding(case: &Case, cluster: &UpstreamCluster) -> Option<Finding> {
     match case.evidence.expected {
         Expected::Reachable => None,
         Expected::Nothing => {
-            let message = format!("{target} left directly from the sidecar of {}, by {cluster}", case.source());
+            let message = format!(
+                "{target} left directly from the sidecar of {}, by {cluster}",
+                case.source()
+            );
             let host = &case.request().host;
             Some(
                 case.finding(&catalogue::BYPASSED_AT_SIDECAR, message)
-                    .fixed_by(format!("to send it through the gateway: `kubectl egress setup {host}`")),
+                    .fixed_by(format!(
+                        "to send it through the gateway: `kubectl egress setup {host}`"
+                    )),
             )
         }
         Expected::Routed => Some(case.finding(
@@ -168,7 +173,7 @@ fn bypass_finding(case: &Case, cluster: &UpstreamCluster) -> Option<Finding> {
                     case.source()
                 ),
             )
-            .fixed_by("a NetworkPolicy for the namespace stops it, one that lets out only DNS, istiod and the gateway's pods"),
+            .fixed_by(catalogue::BYPASSED_WITHOUT_SIDECAR.fix),
         ),
     }
 }

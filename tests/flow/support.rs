@@ -50,6 +50,7 @@ pub(crate) fn settings(hosts: &[&str]) -> SetupSettings {
             .map(|host| PlannedHost::passthrough(host.parse().unwrap(), 443))
             .collect(),
         whole: false,
+        lockdown: None,
         gateway: None,
         gateway_settings: GatewaySettings::default(),
         create_namespace: true,
@@ -87,6 +88,7 @@ pub(crate) async fn verify_quickly(cluster: &Cluster) -> Verification {
 pub(crate) async fn verify_from(cluster: &Cluster, source: ProbeSource) -> Verification {
     let settings = VerifySettings {
         plan: plan(),
+        namespace: "demo".to_owned(),
         hosts: Vec::new(),
         forbidden: Vec::new(),
         without_sidecar: false,

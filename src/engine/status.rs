@@ -4,6 +4,7 @@ use super::pods;
 use super::verify::stored_plan;
 use crate::cluster::{Cluster, PodChange};
 use crate::error::Result;
+use crate::finding::{Finding, catalogue};
 use crate::istio::kinds;
 use crate::plan::journal::{Entry, Journal};
 use crate::plan::ownership::Manifest;
@@ -46,7 +47,11 @@ pub struct StatusRow {
 /// # Errors
 /// If there is no plan, or the cluster refuses.
 pub async fn read(cluster: &Cluster, plan: &PlanIdentity) -> Result<Vec<StatusRow>> {
-    let journal = stored_plan(cluster, plan).await?;
+    of(cluster, &stored_plan(cluster, plan).await?).await
+}
+
+/// Reads the objects of a journal that is known already.
+pub(super) async fn of(cluster: &Cluster, journal: &Journal) -> Result<Vec<StatusRow>> {
     let rendered = routing::objects(&journal.plan, &journal.gateway);
     let references: Vec<ObjectReference> = journal
         .entries
@@ -62,12 +67,27 @@ pub async fn read(cluster: &Cluster, plan: &PlanIdentity) -> Result<Vec<StatusRo
     }));
     if !journal.complete {
         rows.push(StatusRow {
-            object: format!("set-up of the plan {plan}"),
+            object: format!("set-up of the plan {}", journal.plan.identity),
             health: Health::Bad,
             detail: "it did not come to its end; run setup again".to_owned(),
         });
     }
     Ok(rows)
+}
+
+/// What is wrong with the objects themselves, whatever the probes showed.
+pub(super) fn findings(rows: &[StatusRow]) -> Vec<Finding> {
+    let finding = |row: &StatusRow| {
+        let article = match row.health {
+            Health::Missing => &catalogue::OBJECT_MISSING,
+            Health::Drifted => &catalogue::OBJECT_DRIFTED,
+            // Whether what is there works, the probes tell.
+            Health::Good | Health::Bad => return None,
+        };
+        let message = format!("{}: {}", row.object, row.detail);
+        Some(Finding::new(article, message).about(&row.object))
+    };
+    rows.iter().filter_map(finding).collect()
 }
 
 async fn gateway_row(cluster: &Cluster, gateway: &crate::plan::GatewayTarget) -> Result<StatusRow> {

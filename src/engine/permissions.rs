@@ -7,14 +7,23 @@ use crate::error::{Error, Result};
 use crate::istio::kinds;
 use crate::plan::GatewayTarget;
 use crate::vocabulary::{Kind, PlanIdentity};
+use std::collections::BTreeMap;
 
-/// One permission: verb, API group, resource (with subresource), namespace; and whether the run can go on without it.
+/// One permission: verb, API group, resource (with subresource), namespace; and what it is for.
 struct Need<'need> {
     verb: &'static str,
     group: String,
     resource: String,
     namespace: &'need str,
-    essential: bool,
+    purpose: Purpose,
+}
+
+/// What a permission is for. Without the essential ones a run does not begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    SetUp,
+    Proof,
+    CleanUp,
 }
 
 /// Checks everything that the run will need.
@@ -32,6 +41,7 @@ pub async fn check(
         futures::future::try_join(cluster.rules(&plan.namespace), cluster.rules(&gateway.namespace)).await?;
     let mut missing = Vec::new();
     let mut remarks = Vec::new();
+    let mut kept: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for need in &needs {
         let rules = if need.namespace == plan.namespace {
             &own
@@ -53,12 +63,17 @@ pub async fn check(
             with_group(need),
             need.namespace
         );
-        match (allowed, need.essential) {
-            (true, _) => {}
-            (false, true) => missing.push(text),
-            (false, false) => remarks.push(format!("you may not {text}; without it less can be proven")),
+        match need.purpose {
+            _ if allowed => {}
+            Purpose::SetUp => missing.push(text),
+            Purpose::Proof => remarks.push(format!("you may not {text}; without it less can be proven")),
+            Purpose::CleanUp => kept.entry(need.namespace).or_default().push(with_group(need)),
         }
     }
+    remarks.extend(kept.into_iter().map(|(namespace, resources)| {
+        let resources = resources.join(", ");
+        format!("you may not delete {resources} in namespace {namespace}; `cleanup` could not take away what is set up now")
+    }));
     if missing.is_empty() {
         return Ok(remarks);
     }
@@ -85,13 +100,17 @@ fn needs<'need>(plan: &'need PlanIdentity, gateway: &'need GatewayTarget, parts:
     let mut needs = Vec::new();
     let own = plan.namespace.as_str();
     let mut writes = |kind: &Kind, namespace: &'need str| {
-        for verb in ["create", "patch"] {
+        for (verb, purpose) in [
+            ("create", Purpose::SetUp),
+            ("patch", Purpose::SetUp),
+            ("delete", Purpose::CleanUp),
+        ] {
             needs.push(Need {
                 verb,
                 group: kind.group.clone(),
                 resource: kind.plural.clone(),
                 namespace,
-                essential: true,
+                purpose,
             });
         }
     };
@@ -117,20 +136,20 @@ fn needs<'need>(plan: &'need PlanIdentity, gateway: &'need GatewayTarget, parts:
             writes(&kind, &gateway.namespace);
         }
     }
-    let core = |verb, resource: &str, namespace, essential| Need {
+    let core = |verb, resource: &str, namespace, purpose| Need {
         verb,
         group: String::new(),
         resource: resource.to_owned(),
         namespace,
-        essential,
+        purpose,
     };
-    needs.push(core("list", "pods", gateway.namespace.as_str(), true));
-    needs.push(core("list", "pods", own, true));
+    needs.push(core("list", "pods", gateway.namespace.as_str(), Purpose::SetUp));
+    needs.push(core("list", "pods", own, Purpose::SetUp));
     for namespace in [own, gateway.namespace.as_str()] {
-        needs.push(core("get", "pods/log", namespace, false));
-        needs.push(core("create", "pods/portforward", namespace, false));
+        needs.push(core("get", "pods/log", namespace, Purpose::Proof));
+        needs.push(core("create", "pods/portforward", namespace, Purpose::Proof));
     }
     // Kubernetes 1.35 asks for `create` where older servers ask for `get` (kubernetes pull 134577).
-    needs.push(core("create", "pods/exec", own, false));
+    needs.push(core("create", "pods/exec", own, Purpose::Proof));
     needs
 }

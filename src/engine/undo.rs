@@ -2,7 +2,8 @@
 
 use super::event::{Event, Events};
 use super::lease::Lease;
-use super::{borrowed, journal_store, namespace, orphans};
+use super::prepare::DryRun;
+use super::{ephemeral_container, journal_store, namespace, orphans};
 use crate::cluster::{ApplyOptions, Cluster, DeleteOptions, Deleted};
 use crate::error::{Error, Result};
 use crate::istio::kinds;
@@ -19,8 +20,8 @@ pub const STEP: &str = "undo";
 /// How undoing is done.
 #[derive(Debug, Clone, Copy)]
 pub struct UndoSettings {
-    /// Only ask the server what it would do.
-    pub dry_run: bool,
+    /// Whether anything is changed.
+    pub dry_run: DryRun,
     /// Leave a namespace that we created.
     pub keep_namespace: bool,
     /// How long to wait for pods to be gone.
@@ -45,26 +46,20 @@ pub async fn undo(
     let plan = &journal.plan.identity;
     let mut remains = Remains::new();
     for wave in journal.undo() {
-        let work = wave
-            .iter()
-            .map(|entry| undo_entry(cluster, plan, entry, settings, events));
-        remains.extend(try_join_all(work).await?.into_iter().flatten());
+        remains.extend(remove(cluster, plan, &wave, settings, events).await?);
     }
     remains.extend(remove_probe_pods(cluster, plan, settings, events).await?);
     let at = Journal::reference_of(plan);
     if remains.is_empty() {
-        let options = DeleteOptions {
-            dry_run: settings.dry_run,
-            ..DeleteOptions::default()
-        };
-        if cluster.delete(&at, &options).await? != Deleted::NotThere {
+        let deleted = delete(cluster, &at, DeleteOptions::default(), settings.dry_run).await?;
+        if deleted != Deleted::NotThere {
             say(events, &at, Change::Deleted, settings.dry_run);
         }
     }
     Ok(remains)
 }
 
-/// Removes only some entries, such as objects that a smaller plan no longer needs.
+/// Undoes some entries side by side: a wave, or objects that a smaller plan no longer needs.
 ///
 /// # Errors
 /// If the cluster refuses.
@@ -178,13 +173,14 @@ async fn undo_object(
             "{reference} says that it belongs to another plan, so it is left as it is"
         )));
     }
+    // A Job's pods would stay behind otherwise: `batch/v1` orphans them unless told not to.
+    let with_pods = [kinds::deployment(), kinds::job()].contains(&reference.kind);
     let options = DeleteOptions {
         uid: Some(live.uid().to_owned()),
-        dry_run: settings.dry_run,
-        propagation_foreground: reference.kind == kinds::deployment(),
+        propagation_foreground: with_pods,
         ..DeleteOptions::default()
     };
-    match cluster.delete(reference, &options).await? {
+    match delete(cluster, reference, options, settings.dry_run).await? {
         Deleted::NotThere => {}
         Deleted::OtherUid => {
             return Ok(Some(format!(
@@ -193,7 +189,7 @@ async fn undo_object(
         }
         Deleted::Gone | Deleted::Deleting => {
             say(events, reference, Change::Deleted, settings.dry_run);
-            if !settings.dry_run && reference.kind == kinds::deployment() {
+            if !settings.dry_run.is_dry() && with_pods {
                 events(Event::StepWaiting {
                     id: STEP.to_owned(),
                     on: format!("the pods of {reference} to be gone"),
@@ -205,19 +201,44 @@ async fn undo_object(
     Ok(None)
 }
 
+/// Deletes, or asks the server whether it would, or only looks whether there is anything to delete.
+pub(super) async fn delete(
+    cluster: &Cluster,
+    reference: &ObjectReference,
+    options: DeleteOptions,
+    dry_run: DryRun,
+) -> Result<Deleted> {
+    if dry_run == DryRun::Client {
+        return Ok(match cluster.get(reference).await? {
+            None => Deleted::NotThere,
+            Some(live) if options.uid.as_deref().is_some_and(|uid| uid != live.uid()) => Deleted::OtherUid,
+            Some(_) => Deleted::Gone,
+        });
+    }
+    let options = DeleteOptions {
+        dry_run: dry_run.is_dry(),
+        ..options
+    };
+    cluster.delete(reference, &options).await
+}
+
 /// Applies nothing as this manager: the fields that it owns alone go away, the others lose one owner.
+/// Gives the object as it is after that; with [`DryRun::Client`] as it is now.
 pub(super) async fn release(
     cluster: &Cluster,
     reference: &ObjectReference,
     manager: &str,
-    dry_run: bool,
+    dry_run: DryRun,
 ) -> Result<Object> {
+    if dry_run == DryRun::Client {
+        return Ok(cluster.get(reference).await?.unwrap_or(Object(Value::Null)));
+    }
     let bare = json!({
         "apiVersion": reference.kind.api_version(), "kind": reference.kind.kind,
         "metadata": {"name": reference.name, "namespace": reference.namespace},
     });
     let options = ApplyOptions {
-        dry_run,
+        dry_run: dry_run.is_dry(),
         ..ApplyOptions::new(reference, manager)
     };
     Ok(cluster.apply(&Object(bare), &options).await?.object)
@@ -248,6 +269,7 @@ async fn restore_field(
         .any(|owner| ownership::is_our_manager(owner) && owner != manager);
     let after = release(cluster, reference, manager, settings.dry_run).await?;
     if let (false, Some(before)) = (others, before)
+        && settings.dry_run != DryRun::Client
         && after.at(pointer).as_str() != Some(before)
     {
         let name = pointer.rsplit('/').next().unwrap_or_default().replace("~1", "/");
@@ -258,7 +280,7 @@ async fn restore_field(
                 reference,
                 &json!({"metadata": {"labels": labels}}),
                 names::MANAGER,
-                settings.dry_run,
+                settings.dry_run.is_dry(),
             )
             .await?;
     }
@@ -289,21 +311,20 @@ async fn remove_probe_pods(
         let options = DeleteOptions {
             uid: Some(pod.uid().to_owned()),
             grace_period_seconds: Some(0),
-            dry_run: settings.dry_run,
             ..DeleteOptions::default()
         };
-        cluster.delete(&reference, &options).await?;
+        delete(cluster, &reference, options, settings.dry_run).await?;
         say(events, &reference, Change::Deleted, settings.dry_run);
     }
     Ok(Remains::new())
 }
 
-pub(super) fn say(events: &Events, object: &ObjectReference, change: Change, dry_run: bool) {
+pub(super) fn say(events: &Events, object: &ObjectReference, change: Change, dry_run: DryRun) {
     events(Event::ObjectChanged {
         id: STEP.to_owned(),
         object: object.clone(),
         change,
-        dry_run,
+        dry_run: dry_run.is_dry(),
     });
 }
 
@@ -338,7 +359,7 @@ pub async fn whole_plan(
         id: STEP.to_owned(),
         title: format!("undo the plan {plan}"),
     });
-    let lease = if settings.dry_run {
+    let lease = if settings.dry_run.is_dry() {
         None
     } else {
         Some(Lease::acquire(cluster, plan).await?)
@@ -379,7 +400,7 @@ async fn undo_locked(
         return Ok((None, Remains::new()));
     };
     let remains = undo(cluster, &journal, settings, events).await?;
-    for pod in borrowed::left_in(cluster, &plan.namespace).await? {
+    for pod in ephemeral_container::left_in(cluster, &plan.namespace).await? {
         events(Event::Warning(format!(
             "pod {pod} carries our ephemeral container, which only goes with the pod"
         )));

@@ -13,6 +13,7 @@ pub mod access_log;
 mod file;
 pub mod gateway_workload;
 pub mod journal;
+pub mod lock;
 mod model;
 pub mod ownership;
 pub mod routing;

@@ -5,6 +5,7 @@ use crate::istio::kinds;
 use crate::vocabulary::{PlanIdentity, names};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// How the source's pod gets its sidecar.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,23 +86,53 @@ pub fn objects(plan: &PlanIdentity, settings: &SourceSettings) -> Vec<Manifest> 
     ]
 }
 
-/// A pod without sidecar for one run of `verify`: what it reaches, nothing in the mesh can stop.
-/// It ends by itself after ten minutes should nobody delete it.
-pub fn unmeshed_pod(plan: &PlanIdentity, name: &str, image: &str) -> Manifest {
-    let settings = SourceSettings {
-        image: image.to_owned(),
-        injection: Injection::None,
+/// A pod that one run probes from. It ends by itself after ten minutes should nobody delete it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbePodSettings<'run> {
+    /// Where.
+    pub namespace: &'run str,
+    /// Its name.
+    pub name: &'run str,
+    /// Image with curl.
+    pub image: &'run str,
+    /// Labels besides our own, for example those by which a lock selects its pods.
+    pub labels: &'run BTreeMap<String, String>,
+    /// How it is injected. Without a sidecar, what it reaches, nothing in the mesh can stop.
+    pub injection: Injection,
+}
+
+/// The pod. With labels of somebody else's workload it never counts as ready, so that no Service sends it traffic.
+pub fn probe_pod(plan: &PlanIdentity, settings: &ProbePodSettings<'_>) -> Manifest {
+    let of_source = SourceSettings {
+        image: settings.image.to_owned(),
+        injection: settings.injection.clone(),
         secret: None,
     };
-    let mut spec = pod_spec(&settings, None);
+    let mut spec = pod_spec(&of_source, None);
     spec["restartPolicy"] = json!("Never");
     spec["activeDeadlineSeconds"] = json!(600);
-    let labels = pod_labels(&json!({names::ROLE_LABEL: "unmeshed-source"}), &Injection::None);
-    let body = json!({
-        "metadata": {"labels": labels, "annotations": {"sidecar.istio.io/inject": "false"}},
-        "spec": spec,
-    });
-    super::ownership::owned(plan, &kinds::pod(), &plan.namespace, name, body)
+    if !settings.labels.is_empty() {
+        spec["readinessGates"] = json!([{"conditionType": names::NEVER_READY_GATE}]);
+    }
+    let mut labels = json!(settings.labels);
+    // The access log of our source is on for these labels, and so for this pod's sidecar.
+    let own = match settings.injection {
+        Injection::None => json!({names::ROLE_LABEL: "unmeshed-source"}),
+        _ => selector(),
+    };
+    for (name, value) in pod_labels(&own, &settings.injection)
+        .as_object()
+        .into_iter()
+        .flatten()
+    {
+        labels[name] = value.clone();
+    }
+    let mut metadata = json!({"labels": labels});
+    if settings.injection == Injection::None {
+        metadata["annotations"] = json!({"sidecar.istio.io/inject": "false"});
+    }
+    let body = json!({"metadata": metadata, "spec": spec});
+    super::ownership::owned(plan, &kinds::pod(), settings.namespace, settings.name, body)
 }
 
 fn pod_labels(base: &Value, injection: &Injection) -> Value {

@@ -3,6 +3,7 @@
 mod change;
 mod exit_code;
 mod host_name;
+mod in_cluster;
 mod label_selector;
 pub mod names;
 mod object;
@@ -17,6 +18,7 @@ mod screen;
 pub use change::Change;
 pub use exit_code::ExitCode;
 pub use host_name::{HostName, HostNameError};
+pub use in_cluster::{InCluster, InClusterError};
 pub use label_selector::{LabelSelector, LabelSelectorError, Requirement};
 pub use object::Object;
 pub use object_reference::{Kind, ObjectReference};

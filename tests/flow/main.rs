@@ -3,7 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod binary;
 mod faults;
+mod probing;
+mod served;
 mod story;
 mod support;
 mod tutorial;

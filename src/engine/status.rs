@@ -1,12 +1,12 @@
 //! How a plan stands: each object of its journal, against what the plan renders.
 
-use super::pods;
+use super::{lockdown, pods};
 use super::verify::stored_plan;
 use crate::cluster::{Cluster, PodChange};
 use crate::error::Result;
-use crate::finding::{Finding, catalogue};
+use crate::finding::{Finding, Severity, catalogue};
 use crate::istio::kinds;
-use crate::plan::journal::{Entry, Journal};
+use crate::plan::journal::{Entry, Journal, LockRecord};
 use crate::plan::ownership::Manifest;
 use crate::plan::routing;
 use crate::vocabulary::{Kind, Object, ObjectReference, PlanIdentity};
@@ -47,10 +47,30 @@ pub struct StatusRow {
 /// # Errors
 /// If there is no plan, or the cluster refuses.
 pub async fn read(cluster: &Cluster, plan: &PlanIdentity) -> Result<Vec<StatusRow>> {
-    of(cluster, &stored_plan(cluster, plan).await?).await
+    let journal = stored_plan(cluster, plan).await?;
+    let locks = journal.locks.iter().map(|record| lock_row(cluster, &journal, record));
+    let (mut rows, locks) = futures::future::try_join(of(cluster, &journal), try_join_all(locks)).await?;
+    rows.extend(locks);
+    Ok(rows)
 }
 
-/// Reads the objects of a journal that is known already.
+/// A lock, with whatever is wrong with it or undermines it.
+async fn lock_row(cluster: &Cluster, journal: &Journal, record: &LockRecord) -> Result<StatusRow> {
+    let standing = lockdown::standing(cluster, journal, &record.namespace).await?;
+    let faults: Vec<String> = standing
+        .findings
+        .iter()
+        .map(|finding| format!("{} {}", finding.code, finding.message))
+        .collect();
+    let bad = standing.findings.iter().any(|finding| finding.severity == Severity::Error);
+    Ok(StatusRow {
+        object: format!("lock {}", record.reference()),
+        health: if bad { Health::Bad } else { Health::Good },
+        detail: if faults.is_empty() { "as it was proven".to_owned() } else { faults.join("; ") },
+    })
+}
+
+/// Reads the objects of a journal that is known already, but for its locks.
 pub(super) async fn of(cluster: &Cluster, journal: &Journal) -> Result<Vec<StatusRow>> {
     let rendered = routing::objects(&journal.plan, &journal.gateway);
     let references: Vec<ObjectReference> = journal
@@ -58,6 +78,7 @@ pub(super) async fn of(cluster: &Cluster, journal: &Journal) -> Result<Vec<Statu
         .iter()
         .filter(|entry| matches!(entry, Entry::Object { .. }))
         .map(Entry::reference)
+        .filter(|reference| journal.locks.iter().all(|lock| lock.reference() != *reference))
         .collect();
     let lives = try_join_all(references.iter().map(|reference| cluster.get(reference))).await?;
     let mut rows = vec![gateway_row(cluster, &journal.gateway).await?];

@@ -43,6 +43,9 @@ pub struct Options {
     /// How NetworkPolicies are enforced. A lab of before there was a choice enforces nothing.
     #[serde(default = "no_engine")]
     pub policy_engine: PolicyEngine,
+    /// Whether new pods ask a resolver on the node.
+    #[serde(default)]
+    pub node_local_dns: bool,
 }
 
 fn no_engine() -> PolicyEngine {
@@ -120,6 +123,7 @@ mod tests {
                 egress_gateway: true,
                 outbound_policy: OutboundPolicy::RegistryOnly,
                 policy_engine: PolicyEngine::AfterDnat,
+                node_local_dns: true,
             },
             processes: vec![Started {
                 name: "etcd".into(),

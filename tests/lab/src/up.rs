@@ -9,8 +9,8 @@ use anyhow::{Context, Result, ensure};
 use crate::build;
 use crate::cluster::{kubeconfig, network, pki, world_pki};
 use crate::component::{
-    Cluster, apiserver, containerd, controllers, coredns, etcd, istio, kubelet, kubeproxy, kyma, policy,
-    world,
+    Cluster, apiserver, containerd, controllers, coredns, etcd, istio, kubelet, kubeproxy, kyma, node_dns,
+    policy, world,
 };
 use crate::down;
 use crate::image;
@@ -44,6 +44,10 @@ pub fn up(layout: &ClusterLayout, options: Options) -> Result<()> {
         return adjust(&mut cluster, options);
     }
     check_options(layout, None, options)?;
+    let _addresses = lock(&layout.addresses_lock_file(), || {
+        output::note("a lab with the same addresses is being made; waiting for it");
+    })?;
+    network::check_addresses(layout)?;
     down::clean(layout)?;
     let state = State {
         phase: Phase::Starting,
@@ -96,11 +100,11 @@ fn adjust(cluster: &mut Cluster, options: Options) -> Result<()> {
             "changing the policy engine to {}",
             options.policy_engine
         ));
-        if policy::is_started(cluster) {
-            policy::switch(layout, options.policy_engine)?;
-        } else {
-            policy::start(cluster)?;
-        }
+        policy::ensure(cluster)?;
+    }
+    if before.node_local_dns != options.node_local_dns {
+        output::note("changing the resolver of pods that start from now on");
+        node_dns::switch(cluster)?;
     }
     cluster.state.save(layout)
 }
@@ -170,6 +174,7 @@ fn create(cluster: &mut Cluster) -> Result<()> {
             .join()
             .map_err(|_| anyhow::anyhow!("the import of images panicked"))?
     })?;
+    node_dns::start(cluster)?;
     kubelet::start(cluster)?;
     match cluster.state.options.platform {
         Platform::Istio => timed("Istio", || {

@@ -84,10 +84,10 @@ fn adjust(cluster: &mut Cluster, options: Options) -> Result<()> {
         istio::set_outbound_policy(&layout, options.outbound_policy)?;
     }
     if lost || before.egress_gateway != options.egress_gateway {
-        output::note(if options.egress_gateway {
-            "adding the egress gateway"
-        } else {
-            "removing the egress gateway"
+        output::note(match (options.platform, options.egress_gateway) {
+            (Platform::Kyma, _) => "bringing the Istio CR to what is asked for",
+            (_, true) => "adding the egress gateway",
+            (_, false) => "removing the egress gateway",
         });
         match options.platform {
             Platform::Istio => istio::install(&layout, &cluster.binaries, options)?,

@@ -47,9 +47,9 @@ pub fn selector() -> Value {
     json!({"app": names::SOURCE, names::ROLE_LABEL: "source"})
 }
 
-/// The label selector as text.
+/// The label selector as text: pods of the Deployment, not those that one run makes beside it.
 pub fn label_selector() -> String {
-    format!("app={},{}=source", names::SOURCE, names::ROLE_LABEL)
+    format!("app={},{}=source,!{}", names::SOURCE, names::ROLE_LABEL, names::MANAGED_BY_LABEL)
 }
 
 /// ServiceAccount, Service and Deployment. Several plans of a namespace share them.

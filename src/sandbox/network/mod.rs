@@ -7,6 +7,7 @@ mod curl_format;
 mod outside;
 pub(super) mod proxies;
 pub(super) mod reach;
+mod resolution;
 mod telemetry;
 pub(super) mod transfer;
 

@@ -117,13 +117,12 @@ fn cat(inner: &Inner, pod: &Value, container: &str, paths: &[String]) -> Output 
     let state = inner.lock();
     for path in paths {
         let text = found(pod, container).and_then(|container| files::read(&state, pod, container, path));
-        match text {
-            Some(text) => output.stdout.extend_from_slice(text.as_bytes()),
-            None => {
-                let line = format!("cat: can't open '{path}': No such file or directory\n");
-                output.stderr.extend_from_slice(line.as_bytes());
-                output.exit = 1;
-            }
+        if let Some(text) = text {
+            output.stdout.extend_from_slice(text.as_bytes());
+        } else {
+            let line = format!("cat: can't open '{path}': No such file or directory\n");
+            output.stderr.extend_from_slice(line.as_bytes());
+            output.exit = 1;
         }
     }
     output

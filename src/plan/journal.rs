@@ -416,6 +416,7 @@ mod tests {
             uid: "u".to_owned(),
             settings: crate::plan::lock::LockSettings::default(),
             spec: json!({"podSelector": {}, "policyTypes": ["Egress"], "egress": []}),
+            reached_before: Vec::new(),
             confirmed: true,
         }
     }

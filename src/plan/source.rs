@@ -226,8 +226,28 @@ mod tests {
 
     #[test]
     fn the_unmeshed_pod_says_no_to_injection_and_ends_by_itself() {
-        let pod = unmeshed_pod(&plan(), "x", names::SOURCE_IMAGE).object;
+        let pod = made(&BTreeMap::new(), Injection::None);
         assert_eq!(pod.label("sidecar.istio.io/inject"), Some("false"));
         assert_eq!(pod.at("/spec/activeDeadlineSeconds"), 600);
+        assert!(pod.at("/spec/readinessGates").is_null());
+    }
+
+    #[test]
+    fn a_pod_with_labels_of_somebody_elses_workload_never_serves() {
+        let labels = BTreeMap::from([("app".to_owned(), "shop".to_owned())]);
+        let pod = made(&labels, Injection::None);
+        assert_eq!(pod.label("app"), Some("shop"));
+        assert_eq!(pod.at("/spec/readinessGates")[0]["conditionType"], names::NEVER_READY_GATE);
+    }
+
+    fn made(labels: &BTreeMap<String, String>, injection: Injection) -> crate::vocabulary::Object {
+        let settings = ProbePodSettings {
+            namespace: "demo",
+            name: "x",
+            image: names::SOURCE_IMAGE,
+            labels,
+            injection,
+        };
+        probe_pod(&plan(), &settings).object
     }
 }

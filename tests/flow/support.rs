@@ -88,6 +88,7 @@ pub(crate) async fn verify_quickly(cluster: &Cluster) -> Verification {
 pub(crate) async fn verify_from(cluster: &Cluster, source: ProbeSource) -> Verification {
     let settings = VerifySettings {
         plan: plan(),
+        namespace: "demo".to_owned(),
         hosts: Vec::new(),
         forbidden: Vec::new(),
         without_sidecar: false,

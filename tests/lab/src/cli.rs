@@ -80,6 +80,12 @@ enum Command {
     /// Play Kyma's Istio module.
     #[command(name = KYMA_COMMAND, hide = true)]
     ServeKyma(ServeArguments),
+    /// Tell the policy engine of a new pod.
+    #[command(name = policy::PLUGIN_COMMAND, hide = true)]
+    AnnouncePod {
+        #[arg(long)]
+        folder: PathBuf,
+    },
 }
 
 #[derive(Args)]
@@ -205,6 +211,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             runtime.block_on(crate::world::serve(&folder, &log))?;
         }
+        Command::AnnouncePod { folder } => crate::policy::plugin(&folder)?,
         Command::EnforcePolicies(arguments) => crate::policy::run(&arguments.into_settings())?,
         Command::ServeKyma(arguments) => kyma::serve(arguments),
     }

@@ -119,13 +119,13 @@ impl Status {
                 self.name,
                 if self.healthy { "up" } else { "not healthy" }
             ),
-            format!("  platform         {}", options.platform.as_str()),
+            format!("  platform         {}", options.platform_words()),
             format!(
                 "  egress gateway   {}",
-                if options.egress_gateway {
-                    "installed"
-                } else {
-                    "not installed"
+                match (options.platform, options.egress_gateway) {
+                    (Platform::Kyma, _) => "as the Istio CR says",
+                    (_, true) => "installed",
+                    (_, false) => "not installed",
                 }
             ),
             format!("  outbound policy  {}", options.outbound_policy.as_str()),

@@ -127,11 +127,7 @@ fn check_options(layout: &ClusterLayout, running: Option<Options>, options: Opti
     let Some(running) = running else {
         return Ok(());
     };
-    let kind = |options: Options| match options.platform {
-        Platform::Istio => Platform::Istio.as_str().to_owned(),
-        Platform::Kyma => format!("kyma, profile {}", options.kyma_profile.as_str()),
-    };
-    let (is, wanted) = (kind(running), kind(options));
+    let (is, wanted) = (running.platform_words(), options.platform_words());
     ensure!(
         is == wanted,
         "{} is up with platform {is}, not {wanted}; `cargo lab --name {0} down` removes it",
@@ -218,4 +214,54 @@ fn inherit(hierarchy: &Path, folder: &Path, setting: &str) -> Result<()> {
         fs::write(&target, value.trim()).with_context(|| format!("cannot write {}", target.display()))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kyma::KymaProfile;
+
+    #[test]
+    fn a_running_lab_keeps_its_platform() {
+        let layout = ClusterLayout::new("lab").unwrap();
+        let istio = Options {
+            egress_gateway: true,
+            outbound_policy: OutboundPolicy::RegistryOnly,
+            platform: Platform::Istio,
+            kyma_profile: KymaProfile::Light,
+        };
+        let kyma = Options {
+            platform: Platform::Kyma,
+            outbound_policy: OutboundPolicy::AllowAny,
+            ..istio
+        };
+        let without_gateway = Options {
+            egress_gateway: false,
+            ..kyma
+        };
+        assert!(check_options(&layout, None, istio).is_ok() && check_options(&layout, None, kyma).is_ok());
+        assert!(check_options(&layout, Some(kyma), without_gateway).is_ok());
+        let error = check_options(&layout, Some(kyma), istio).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "lab is up with platform kyma, profile light, not istio; `cargo lab --name lab down` removes it"
+        );
+        let production = Options {
+            kyma_profile: KymaProfile::Production,
+            ..kyma
+        };
+        assert!(check_options(&layout, Some(kyma), production).is_err());
+    }
+
+    #[test]
+    fn kyma_has_no_outbound_policy() {
+        let options = Options {
+            egress_gateway: false,
+            outbound_policy: OutboundPolicy::RegistryOnly,
+            platform: Platform::Kyma,
+            kyma_profile: KymaProfile::Light,
+        };
+        let layout = ClusterLayout::new("lab").unwrap();
+        assert!(check_options(&layout, None, options).is_err());
+    }
 }

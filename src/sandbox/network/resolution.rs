@@ -14,11 +14,11 @@ pub(super) fn address(
     state: &State,
     source: &Value,
     request: &TransferRequest,
-) -> Result<String, TransferResult> {
+) -> Result<String, Box<TransferResult>> {
     if asks_dns(request) && !reach::dns(inner, state, source) {
-        return Err(not_resolved_in_time(request));
+        return Err(Box::new(not_resolved_in_time(request)));
     }
-    resolve(inner, state, source, request).ok_or_else(|| not_resolved(request, 3))
+    resolve(inner, state, source, request).ok_or_else(|| Box::new(not_resolved(request, 3)))
 }
 
 /// Whether curl must ask DNS: it was given no address, neither as the host nor with `--resolve`.

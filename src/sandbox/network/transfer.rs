@@ -81,7 +81,7 @@ pub(in crate::sandbox) fn transfer(
 ) -> TransferResult {
     let address = match resolution::address(inner, state, source, request) {
         Ok(address) => address,
-        Err(failed) => return failed,
+        Err(failed) => return *failed,
     };
     let local_port = state.next_port();
     let mut transfer = Transfer {

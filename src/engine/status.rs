@@ -1,7 +1,7 @@
 //! How a plan stands: each object of its journal, against what the plan renders.
 
-use super::{lockdown, pods};
 use super::verify::stored_plan;
+use super::{lockdown, pods};
 use crate::cluster::{Cluster, PodChange};
 use crate::error::Result;
 use crate::finding::{Finding, Severity, catalogue};
@@ -48,7 +48,10 @@ pub struct StatusRow {
 /// If there is no plan, or the cluster refuses.
 pub async fn read(cluster: &Cluster, plan: &PlanIdentity) -> Result<Vec<StatusRow>> {
     let journal = stored_plan(cluster, plan).await?;
-    let locks = journal.locks.iter().map(|record| lock_row(cluster, &journal, record));
+    let locks = journal
+        .locks
+        .iter()
+        .map(|record| lock_row(cluster, &journal, record));
     let (mut rows, locks) = futures::future::try_join(of(cluster, &journal), try_join_all(locks)).await?;
     rows.extend(locks);
     Ok(rows)
@@ -62,11 +65,18 @@ async fn lock_row(cluster: &Cluster, journal: &Journal, record: &LockRecord) -> 
         .iter()
         .map(|finding| format!("{} {}", finding.code, finding.message))
         .collect();
-    let bad = standing.findings.iter().any(|finding| finding.severity == Severity::Error);
+    let bad = standing
+        .findings
+        .iter()
+        .any(|finding| finding.severity == Severity::Error);
     Ok(StatusRow {
         object: format!("lock {}", record.reference()),
         health: if bad { Health::Bad } else { Health::Good },
-        detail: if faults.is_empty() { "as it was proven".to_owned() } else { faults.join("; ") },
+        detail: if faults.is_empty() {
+            "as it was proven".to_owned()
+        } else {
+            faults.join("; ")
+        },
     })
 }
 

@@ -237,7 +237,10 @@ mod tests {
         let labels = BTreeMap::from([("app".to_owned(), "shop".to_owned())]);
         let pod = made(&labels, Injection::None);
         assert_eq!(pod.label("app"), Some("shop"));
-        assert_eq!(pod.at("/spec/readinessGates")[0]["conditionType"], names::NEVER_READY_GATE);
+        assert_eq!(
+            pod.at("/spec/readinessGates")[0]["conditionType"],
+            names::NEVER_READY_GATE
+        );
     }
 
     fn made(labels: &BTreeMap<String, String>, injection: Injection) -> crate::vocabulary::Object {

@@ -61,7 +61,10 @@ fn a_namespace_is_locked_proven_verified_and_cleaned_up() {
             "{verify}"
         );
     }
-    is_empty(&strangers(&stage, locked), "somebody got past the gateway under the lock");
+    is_empty(
+        &strangers(&stage, locked),
+        "somebody got past the gateway under the lock",
+    );
     stage.egress("cleanup --verify").exits(0);
     assert!(stage.kubectl.names("get networkpolicies -A").is_empty());
 }
@@ -309,7 +312,10 @@ fn what_cannot_be_locked_is_refused_before_anything_is_changed() {
 #[track_caller]
 fn mentions(run: &Run, words: &[&str]) {
     for word in words {
-        assert!(run.stdout.contains(word) || run.stderr.contains(word), "`{word}`: {run}");
+        assert!(
+            run.stdout.contains(word) || run.stderr.contains(word),
+            "`{word}`: {run}"
+        );
     }
 }
 

@@ -60,7 +60,7 @@ impl Container {
         container
     }
 
-    pub(crate) fn with(mut self, variable: &'static str, value: impl ToString) -> Self {
+    pub(crate) fn with(mut self, variable: &'static str, value: impl std::fmt::Display) -> Self {
         self.variables.insert(variable, value.to_string());
         self
     }

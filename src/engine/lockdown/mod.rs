@@ -344,7 +344,15 @@ impl Work<'_> {
             });
         };
         let (namespace, selector) = (&self.prepared.run.namespace, source::label_selector());
-        pods::wait_ready(self.cluster, namespace, &selector, "a ready pod of our source", timeout, &progress).await?;
+        pods::wait_ready(
+            self.cluster,
+            namespace,
+            &selector,
+            "a ready pod of our source",
+            timeout,
+            &progress,
+        )
+        .await?;
         self.finish("source", started, None);
         Ok(())
     }

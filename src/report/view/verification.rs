@@ -91,7 +91,11 @@ fn verdict(verification: &Verification, style: &Style) -> String {
         Verdict::Inconclusive => (Mark::Open, Tone::Warning),
     };
     let count = verification.probes.len();
-    let plan = format!("{}/{}", verification.namespace, verification.plan);
+    // A plan of another namespace is named with it already.
+    let plan = match verification.plan.split_once('/') {
+        Some(_) => format!("{}, in namespace {}", verification.plan, verification.namespace),
+        None => format!("{}/{}", verification.namespace, verification.plan),
+    };
     format!(
         "{} {} (plan {}, {count} {})",
         style.mark(mark),

@@ -130,6 +130,14 @@ impl Status {
             ),
             format!("  outbound policy  {}", options.outbound_policy.as_str()),
             format!("  policy engine    {}", options.policy_engine),
+            format!(
+                "  resolver         {}",
+                if options.node_local_dns {
+                    "on the node, for new pods"
+                } else {
+                    "kube-dns"
+                }
+            ),
             format!("  kubeconfig       {}", self.kubeconfig.display()),
             format!("  outside world    {}", self.world_log.display()),
             format!("  audit log        {}", self.audit_log.display()),

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::component::policy;
 use crate::layout::ClusterLayout;
@@ -16,6 +16,26 @@ use crate::world::SERVERS;
 const MACHINE_PLUGINS: &str = "/usr/lib/cni";
 /// The outside world's own address: the way to everything that is nowhere else.
 const WORLD_ROUTER: &str = "203.0.113.254";
+
+/// Refuses a lab whose addresses another one has: two names can end in the same number.
+///
+/// # Errors
+/// There is such a lab, or what is left of one.
+pub(crate) fn check_addresses(layout: &ClusterLayout) -> Result<()> {
+    let address = layout.root_address().to_string();
+    let links = run(&["ip", "-o", "-4", "address", "show", "to", &address])?;
+    let others = links.lines().filter_map(|line| line.split_whitespace().nth(1));
+    if let Some(link) = others.filter(|link| *link != layout.root_link()).min() {
+        let holder = match link.strip_prefix(ClusterLayout::ROOT_LINK_PREFIX) {
+            Some(name) => format!("the lab {name}, whose name ends in the same number"),
+            None => format!("the link {link}"),
+        };
+        bail!(
+            "{address} is the address of {holder}; give this lab a name with another number, or take the other one down"
+        );
+    }
+    Ok(())
+}
 
 /// Makes namespaces, links, addresses and routes.
 ///

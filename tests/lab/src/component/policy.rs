@@ -80,9 +80,16 @@ pub(crate) fn plugin_script(layout: &ClusterLayout) -> String {
     )
 }
 
-/// Whether it is among the lab's components.
-pub(crate) fn is_started(cluster: &Cluster) -> bool {
-    cluster.state.processes.iter().any(|process| process.name == NAME)
+/// Does what the options say on a lab that is up.
+///
+/// # Errors
+/// As [`start`] and [`switch`].
+pub(crate) fn ensure(cluster: &mut Cluster) -> Result<()> {
+    if cluster.has(NAME) {
+        switch(&cluster.layout, cluster.state.options.policy_engine)
+    } else {
+        start(cluster)
+    }
 }
 
 /// Asks for another engine and waits until it is in force.
@@ -126,10 +133,11 @@ fn look(layout: &ClusterLayout, engine: PolicyEngine) -> Look<()> {
     }
 }
 
-fn node_addresses(layout: &ClusterLayout) -> [std::net::Ipv4Addr; 3] {
+fn node_addresses(layout: &ClusterLayout) -> [std::net::Ipv4Addr; 4] {
     [
         layout.node_address(),
         layout.node_address_in_world(),
         layout.node_address_to_pods(),
+        layout.node_local_dns(),
     ]
 }

@@ -57,7 +57,7 @@ pub(crate) fn plugin(folder: &Path) -> Result<()> {
         }
         "DEL" => pod.forget(folder),
         "VERSION" => {
-            output::data(&json!({"cniVersion": "0.4.0", "supportedVersions": ["0.4.0"]}).to_string())
+            output::data(&json!({"cniVersion": "0.4.0", "supportedVersions": ["0.4.0"]}).to_string());
         }
         _ => {}
     }

@@ -7,6 +7,7 @@
 
 mod engines;
 mod place;
+mod resolver;
 mod stream;
 
 use kubectl_egress_lab::PolicyEngine;

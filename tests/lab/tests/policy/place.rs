@@ -37,6 +37,15 @@ pub(crate) struct Place {
 impl Place {
     /// Makes it, with the engine asked for; `None` (and a word) where there is no lab.
     pub(crate) fn new(engine: PolicyEngine) -> Option<Self> {
+        Self::make(engine, false)
+    }
+
+    /// The same, with a resolver on the node.
+    pub(crate) fn with_node_local_dns(engine: PolicyEngine) -> Option<Self> {
+        Self::make(engine, true)
+    }
+
+    fn make(engine: PolicyEngine, node_local_dns: bool) -> Option<Self> {
         let turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let name = std::env::var("LAB_NAME").unwrap_or_else(|_| DEFAULT_NAME.to_owned());
         let Some(mut lab) = Lab::running_as(&name).unwrap() else {
@@ -51,6 +60,9 @@ impl Place {
         let suite = File::create(lab.state_dir().join("suite.lock")).unwrap();
         suite.lock().unwrap();
         lab.set_policy_engine(engine).unwrap();
+        if lab.options().node_local_dns != node_local_dns {
+            lab.set_node_local_dns(node_local_dns).unwrap();
+        }
         let place = Self {
             namespace: format!("policy-test-{}", COUNT.fetch_add(1, Ordering::Relaxed)),
             lab,
@@ -221,6 +233,9 @@ impl Drop for Place {
     fn drop(&mut self) {
         let _ = self.kubectl(&["delete", "namespace", &self.namespace, "--wait=false"]);
         let _ = self.lab.set_policy_engine(PolicyEngine::default());
+        if self.lab.options().node_local_dns {
+            let _ = self.lab.set_node_local_dns(false);
+        }
     }
 }
 

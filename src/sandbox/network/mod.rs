@@ -9,6 +9,7 @@ pub(super) mod proxies;
 pub(super) mod reach;
 mod resolution;
 mod telemetry;
+mod to_pod;
 pub(super) mod transfer;
 
 pub use outside::{OutsideHost, OutsideRequest, Reachability};

@@ -1,7 +1,7 @@
 //! One transfer of curl: name resolution, the way through the mesh, the host's answer, and curl's view of it.
 
 use super::outside::{OutsideHost, OutsideRequest, Reachability};
-use super::{proxies, resolution};
+use super::{proxies, resolution, to_pod};
 use crate::mesh::{self, Dropped, Prediction, SourcePod};
 use crate::sandbox::controllers;
 use crate::sandbox::state::{Inner, State};
@@ -164,6 +164,9 @@ impl Transfer<'_> {
             return Self::not_modelled("requests of pods without sidecar to Services");
         }
         let (address, port) = (self.address.clone(), self.request.port);
+        if let Some(pod) = self.pod_at() {
+            return to_pod::connect(self, &pod);
+        }
         let dropped = self.predict(None).dropped.is_some();
         match self.at(&address, port) {
             _ if dropped => self.no_answer(),
@@ -173,20 +176,26 @@ impl Transfer<'_> {
                 self.arrive(&peer, port);
                 self.answer(200, 30)
             }
-            AtAddress::Refuses => TransferResult {
-                exit: 7,
-                error: format!(
-                    "Failed to connect to {} port {port} after 3 ms: Could not connect to server",
-                    self.request.connect_to
-                ),
-                time: 3,
-                ..TransferResult::default()
-            },
+            AtAddress::Refuses => self.refused(),
+        }
+    }
+
+    /// A connection that no sidecar took is refused.
+    pub(super) fn refused(&self) -> TransferResult {
+        let Self { request, .. } = self;
+        TransferResult {
+            exit: 7,
+            error: format!(
+                "Failed to connect to {} port {} after 3 ms: Could not connect to server",
+                request.connect_to, request.port
+            ),
+            time: 3,
+            ..TransferResult::default()
         }
     }
 
     /// Nobody answers a connection that no sidecar took.
-    fn no_answer(&self) -> TransferResult {
+    pub(super) fn no_answer(&self) -> TransferResult {
         let limit = self.request.limit().unwrap_or(KERNEL_TIMEOUT);
         TransferResult {
             exit: 28,
@@ -212,8 +221,17 @@ impl Transfer<'_> {
     }
 
     /// Asks the mesh for the way, to a Service if its address is connected to.
-    fn predict(&self, service: Option<&str>) -> Prediction {
+    pub(super) fn predict(&self, service: Option<&str>) -> Prediction {
         let world = self.inner.world(self.state);
+        let request = self.question();
+        match service {
+            Some(service) => mesh::predict_to_service(&world, &request, service),
+            None => mesh::predict(&world, &request),
+        }
+    }
+
+    /// The transfer as the mesh is asked about it.
+    pub(super) fn question(&self) -> mesh::Request {
         let metadata = &self.source["metadata"];
         let text = |name: &str| metadata[name].as_str().unwrap_or_default().to_owned();
         let labels = metadata["labels"]
@@ -222,7 +240,7 @@ impl Transfer<'_> {
             .flatten()
             .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
             .collect();
-        let request = mesh::Request {
+        mesh::Request {
             source: SourcePod {
                 namespace: text("namespace"),
                 name: text("name"),
@@ -235,11 +253,16 @@ impl Transfer<'_> {
             address: self.address.parse().ok(),
             // That was done before.
             asks_dns: false,
-        };
-        match service {
-            Some(service) => mesh::predict_to_service(&world, &request, service),
-            None => mesh::predict(&world, &request),
         }
+    }
+
+    /// The running pod that has the address.
+    fn pod_at(&self) -> Option<Value> {
+        let mut pods = self.state.store.list("", "pods", None);
+        let found = pods.find(|(_, pod)| {
+            pod["status"]["podIP"] == self.address.as_str() && pod["status"]["phase"] == "Running"
+        });
+        found.map(|(_, pod)| pod.clone())
     }
 
     /// Says that the sandbox does not know, rather than guessing.

@@ -57,6 +57,10 @@ fn run(inner: &Inner, pod: &Value, container: &str, command: &[String]) -> (Outp
             curl::run(inner, &mut state, pod, arguments)
         }
         "true" => Output::default(),
+        "date" if arguments == ["+%s"] => Output {
+            stdout: format!("{}\n", inner.now().as_second()).into_bytes(),
+            ..Output::default()
+        },
         "cat" => cat(inner, pod, container, arguments),
         "sh" if is_rehearsal(arguments) => match found(pod, container) {
             Some(container) => switch(inner, pod, container, arguments),

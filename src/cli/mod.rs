@@ -15,7 +15,7 @@ mod tests;
 
 pub use change::{Cleanup, DeployCurl, EnableGateway, Route, Setup};
 pub use connection::Connection;
-pub use learn::{Explain, SandboxServer, Story, Tutorial, Version};
+pub use learn::{Explain, Platform, SandboxServer, Story, Tutorial, Version};
 pub use look::{Diff, Logs, Probe, Render, Status, Verify};
 pub use scheduling::{NodeSelector, TaintEffect, Toleration};
 pub use shared::{ChangeFlags, DryRun, GatewayFlags, Inject, PlanFlags, ProbeFlags, Screen, SourceFlags};

@@ -119,6 +119,7 @@ pub(super) fn wanted(
         whole: false,
         gateway: flags.gateway.as_ref().map(ToString::to_string),
         gateway_settings: GatewaySettings::default(),
+        create_istio_cr: false,
         create_namespace: false,
         inject_pod_only: false,
         image: names::SOURCE_IMAGE.to_owned(),
@@ -135,6 +136,7 @@ pub(super) fn wanted(
 }
 
 fn add_gateway(wanted: &mut SetupSettings, flags: &GatewayFlags) {
+    wanted.create_istio_cr = flags.create_istio_cr;
     wanted.gateway_settings.node_selector = flags
         .node_selectors
         .iter()

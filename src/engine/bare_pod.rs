@@ -29,7 +29,7 @@ pub async fn make_bare_pod(
         title: "pod without sidecar, to see what it reaches".to_owned(),
     });
     let plan = &journal.plan.identity;
-    let manifest = source::unmeshed_pod(plan, name, &journal.image);
+    let manifest = source::unmeshed_pod(plan, name, &journal.image, &journal.client_labels);
     let options = ApplyOptions::new(&manifest.reference, &manifest.manager);
     let result = async {
         cluster.apply(&manifest.object, &options).await?;

@@ -1,16 +1,17 @@
 //! Undoes a journal: deletes what is ours alone, gives back what is shared, restores what was replaced.
 
 use super::event::{Event, Events};
+use super::give_back::{Lent, give_back};
 use super::lease::Lease;
-use super::{borrowed, journal_store, namespace, orphans};
+use super::{borrowed, journal_store, module, namespace, orphans};
 use crate::cluster::{ApplyOptions, Cluster, DeleteOptions, Deleted};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::istio::kinds;
-use crate::plan::journal::{Entry, Journal, RESTORABLE_FIELDS};
+use crate::plan::journal::{Entry, Journal};
 use crate::plan::ownership;
 use crate::vocabulary::{Change, Object, ObjectReference, PlanIdentity, names};
 use futures::future::try_join_all;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::Duration;
 
 /// Name of the step in events.
@@ -114,17 +115,16 @@ async fn undo_entry(
             manager,
             pointer,
             before,
+            owners,
         } => {
-            restore_field(
-                cluster,
+            let lent = Lent {
                 reference,
                 manager,
                 pointer,
-                before.as_deref(),
-                settings,
-                events,
-            )
-            .await
+                before: before.as_ref(),
+                owners,
+            };
+            give_back(cluster, &lent, settings, events).await.map(|()| None)
         }
         // After everything else, by `remove_namespace`.
         Entry::Namespace { .. } => Ok(None),
@@ -178,12 +178,21 @@ async fn undo_object(
             "{reference} says that it belongs to another plan, so it is left as it is"
         )));
     }
+    if reference.kind == kinds::istio_module()
+        && let Some(user) = module::used_by_others(cluster, &plan.namespace).await?
+    {
+        release(cluster, reference, ours.manager, settings.dry_run).await?;
+        return Ok(Some(format!(
+            "{reference}, which we made, is kept without our fields, as deleting it would uninstall Istio for {user}"
+        )));
+    }
     let options = DeleteOptions {
         uid: Some(live.uid().to_owned()),
         dry_run: settings.dry_run,
         propagation_foreground: reference.kind == kinds::deployment(),
         ..DeleteOptions::default()
     };
+    let waited_for = [kinds::deployment(), kinds::istio_module()].contains(&reference.kind);
     match cluster.delete(reference, &options).await? {
         Deleted::NotThere => {}
         Deleted::OtherUid => {
@@ -193,10 +202,15 @@ async fn undo_object(
         }
         Deleted::Gone | Deleted::Deleting => {
             say(events, reference, Change::Deleted, settings.dry_run);
-            if !settings.dry_run && reference.kind == kinds::deployment() {
+            if !settings.dry_run && waited_for {
+                let what = if reference.kind == kinds::deployment() {
+                    format!("the pods of {reference} to be gone")
+                } else {
+                    format!("{reference} to be gone, and Istio with it")
+                };
                 events(Event::StepWaiting {
                     id: STEP.to_owned(),
-                    on: format!("the pods of {reference} to be gone"),
+                    on: what,
                 });
                 cluster.wait_gone(reference, live.uid(), settings.timeout).await?;
             }
@@ -221,49 +235,6 @@ pub(super) async fn release(
         ..ApplyOptions::new(reference, manager)
     };
     Ok(cluster.apply(&Object(bare), &options).await?.object)
-}
-
-async fn restore_field(
-    cluster: &Cluster,
-    reference: &ObjectReference,
-    manager: &str,
-    pointer: &str,
-    before: Option<&str>,
-    settings: UndoSettings,
-    events: &Events,
-) -> Result<Option<String>> {
-    if !RESTORABLE_FIELDS.contains(&pointer) {
-        return Err(Error::bug(format!(
-            "the field {pointer} is not in the closed list"
-        )));
-    }
-    let Some(live) = cluster.get(reference).await? else {
-        return Ok(None);
-    };
-    if !live.managers().any(|owner| owner == manager) {
-        return Ok(None);
-    }
-    let others = live
-        .managers()
-        .any(|owner| ownership::is_our_manager(owner) && owner != manager);
-    let after = release(cluster, reference, manager, settings.dry_run).await?;
-    if let (false, Some(before)) = (others, before)
-        && after.at(pointer).as_str() != Some(before)
-    {
-        let name = pointer.rsplit('/').next().unwrap_or_default().replace("~1", "/");
-        let mut labels = serde_json::Map::new();
-        labels.insert(name, Value::String(before.to_owned()));
-        cluster
-            .merge_patch(
-                reference,
-                &json!({"metadata": {"labels": labels}}),
-                names::MANAGER,
-                settings.dry_run,
-            )
-            .await?;
-    }
-    say(events, reference, Change::Configured, settings.dry_run);
-    Ok(None)
 }
 
 /// Pods of a `verify` that was killed: they end by themselves, but cleaning up does not wait for that.

@@ -5,6 +5,7 @@ use crate::istio::kinds;
 use crate::vocabulary::{PlanIdentity, names};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// How the source's pod gets its sidecar.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +30,8 @@ pub struct SourceSettings {
     pub injection: Injection,
     /// Secret mounted at /etc/curl/tls, if asked for.
     pub secret: Option<String>,
+    /// Labels that the gateway's network policies ask of pods.
+    pub client_labels: BTreeMap<String, String>,
 }
 
 impl Default for SourceSettings {
@@ -37,6 +40,7 @@ impl Default for SourceSettings {
             image: names::SOURCE_IMAGE.to_owned(),
             injection: Injection::Namespace,
             secret: None,
+            client_labels: BTreeMap::new(),
         }
     }
 }
@@ -67,7 +71,7 @@ pub fn objects(plan: &PlanIdentity, settings: &SourceSettings) -> Vec<Manifest> 
             "replicas": 1,
             "selector": {"matchLabels": selector()},
             "template": {
-                "metadata": {"labels": pod_labels(&selector(), &settings.injection)},
+                "metadata": {"labels": pod_labels(&selector(), settings)},
                 "spec": pod_spec(settings, Some(names::SOURCE)),
             },
         },
@@ -87,16 +91,24 @@ pub fn objects(plan: &PlanIdentity, settings: &SourceSettings) -> Vec<Manifest> 
 
 /// A pod without sidecar for one run of `verify`: what it reaches, nothing in the mesh can stop.
 /// It ends by itself after ten minutes should nobody delete it.
-pub fn unmeshed_pod(plan: &PlanIdentity, name: &str, image: &str) -> Manifest {
+/// `client_labels` let it reach the gateway as the source does, so that no policy of the gateway's is taken for the
+/// lock's work.
+pub fn unmeshed_pod(
+    plan: &PlanIdentity,
+    name: &str,
+    image: &str,
+    client_labels: &BTreeMap<String, String>,
+) -> Manifest {
     let settings = SourceSettings {
         image: image.to_owned(),
         injection: Injection::None,
         secret: None,
+        client_labels: client_labels.clone(),
     };
     let mut spec = pod_spec(&settings, None);
     spec["restartPolicy"] = json!("Never");
     spec["activeDeadlineSeconds"] = json!(600);
-    let labels = pod_labels(&json!({names::ROLE_LABEL: "unmeshed-source"}), &Injection::None);
+    let labels = pod_labels(&json!({names::ROLE_LABEL: "unmeshed-source"}), &settings);
     let body = json!({
         "metadata": {"labels": labels, "annotations": {"sidecar.istio.io/inject": "false"}},
         "spec": spec,
@@ -104,9 +116,12 @@ pub fn unmeshed_pod(plan: &PlanIdentity, name: &str, image: &str) -> Manifest {
     super::ownership::owned(plan, &kinds::pod(), &plan.namespace, name, body)
 }
 
-fn pod_labels(base: &Value, injection: &Injection) -> Value {
+fn pod_labels(base: &Value, settings: &SourceSettings) -> Value {
     let mut labels = base.clone();
-    match injection {
+    for (name, value) in &settings.client_labels {
+        labels[name] = json!(value);
+    }
+    match &settings.injection {
         Injection::Namespace => {}
         Injection::Pod => labels["sidecar.istio.io/inject"] = json!("true"),
         Injection::PodRevision(revision) => labels["istio.io/rev"] = json!(revision),
@@ -195,8 +210,25 @@ mod tests {
 
     #[test]
     fn the_unmeshed_pod_says_no_to_injection_and_ends_by_itself() {
-        let pod = unmeshed_pod(&plan(), "x", names::SOURCE_IMAGE).object;
+        let pod = unmeshed_pod(&plan(), "x", names::SOURCE_IMAGE, &BTreeMap::new()).object;
         assert_eq!(pod.label("sidecar.istio.io/inject"), Some("false"));
         assert_eq!(pod.at("/spec/activeDeadlineSeconds"), 600);
+    }
+
+    #[test]
+    fn labels_that_the_gateway_asks_for_are_on_the_pods_and_not_in_the_selector() {
+        let labels: BTreeMap<String, String> = [("to/gateway".to_owned(), "allowed".to_owned())].into();
+        let settings = SourceSettings {
+            client_labels: labels.clone(),
+            ..SourceSettings::default()
+        };
+        let deployment = &objects(&plan(), &settings)[2].object;
+        assert_eq!(
+            deployment.text("/spec/template/metadata/labels/to~1gateway"),
+            "allowed"
+        );
+        assert_eq!(deployment.at("/spec/selector/matchLabels"), &selector());
+        let pod = unmeshed_pod(&plan(), "x", names::SOURCE_IMAGE, &labels).object;
+        assert_eq!(pod.label("to/gateway"), Some("allowed"));
     }
 }

@@ -15,11 +15,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) fn sandbox() -> Sandbox {
-    Sandbox::new(SandboxSettings {
+    Sandbox::new(quick())
+}
+
+/// Settings with pods that start and stop soon.
+pub(crate) fn quick() -> SandboxSettings {
+    SandboxSettings {
         pod_start: Duration::from_millis(10),
         pod_stop: Duration::from_millis(5),
         ..SandboxSettings::default()
-    })
+    }
 }
 
 pub(crate) fn client(sandbox: &Sandbox) -> Cluster {
@@ -44,6 +49,7 @@ pub(crate) fn settings(hosts: &[&str]) -> SetupSettings {
         whole: false,
         gateway: None,
         gateway_settings: GatewaySettings::default(),
+        create_istio_cr: false,
         create_namespace: true,
         inject_pod_only: false,
         image: names::SOURCE_IMAGE.to_owned(),
@@ -61,12 +67,16 @@ pub(crate) async fn set_up(cluster: &Cluster, settings: SetupSettings) -> Result
 }
 
 pub(crate) async fn clean_up(cluster: &Cluster) -> Result<Vec<String>> {
+    clean_up_plan(cluster, &plan()).await
+}
+
+pub(crate) async fn clean_up_plan(cluster: &Cluster, plan: &PlanIdentity) -> Result<Vec<String>> {
     let how = UndoSettings {
         dry_run: false,
         keep_namespace: false,
         timeout: Duration::from_secs(10),
     };
-    undo::whole_plan(cluster, &plan(), how, &silent()).await
+    undo::whole_plan(cluster, plan, how, &silent()).await
 }
 
 /// Names of the objects that differ, with both forms: the whole dumps are too long to read.

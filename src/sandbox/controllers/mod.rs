@@ -4,6 +4,7 @@
 mod defaults;
 mod deployments;
 mod injection;
+mod kyma;
 mod pods;
 mod security;
 mod services;
@@ -25,7 +26,15 @@ use std::time::Duration;
 pub(super) struct Timer {
     pub(super) after: Duration,
     key: Key,
-    begins: bool,
+    work: Work,
+}
+
+/// What a timer was set for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    Start,
+    End,
+    Module(kyma::Stage),
 }
 
 impl Timer {
@@ -34,7 +43,7 @@ impl Timer {
         Self {
             after,
             key,
-            begins: true,
+            work: Work::Start,
         }
     }
 
@@ -43,15 +52,27 @@ impl Timer {
         Self {
             after,
             key,
-            begins: false,
+            work: Work::End,
+        }
+    }
+
+    /// Kyma's module goes on.
+    fn module(after: Duration, key: Key, stage: kyma::Stage) -> Self {
+        Self {
+            after,
+            key,
+            work: Work::Module(stage),
         }
     }
 }
 
 /// Does what a timer was set for.
 pub(super) fn fire(inner: &Inner, timer: &Timer) {
+    if let Work::Module(stage) = timer.work {
+        return kyma::go_on(inner, &timer.key, stage);
+    }
     let mut state = inner.lock();
-    if timer.begins {
+    if timer.work == Work::Start {
         pods::start(inner, &mut state, &timer.key);
     } else if timer.key.plural == "namespaces" {
         let inside: Vec<Key> = state
@@ -77,11 +98,15 @@ pub(super) fn fire(inner: &Inner, timer: &Timer) {
 
 /// Runs the controllers that a write of this kind concerns.
 pub(super) fn reconcile(inner: &Inner, state: &mut State, kind: &Kind) {
+    let of_module = kind.plural == "istios";
+    if of_module {
+        kyma::reconcile(inner, state);
+    }
     let concerned = matches!(
         kind.plural.as_str(),
         "deployments" | "replicasets" | "pods" | "services" | "namespaces" | "jobs" | "nodes"
     );
-    if concerned {
+    if concerned || of_module {
         settle(inner, state);
     }
 }

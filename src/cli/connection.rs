@@ -9,7 +9,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Connection")]
 pub struct Connection {
-    /// Namespace of the plan and its source
+    /// Namespace to work in: of the source, and of the plan unless --plan says otherwise
     #[arg(short, long, global = true, value_name = "NAMESPACE", value_parser = value::namespace)]
     pub namespace: Option<String>,
     /// Context of the kubeconfig

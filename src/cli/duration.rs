@@ -14,6 +14,18 @@ pub(super) fn duration(typed: &str) -> Result<Duration, String> {
     }
 }
 
+/// How long a lock may stay without its proof: time for the probes, which wait more than ten seconds each for what is
+/// dropped (truth.md 2).
+pub(super) fn confirmation(typed: &str) -> Result<Duration, String> {
+    const LEAST: Duration = Duration::from_secs(30);
+    match read(typed)? {
+        time if time < LEAST => Err(format!(
+            "`{typed}` is too short for a proof: give at least 30s, as in 3m"
+        )),
+        time => Ok(time),
+    }
+}
+
 /// kubectl's `--request-timeout`: zero means that there is no deadline, which is [`Duration::MAX`] here.
 pub(super) fn request_timeout(typed: &str) -> Result<Duration, String> {
     match read(typed)? {

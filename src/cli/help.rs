@@ -11,7 +11,10 @@ use std::fmt::Write;
 
 /// Commands in the order in which a newcomer meets them. A test sees to it that none is missing.
 pub(super) const GROUPS: &[(&str, &[&str])] = &[
-    ("The main job", &["setup", "verify", "cleanup"]),
+    (
+        "The main job",
+        &["setup", "verify", "lockdown", "unlock", "cleanup"],
+    ),
     (
         "Its steps, each on its own",
         &["enable-gateway", "deploy-curl", "route", "probe"],

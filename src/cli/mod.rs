@@ -5,6 +5,7 @@ mod connection;
 mod duration;
 mod help;
 mod learn;
+mod lock;
 mod look;
 mod scheduling;
 mod shared;
@@ -16,10 +17,13 @@ mod tests;
 pub use change::{Cleanup, DeployCurl, EnableGateway, Route, Setup};
 pub use connection::Connection;
 pub use learn::{Explain, Platform, SandboxServer, Story, Tutorial, Version};
+pub use lock::{Lockdown, Unlock};
 pub use look::{Diff, Logs, Probe, Render, Status, Verify};
 pub use scheduling::{NodeSelector, TaintEffect, Toleration};
 pub use shared::{ChangeFlags, DryRun, GatewayFlags, Inject, PlanFlags, ProbeFlags, Screen, SourceFlags};
-pub use value::{GatewayArgument, HostArgument, PlanFile, ProbeTarget, WorkloadArgument, WorkloadKind};
+pub use value::{
+    GatewayArgument, HostArgument, PlanArgument, PlanFile, ProbeTarget, WorkloadArgument, WorkloadKind,
+};
 
 use crate::error::Error;
 use clap::{FromArgMatches, Parser, Subcommand};
@@ -53,6 +57,10 @@ pub enum Command {
     Setup(Box<Setup>),
     /// Prove, with receipts, that hosts go through the gateway
     Verify(Box<Verify>),
+    /// Let nothing out but through the gateway, and prove it; else roll back
+    Lockdown(Box<Lockdown>),
+    /// Take the lock away
+    Unlock(Unlock),
     /// Undo what setup changed, exactly
     Cleanup(Cleanup),
     /// Find or create the egress gateway, and switch its access log on

@@ -2,7 +2,7 @@
 
 use super::duration;
 use super::scheduling::{self, NodeSelector, Toleration};
-use super::value::{self, GatewayArgument, WorkloadArgument, choice};
+use super::value::{self, GatewayArgument, PlanArgument, WorkloadArgument, choice};
 use crate::vocabulary::names::DEFAULT_PLAN;
 use crate::vocabulary::{ColorChoice, OutputFormat, ProgressStyle};
 use clap::Args;
@@ -37,9 +37,9 @@ pub struct Screen {
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Plan")]
 pub struct PlanFlags {
-    /// Name of the plan; a namespace can have several
-    #[arg(long = "plan", value_name = "NAME", default_value = DEFAULT_PLAN, hide_default_value = true, value_parser = value::plan_name)]
-    pub name: String,
+    /// The plan, if it is not the namespace's `default`; NAMESPACE/NAME for one of another namespace
+    #[arg(long = "plan", value_name = "[NAMESPACE/]NAME", default_value = DEFAULT_PLAN, hide_default_value = true, value_parser = value::plan)]
+    pub plan: PlanArgument,
     /// Service of the egress gateway; found if there is only one
     #[arg(long, value_name = "NAMESPACE/NAME", value_parser = value::gateway)]
     pub gateway: Option<GatewayArgument>,

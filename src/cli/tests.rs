@@ -1,6 +1,7 @@
 //! What is taken, what is refused and in which words.
 
 use super::*;
+use crate::vocabulary::InCluster;
 use rstest::rstest;
 use std::time::Duration;
 
@@ -79,6 +80,9 @@ fn help_fits_a_terminal() {
         "verify -h",
         "probe -h",
         "logs -h",
+        "lockdown -h",
+        "lockdown --help",
+        "unlock -h",
     ] {
         for row in text(line).lines() {
             assert!(row.chars().count() <= 100, "`{line}`: {row}");
@@ -172,7 +176,7 @@ fn setup_reads_all_of_its_flags() {
         ["kyma-project.io", "*.wikipedia.org:8443"]
     );
     assert_eq!(
-        (setup.plan.name.as_str(), setup.plan.timeout),
+        (setup.plan.plan.to_string().as_str(), setup.plan.timeout),
         ("p", Duration::from_secs(90))
     );
     assert_eq!(setup.plan.gateway.unwrap().to_string(), "istio-system/gw");
@@ -197,6 +201,53 @@ fn setup_reads_all_of_its_flags() {
     assert_eq!(setup.probe.container.as_deref(), Some("app"));
     assert_eq!(setup.probe.ca_certificate.as_deref(), Some("/ca.pem"));
     assert_eq!(setup.probe.max_time, 12);
+}
+
+#[test]
+fn lockdown_reads_all_of_its_flags() {
+    let Command::Lockdown(lockdown) = parsed(
+        "lockdown -n test-egress --plan egress/p --in-cluster allow -l app=shop,tier!=x --allow-api-server \
+         --confirm-within 90s --forbidden a.example --forbidden b.example --dry-run=client --from deploy/shop",
+    )
+    .command
+    else {
+        panic!("not lockdown")
+    };
+    assert_eq!(lockdown.in_cluster, Some(InCluster::Allow));
+    assert_eq!(lockdown.selector.unwrap().to_string(), "app=shop,tier!=x");
+    assert!(lockdown.allow_api_server);
+    assert_eq!(lockdown.confirm_within, Duration::from_secs(90));
+    let forbidden: Vec<_> = lockdown.forbidden.iter().map(ToString::to_string).collect();
+    assert_eq!(forbidden, ["a.example", "b.example"]);
+    let plan = PlanArgument {
+        namespace: Some("egress".to_owned()),
+        name: "p".to_owned(),
+    };
+    assert_eq!(
+        (lockdown.plan.plan.to_string().as_str(), lockdown.plan.plan),
+        ("egress/p", plan)
+    );
+    assert_eq!(lockdown.change.dry_run, DryRun::Client);
+    assert_eq!(lockdown.probe.from[0].to_string(), "deploy/shop");
+}
+
+#[test]
+fn nothing_said_leaves_the_lock_to_the_plan() {
+    let Command::Lockdown(lockdown) = parsed("lockdown").command else {
+        panic!("not lockdown")
+    };
+    assert_eq!((lockdown.in_cluster, lockdown.selector), (None, None));
+    assert_eq!(
+        (lockdown.allow_api_server, lockdown.confirm_within),
+        (false, Duration::from_secs(180))
+    );
+    let Command::Unlock(unlock) = parsed("unlock --dry-run=server").command else {
+        panic!("not unlock")
+    };
+    assert_eq!(
+        (unlock.plan.plan.to_string().as_str(), unlock.change.dry_run),
+        ("default", DryRun::Server)
+    );
 }
 
 #[test]
@@ -279,6 +330,21 @@ fn a_target_is_filled_in(
     "lower-case"
 )]
 #[case::plan("status --plan a_b", "--plan: `a_b` is not a valid plan name", "lower-case")]
+#[case::plan_of_namespace("verify --plan a/b/c", "--plan: `b/c` is not a valid plan name", "lower-case")]
+#[case::plan_without_name("verify --plan a/", "--plan: `` is not a valid plan name", "lower-case")]
+#[case::plan_namespace("verify --plan A/b", "--plan: `A` is not a valid namespace", "lower-case")]
+#[case::in_cluster("lockdown --in-cluster Allow", "--in-cluster: `Allow`", "write allow")]
+#[case::confirm(
+    "lockdown --confirm-within 29s",
+    "--confirm-within: `29s` is too short",
+    "at least 30s"
+)]
+#[case::selector("lockdown -l a=b,", "--selector: ", "`a=b,`")]
+#[case::lockdown_host(
+    "lockdown --forbidden https://a.example",
+    "--forbidden: `https://a.example` is a URL",
+    "a.example"
+)]
 #[case::duration("setup --timeout soon", "--timeout: `soon` is not a duration", "as in 30s")]
 #[case::max_time("verify --max-time 10s", "--max-time: `10s`", "as in 10")]
 #[case::method(

@@ -1,6 +1,6 @@
 //! Values as they are typed, checked once. Every refusal names the value, the rule and what to type instead.
 
-use crate::vocabulary::{HostName, PlanIdentity, Scheme};
+use crate::vocabulary::{HostName, LabelSelector, PlanIdentity, Scheme};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -79,6 +79,25 @@ pub struct GatewayArgument {
 impl fmt::Display for GatewayArgument {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// A plan as typed: `NAME`, or `NAMESPACE/NAME`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PlanArgument {
+    /// Its namespace, if one was given; else the one that the command works in.
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+}
+
+impl fmt::Display for PlanArgument {
+    /// As it is typed.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.namespace {
+            Some(namespace) => write!(formatter, "{namespace}/{}", self.name),
+            None => formatter.write_str(&self.name),
+        }
     }
 }
 
@@ -205,10 +224,23 @@ pub(super) fn namespace(typed: &str) -> Result<String, String> {
         .map_err(|error| error.to_string())
 }
 
-pub(super) fn plan_name(typed: &str) -> Result<String, String> {
-    PlanIdentity::new("any", typed)
-        .map(|identity| identity.name)
-        .map_err(|error| error.to_string())
+pub(super) fn plan(typed: &str) -> Result<PlanArgument, String> {
+    let (namespace, name) = match typed.split_once('/') {
+        Some((namespace, name)) => (Some(self::namespace(namespace)?), name),
+        None => (None, typed),
+    };
+    let identity = PlanIdentity::new("any", name).map_err(|error| error.to_string())?;
+    Ok(PlanArgument {
+        namespace,
+        name: identity.name,
+    })
+}
+
+/// kubectl's `-l`.
+pub(super) fn selector(typed: &str) -> Result<LabelSelector, String> {
+    typed
+        .parse()
+        .map_err(|error: crate::vocabulary::LabelSelectorError| error.to_string())
 }
 
 /// An object's name: an RFC 1123 subdomain, at most 253 characters.

@@ -1,6 +1,6 @@
 //! From what was typed to a connected cluster and the plan that is meant; and how Ctrl-C ends a run.
 
-use crate::cli::{Connection, HostArgument, PlanFile, PlanFlags};
+use crate::cli::{Connection, HostArgument, PlanArgument, PlanFile, PlanFlags};
 use crate::cluster::{Cluster, ConnectionSettings, Notice, Observer};
 use crate::engine::Event;
 use crate::error::{Error, Result};
@@ -13,13 +13,16 @@ use std::sync::Arc;
 /// Port of a host when none is named: HTTPS.
 const DEFAULT_PORT: u16 = 443;
 
-/// A connected cluster and the plan that the flags name in it.
+/// A connected cluster, the plan that the flags name in it, and the namespace that the command works in.
 pub(super) struct Connected {
     pub(super) cluster: Cluster,
+    /// `--plan NAMESPACE/NAME`; without a namespace, the plan of the namespace that the command works in.
     pub(super) plan: PlanIdentity,
+    /// `--namespace`, else the context's: the namespace that is probed and locked.
+    pub(super) namespace: String,
 }
 
-/// Connects, and finds out which namespace is meant: the flag, else the context's.
+/// Connects, and finds out which namespace and plan are meant.
 pub(super) async fn connect(
     connection: &Connection,
     flags: &PlanFlags,
@@ -30,9 +33,44 @@ pub(super) async fn connect(
         .namespace
         .clone()
         .unwrap_or_else(|| cluster.default_namespace().to_owned());
-    let plan =
-        PlanIdentity::new(namespace, flags.name.clone()).map_err(|error| Error::usage(error.to_string()))?;
-    Ok(Connected { cluster, plan })
+    let plan = plan_of(&namespace, &flags.plan)?;
+    Ok(Connected {
+        cluster,
+        plan,
+        namespace,
+    })
+}
+
+/// The same for commands that work in the plan's own namespace: `--namespace` cannot name another one.
+pub(super) async fn connect_to_plan(
+    connection: &Connection,
+    flags: &PlanFlags,
+    printer: &Printer,
+) -> Result<Connected> {
+    refuse_other_namespace(connection, &flags.plan)?;
+    let connected = connect(connection, flags, printer).await?;
+    Ok(Connected {
+        namespace: connected.plan.namespace.clone(),
+        ..connected
+    })
+}
+
+/// The plan that `--plan` names from a namespace.
+pub(super) fn plan_of(namespace: &str, typed: &PlanArgument) -> Result<PlanIdentity> {
+    let namespace = typed.namespace.as_deref().unwrap_or(namespace);
+    PlanIdentity::new(namespace, &typed.name).map_err(|error| Error::usage(error.to_string()))
+}
+
+pub(super) fn refuse_other_namespace(connection: &Connection, typed: &PlanArgument) -> Result<()> {
+    match (&connection.namespace, &typed.namespace) {
+        (Some(flag), Some(own)) if flag != own => Err(Error::usage(format!(
+            "the plan {typed} is of namespace {own}, but --namespace says {flag}"
+        ))
+        .hint(format!(
+            "leave --namespace out; only verify, probe, status, lockdown and unlock look at {flag} with a plan of {own}"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn settings(connection: &Connection) -> ConnectionSettings {
@@ -60,6 +98,17 @@ pub(super) fn observer(printer: &Printer) -> Observer {
     Arc::new(move |notice| match notice {
         Notice::Retrying { method, path, reason } => {
             events(Event::Retrying(format!("{method} {path}: {reason}")));
+        }
+        Notice::Requested {
+            method,
+            path,
+            answer,
+            elapsed,
+        } => {
+            let elapsed = elapsed.as_millis();
+            events(Event::Requested(format!(
+                "{method} {path}: {answer} ({elapsed} ms)"
+            )));
         }
         Notice::Warning(text) => events(Event::Warning(format!("the API server warns: {text}"))),
         Notice::CredentialPluginStarts(_) => events(Event::ScreenPaused),

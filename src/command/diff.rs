@@ -1,6 +1,6 @@
 //! `diff`: what `setup` with the same arguments would change, by the server's own dry run.
 
-use super::connection::{connect, planned, read_plan};
+use super::connection::{connect_to_plan, planned, read_plan};
 use super::setup;
 use crate::cli::{self, ChangeFlags, Connection};
 use crate::cluster::{ApplyOptions, Cluster};
@@ -8,7 +8,7 @@ use crate::engine::prepare::{Parts, Prepared, prepare};
 use crate::error::{Error, Result};
 use crate::plan::ownership::Manifest;
 use crate::report::{Printer, view};
-use crate::vocabulary::{ExitCode, Object};
+use crate::vocabulary::{ExitCode, Object, names};
 use futures::future::try_join_all;
 use serde_json::{Value, json};
 use similar::TextDiff;
@@ -19,7 +19,7 @@ pub(super) async fn diff(
     settings: cli::Diff,
     printer: &Printer,
 ) -> Result<ExitCode> {
-    let connected = connect(connection, &settings.plan, printer).await?;
+    let connected = connect_to_plan(connection, &settings.plan, printer).await?;
     let change = ChangeFlags {
         dry_run: cli::DryRun::Server,
         force_conflicts: false,
@@ -31,6 +31,7 @@ pub(super) async fn diff(
             let plan = read_plan(file, connection, connected.cluster.default_namespace())?;
             wanted.plan = plan.identity;
             wanted.hosts = plan.hosts;
+            wanted.lockdown = plan.lockdown;
             wanted.gateway = wanted.gateway.or(plan.gateway);
             wanted.whole = true;
         }
@@ -48,7 +49,10 @@ pub(super) async fn diff(
             texts.extend(unified(&reference.to_string(), Some(&live), None)?);
         }
     }
-    let document = json!({"kind": "Diff", "differences": texts});
+    let document = json!({
+        "apiVersion": names::API_VERSION, "kind": "Diff",
+        "plan": prepared.plan.identity.name, "namespace": prepared.plan.identity.namespace, "differences": texts,
+    });
     printer.document(&document, |style| {
         texts.iter().map(|text| view::diff(text, style)).collect()
     })?;

@@ -4,6 +4,7 @@ mod cleanup;
 mod connection;
 mod diff;
 mod explain;
+mod lockdown;
 mod logs;
 mod probe;
 mod render;
@@ -13,6 +14,7 @@ mod setup;
 mod source;
 mod status;
 mod tutorial;
+mod unlock;
 mod verify;
 mod version;
 
@@ -35,6 +37,8 @@ pub async fn run(invocation: Invocation, printer: &Printer) -> Result<ExitCode> 
         Command::DeployCurl(settings) => setup::deploy_curl(&connection, settings, printer).await,
         Command::Route(settings) => route::route(&connection, settings, printer).await,
         Command::Verify(settings) => verify::verify(&connection, *settings, printer).await,
+        Command::Lockdown(settings) => lockdown::lockdown(&connection, *settings, printer).await,
+        Command::Unlock(settings) => unlock::unlock(&connection, settings, printer).await,
         Command::Probe(settings) => probe::probe(&connection, *settings, printer).await,
         Command::Cleanup(settings) => cleanup::cleanup(&connection, settings, printer).await,
         Command::Logs(settings) => logs::logs(&connection, settings, printer).await,

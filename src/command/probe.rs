@@ -3,8 +3,8 @@
 use super::connection::{Connected, connect, or_interrupted};
 use super::source;
 use crate::cli::{self, Connection};
-use crate::engine::bare_pod::{make_bare_pod, remove_bare_pod};
 use crate::engine::probe::ProbeSource;
+use crate::engine::probe_pod::{ProbePod, make_probe_pod, remove_probe_pod};
 use crate::engine::verify::{self, Planned, probe_from};
 use crate::engine::{Event, sentinel};
 use crate::error::Result;
@@ -13,6 +13,7 @@ use crate::plan::journal::Journal;
 use crate::report::{Printer, view};
 use crate::vocabulary::{ExitCode, Outcome, Scheme, names};
 use serde_json::json;
+use std::collections::BTreeMap;
 
 /// Redirects that are followed, as curl's own default is 50 and browsers' is 20; a loop shows long before.
 const MOST_REDIRECTS: usize = 10;
@@ -29,7 +30,7 @@ pub(super) async fn probe(
     let judged: Vec<&ProbeResult> = results.iter().map(|(result, _)| result).collect();
     let answers: Vec<serde_json::Value> = results.iter().map(|(_, curl)| answer(curl)).collect();
     let document = json!({
-        "apiVersion": names::API_VERSION, "kind": "Probes", "namespace": plan.namespace, "plan": plan.name,
+        "apiVersion": names::API_VERSION, "kind": "Probes", "namespace": connected.namespace, "plan": plan.seen_from(&connected.namespace),
         "probes": judged, "answers": answers,
     });
     printer.document(&document, |style| {
@@ -68,20 +69,14 @@ async fn run(
         .await?;
         return Ok(follow(connected, &journal, &source, settings, printer).await);
     }
-    let name = format!("kubectl-egress-unmeshed-{}", &sentinel::nonce()[..6]);
-    let made = make_bare_pod(
-        &connected.cluster,
-        &journal,
-        &name,
-        settings.plan.timeout,
-        &events,
-    )
-    .await;
+    let (cluster, namespace) = (&connected.cluster, &connected.namespace);
+    let pod = ProbePod::unmeshed(BTreeMap::new());
+    let made = make_probe_pod(cluster, &journal, namespace, &pod, settings.plan.timeout, &events).await;
     let results = match made {
         Ok(source) => Ok(follow(connected, &journal, &source, settings, printer).await),
         Err(error) => Err(error),
     };
-    remove_bare_pod(&connected.cluster, &connected.plan, &name, &events).await;
+    remove_probe_pod(cluster, namespace, &pod, &events).await;
     results
 }
 

@@ -1,6 +1,6 @@
 //! `render`: the manifests of a plan, without ownership labels; needs no cluster if the gateway is named.
 
-use super::connection::{connect, planned, read_plan};
+use super::connection::{connect_to_plan, plan_of, planned, read_plan, refuse_other_namespace};
 use crate::cli::{self, Connection, GatewayArgument};
 use crate::engine::facts::Facts;
 use crate::engine::journal_store;
@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::plan::ownership::Manifest;
 use crate::plan::{GatewayTarget, Plan, routing};
 use crate::report::Printer;
-use crate::vocabulary::{ExitCode, Object, OutputFormat, PlanIdentity, names};
+use crate::vocabulary::{ExitCode, Object, OutputFormat, names};
 use serde_json::{Value, json};
 
 /// Renders and prints YAML, or JSON with `-o json`.
@@ -44,6 +44,7 @@ pub(super) async fn render(
 }
 
 fn offline_plan(connection: &Connection, settings: &cli::Render) -> Result<Plan> {
+    refuse_other_namespace(connection, &settings.plan.plan)?;
     let namespace = connection
         .namespace
         .clone()
@@ -51,8 +52,7 @@ fn offline_plan(connection: &Connection, settings: &cli::Render) -> Result<Plan>
     if let Some(file) = &settings.file {
         return read_plan(file, connection, &namespace);
     }
-    let identity = PlanIdentity::new(namespace, settings.plan.name.clone())
-        .map_err(|error| Error::usage(error.to_string()))?;
+    let identity = plan_of(&namespace, &settings.plan.plan)?;
     Ok(Plan::new(identity, None, planned(&settings.hosts))?)
 }
 
@@ -74,7 +74,7 @@ async fn from_cluster(
     settings: &cli::Render,
     printer: &Printer,
 ) -> Result<(Plan, GatewayTarget)> {
-    let connected = connect(connection, &settings.plan, printer).await?;
+    let connected = connect_to_plan(connection, &settings.plan, printer).await?;
     let journal = journal_store::read(&connected.cluster, &connected.plan).await?;
     if settings.hosts.is_empty() && settings.file.is_none() {
         let journal = journal.ok_or_else(|| {

@@ -1,6 +1,6 @@
 //! `route`: adds hosts to the plan, or takes hosts away, routing objects only.
 
-use super::connection::{Connected, connect, or_interrupted, planned};
+use super::connection::{connect_to_plan, or_interrupted, planned};
 use super::setup;
 use crate::cli::{self, Connection};
 use crate::engine::journal_store;
@@ -8,7 +8,7 @@ use crate::engine::prepare::Parts;
 use crate::error::{Error, Result};
 use crate::plan::PlannedHost;
 use crate::report::Printer;
-use crate::vocabulary::ExitCode;
+use crate::vocabulary::{ExitCode, PlanIdentity};
 
 /// Adds and removes in one run.
 pub(super) async fn route(
@@ -16,7 +16,7 @@ pub(super) async fn route(
     settings: cli::Route,
     printer: &Printer,
 ) -> Result<ExitCode> {
-    let connected = connect(connection, &settings.plan, printer).await?;
+    let connected = connect_to_plan(connection, &settings.plan, printer).await?;
     let parts = Parts {
         gateway: false,
         source: false,
@@ -25,7 +25,11 @@ pub(super) async fn route(
     let mut wanted = setup::wanted(&connected.plan, parts, &settings.plan, settings.change);
     wanted.hosts = planned(&settings.hosts);
     if !settings.remove.is_empty() {
-        wanted.hosts = remaining(&connected, &settings, wanted.hosts).await?;
+        let journal = journal_store::read(&connected.cluster, &connected.plan).await?;
+        let stored = journal.map(|journal| journal.plan);
+        wanted.lockdown = stored.as_ref().and_then(|plan| plan.lockdown.clone());
+        let before = stored.map(|plan| plan.hosts).unwrap_or_default();
+        wanted.hosts = remaining(&connected.plan, before, &settings, wanted.hosts)?;
         wanted.whole = true;
     }
     or_interrupted(setup::run(&connected, wanted, false, printer), &connected.plan).await?;
@@ -33,14 +37,12 @@ pub(super) async fn route(
     Ok(ExitCode::Success)
 }
 
-async fn remaining(
-    connected: &Connected,
+fn remaining(
+    plan: &PlanIdentity,
+    mut hosts: Vec<PlannedHost>,
     settings: &cli::Route,
     added: Vec<PlannedHost>,
 ) -> Result<Vec<PlannedHost>> {
-    let plan = &connected.plan;
-    let journal = journal_store::read(&connected.cluster, plan).await?;
-    let mut hosts = journal.map(|journal| journal.plan.hosts).unwrap_or_default();
     for removed in &settings.remove {
         let matches = |planned: &PlannedHost| {
             planned.host == removed.host && removed.port.is_none_or(|port| port == planned.port)

@@ -1,6 +1,6 @@
 //! `setup`, `enable-gateway`, `deploy-curl`: the same run with all or some of its parts.
 
-use super::connection::{Connected, connect, or_interrupted, planned, read_plan};
+use super::connection::{Connected, connect_to_plan, or_interrupted, planned, read_plan};
 use super::source;
 use crate::cli::{self, ChangeFlags, Connection, GatewayFlags, Inject, PlanFlags, SourceFlags};
 use crate::engine::prepare::{DryRun, Parts, Prepared, SetupSettings, prepare};
@@ -22,7 +22,7 @@ pub(super) async fn setup(
     settings: cli::Setup,
     printer: &Printer,
 ) -> Result<ExitCode> {
-    let connected = connect(connection, &settings.plan, printer).await?;
+    let connected = connect_to_plan(connection, &settings.plan, printer).await?;
     let mut wanted = wanted(&connected.plan, Parts::ALL, &settings.plan, settings.change);
     add_gateway(&mut wanted, &settings.gateway);
     add_source(&mut wanted, &settings.source);
@@ -30,6 +30,7 @@ pub(super) async fn setup(
         let plan = read_plan(file, connection, connected.cluster.default_namespace())?;
         wanted.plan = plan.identity;
         wanted.hosts = plan.hosts;
+        wanted.lockdown = plan.lockdown;
         wanted.gateway = wanted.gateway.or(plan.gateway);
         wanted.whole = true;
     } else {
@@ -68,7 +69,7 @@ pub(super) async fn enable_gateway(
     settings: cli::EnableGateway,
     printer: &Printer,
 ) -> Result<ExitCode> {
-    let connected = connect(connection, &settings.plan, printer).await?;
+    let connected = connect_to_plan(connection, &settings.plan, printer).await?;
     let parts = Parts {
         gateway: true,
         source: false,
@@ -92,7 +93,7 @@ pub(super) async fn deploy_curl(
     settings: cli::DeployCurl,
     printer: &Printer,
 ) -> Result<ExitCode> {
-    let connected = connect(connection, &settings.plan, printer).await?;
+    let connected = connect_to_plan(connection, &settings.plan, printer).await?;
     let parts = Parts {
         gateway: false,
         source: true,
@@ -117,6 +118,7 @@ pub(super) fn wanted(
         plan: plan.clone(),
         hosts: Vec::new(),
         whole: false,
+        lockdown: None,
         gateway: flags.gateway.as_ref().map(ToString::to_string),
         gateway_settings: GatewaySettings::default(),
         create_istio_cr: false,
@@ -125,13 +127,18 @@ pub(super) fn wanted(
         image: names::SOURCE_IMAGE.to_owned(),
         secret: None,
         parts,
-        dry_run: match change.dry_run {
-            cli::DryRun::None => DryRun::No,
-            cli::DryRun::Client => DryRun::Client,
-            cli::DryRun::Server => DryRun::Server,
-        },
+        dry_run: dry_run(change),
         force_conflicts: change.force_conflicts,
         timeout: flags.timeout,
+    }
+}
+
+/// The engine's word for `--dry-run`.
+pub(super) fn dry_run(change: ChangeFlags) -> DryRun {
+    match change.dry_run {
+        cli::DryRun::None => DryRun::No,
+        cli::DryRun::Client => DryRun::Client,
+        cli::DryRun::Server => DryRun::Server,
     }
 }
 
@@ -223,6 +230,7 @@ fn show_manifests(prepared: &Prepared, printer: &Printer) -> Result<()> {
 fn probe_settings(plan: &PlanIdentity, settings: &cli::Setup, source: ProbeSource) -> VerifySettings {
     VerifySettings {
         plan: plan.clone(),
+        namespace: plan.namespace.clone(),
         hosts: Vec::new(),
         forbidden: Vec::new(),
         without_sidecar: false,
@@ -266,7 +274,7 @@ async fn take_back(
     printer: &Printer,
 ) -> Error {
     let settings = UndoSettings {
-        dry_run: false,
+        dry_run: DryRun::No,
         keep_namespace: false,
         timeout: flags.timeout,
     };

@@ -3,7 +3,7 @@
 use super::connection::Connected;
 use crate::cli::ProbeFlags;
 use crate::engine::probe::{ProbeSource, find_source};
-use crate::engine::{Event, borrowed};
+use crate::engine::{Event, ephemeral_container};
 use crate::error::{Error, Result};
 use crate::report::Printer;
 use std::time::Duration;
@@ -20,15 +20,15 @@ pub(super) async fn find(
     let from = flags.from.first().map(ToString::to_string);
     let found = find_source(
         cluster,
-        &connected.plan.namespace,
+        &connected.namespace,
         from.as_deref(),
         flags.container.as_deref(),
     )
     .await?;
-    if from.is_none() || borrowed::has_curl(cluster, &found).await? {
+    if from.is_none() || ephemeral_container::has_curl(cluster, &found).await? {
         return Ok(found);
     }
-    if let Some(source) = borrowed::existing(cluster, &found).await? {
+    if let Some(source) = ephemeral_container::existing(cluster, &found).await? {
         return Ok(source);
     }
     let question = format!(
@@ -40,5 +40,5 @@ pub(super) async fn find(
     }
     let events = printer.events();
     let progress = |on: &str| events(Event::Note(format!("waiting for {on}")));
-    borrowed::add(cluster, &found, image, timeout, &progress).await
+    ephemeral_container::add(cluster, &found, image, timeout, &progress).await
 }

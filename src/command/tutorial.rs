@@ -2,9 +2,9 @@
 
 use super::connection::{Connected, connect, observer, or_interrupted};
 use super::setup;
-use crate::cli::{self, ChangeFlags, Connection, PlanFlags, ProbeFlags, Tutorial};
+use crate::cli::{self, ChangeFlags, Connection, PlanArgument, PlanFlags, ProbeFlags, Tutorial};
 use crate::cluster::Cluster;
-use crate::engine::prepare::{Parts, SetupSettings};
+use crate::engine::prepare::{DryRun, Parts, SetupSettings};
 use crate::engine::undo::{self, UndoSettings};
 use crate::engine::verify::{self, VerifySettings};
 use crate::error::{Error, Result};
@@ -35,6 +35,7 @@ pub(super) async fn tutorial(
         Connected {
             cluster,
             plan: identity(NAMESPACE)?,
+            namespace: NAMESPACE.to_owned(),
         }
     } else {
         let namespace = connection
@@ -42,13 +43,14 @@ pub(super) async fn tutorial(
             .clone()
             .unwrap_or_else(|| NAMESPACE.to_owned());
         let flags = PlanFlags {
-            name: names::DEFAULT_PLAN.to_owned(),
+            plan: argument(names::DEFAULT_PLAN),
             gateway: None,
             timeout: TIMEOUT,
         };
         let connected = connect(connection, &flags, printer).await?;
         Connected {
             plan: identity(&namespace)?,
+            namespace,
             ..connected
         }
     };
@@ -65,6 +67,13 @@ pub(super) async fn tutorial(
         "kubectl egress setup {HOST} -n demo --create-namespace (on a cluster of your own)"
     ));
     Ok(code)
+}
+
+fn argument(plan: &str) -> PlanArgument {
+    PlanArgument {
+        namespace: None,
+        name: plan.to_owned(),
+    }
 }
 
 fn identity(namespace: &str) -> Result<PlanIdentity> {
@@ -116,6 +125,7 @@ async fn story(connected: &Connected, printer: &Printer) -> Result<ExitCode> {
     let source = super::source::find(connected, &flags, names::SOURCE_IMAGE, TIMEOUT, printer).await?;
     let settings = VerifySettings {
         plan: connected.plan.clone(),
+        namespace: connected.namespace.clone(),
         hosts: Vec::new(),
         forbidden: names::DEFAULT_FORBIDDEN_HOST.parse().into_iter().collect(),
         without_sidecar: true,
@@ -148,7 +158,7 @@ async fn story(connected: &Connected, printer: &Printer) -> Result<ExitCode> {
         &format!("kubectl egress cleanup -n {namespace} --verify"),
     );
     let how = UndoSettings {
-        dry_run: false,
+        dry_run: DryRun::No,
         keep_namespace: false,
         timeout: TIMEOUT,
     };
@@ -169,7 +179,7 @@ async fn story(connected: &Connected, printer: &Printer) -> Result<ExitCode> {
 
 fn wanted(plan: &PlanIdentity) -> Result<SetupSettings> {
     let flags = PlanFlags {
-        name: plan.name.clone(),
+        plan: argument(&plan.name),
         gateway: None,
         timeout: TIMEOUT,
     };

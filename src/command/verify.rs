@@ -25,6 +25,7 @@ pub(super) async fn verify(
     let source = or_interrupted(finding, &connected.plan).await?;
     let wanted = VerifySettings {
         plan: connected.plan.clone(),
+        namespace: connected.namespace.clone(),
         hosts: planned(&settings.hosts),
         forbidden,
         without_sidecar: !settings.skip_unmeshed,

@@ -7,8 +7,8 @@ use crate::error::{Error, Result};
 use crate::istio::kinds;
 use crate::plan::GatewayTarget;
 use crate::plan::journal::Journal;
-use crate::vocabulary::{ExitCode, Object, ObjectReference, PlanIdentity, names};
-use serde_json::Value;
+use crate::vocabulary::{ExitCode, LabelSelector, Object, ObjectReference, PlanIdentity, names};
+use serde_json::{Value, json};
 
 /// What the cluster said.
 #[derive(Debug, Clone)]
@@ -218,16 +218,9 @@ impl Facts {
     }
 
     async fn pods_behind(&self, cluster: &Cluster, service: &Object) -> Result<Vec<Object>> {
-        let selector = service
-            .at("/spec/selector")
-            .as_object()
-            .map_or_else(String::new, |selector| {
-                selector
-                    .iter()
-                    .map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default()))
-                    .collect::<Vec<_>>()
-                    .join(",")
-            });
+        // A Service's selector is a bare map; null, as in a Service without selector, selects everything.
+        let selector = json!({"matchLabels": service.at("/spec/selector")});
+        let selector = LabelSelector::from_object(&selector).to_string();
         cluster
             .list(&kinds::pod(), service.namespace(), Some(&selector))
             .await

@@ -3,6 +3,7 @@
 
 use super::event::{Event, Events};
 use super::module::{self, Follower};
+use super::prepare::DryRun;
 use super::undo::{STEP, UndoSettings, release, say};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
@@ -38,7 +39,7 @@ pub(super) async fn give_back(
     let Some(live) = cluster.get(lent.reference).await? else {
         return Ok(());
     };
-    let of_module = lent.reference.kind == kinds::istio_module() && !settings.dry_run;
+    let of_module = lent.reference.kind == kinds::istio_module() && !settings.dry_run.is_dry();
     let changes = if of_module {
         Some(module::watched(cluster).await)
     } else {
@@ -81,15 +82,15 @@ async fn take_off(
     let Some(before) = lent.before.filter(|_| !other_plan) else {
         return release(cluster, lent.reference, lent.manager, settings.dry_run).await;
     };
-    let restored = if live.at(lent.pointer) == before {
+    let restored = if live.at(lent.pointer) == before || settings.dry_run == DryRun::Client {
         live.clone()
     } else {
         let fields = nested(lent.pointer, before.clone());
         cluster
-            .merge_patch(lent.reference, &fields, lent.manager, settings.dry_run)
+            .merge_patch(lent.reference, &fields, lent.manager, settings.dry_run.is_dry())
             .await?
     };
-    if settings.dry_run {
+    if settings.dry_run.is_dry() {
         return Ok(restored);
     }
     hand_over(cluster, lent, restored.clone()).await?;

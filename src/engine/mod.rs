@@ -1,7 +1,6 @@
 //! Runs steps as a graph, journals before it changes, undoes, probes; says what happens as events.
 
-pub mod bare_pod;
-pub mod borrowed;
+pub mod ephemeral_container;
 pub mod event;
 pub mod facts;
 mod gateway_choice;
@@ -11,6 +10,7 @@ pub mod graph;
 mod holders;
 pub mod journal_store;
 pub mod lease;
+pub mod lockdown;
 mod module;
 mod namespace;
 mod orphans;
@@ -19,7 +19,11 @@ pub mod platform;
 pub mod pods;
 pub mod prepare;
 pub mod probe;
+mod probe_plan;
+pub mod probe_pod;
+mod process;
 pub mod proxy;
+mod round;
 pub mod sentinel;
 pub mod setup;
 pub mod status;

@@ -70,6 +70,7 @@ pub(super) async fn journal(cluster: &Cluster, plan: &PlanIdentity) -> Result<Op
         identity: plan.clone(),
         gateway: None,
         hosts: Vec::new(),
+        lockdown: None,
     };
     let mut journal = Journal::new(
         empty,

@@ -12,6 +12,7 @@ use crate::plan::field_owner::{FieldOwner, owners_of};
 use crate::plan::gateway_workload::{self, GatewaySettings};
 use crate::plan::istio_module::ModuleChange;
 use crate::plan::journal::{Entry, Journal, RESTORABLE_FIELDS};
+use crate::plan::lock::LockSettings;
 use crate::plan::ownership::Manifest;
 use crate::plan::source::{self, Injection, SourceSettings};
 use crate::plan::{GatewayTarget, Plan, PlannedHost, routing};
@@ -51,6 +52,13 @@ pub enum DryRun {
     Server,
 }
 
+impl DryRun {
+    /// Whether nothing is changed.
+    pub fn is_dry(self) -> bool {
+        self != Self::No
+    }
+}
+
 /// What the user wants.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -61,6 +69,8 @@ pub struct SetupSettings {
     pub hosts: Vec<PlannedHost>,
     /// Whether `hosts` is the whole plan; what is not in it is removed.
     pub whole: bool,
+    /// What a whole plan says of its lock.
+    pub lockdown: Option<LockSettings>,
     /// The gateway by name, `NAMESPACE/SERVICE`.
     pub gateway: Option<String>,
     /// How a gateway that we create is scheduled.
@@ -207,7 +217,8 @@ fn plan_of(settings: &SetupSettings, journal: Option<&Journal>) -> Result<Plan> 
             settings.plan.clone(),
             settings.gateway.clone(),
             settings.hosts.clone(),
-        )?,
+        )?
+        .with_lockdown(settings.lockdown.clone()),
         Some(before) if settings.hosts.is_empty() => Plan {
             gateway: settings.gateway.clone().or_else(|| before.gateway.clone()),
             ..before.clone()
@@ -222,6 +233,7 @@ fn plan_of(settings: &SetupSettings, journal: Option<&Journal>) -> Result<Plan> 
             identity: settings.plan.clone(),
             gateway: settings.gateway.clone(),
             hosts: Vec::new(),
+            lockdown: None,
         },
     };
     if settings.parts.routing && plan.hosts.is_empty() {

@@ -3,10 +3,10 @@
 use super::pods;
 use crate::cluster::{Cluster, ExecEnd};
 use crate::error::{Error, Result};
-use crate::evidence::{CurlResult, ProbeRequest, ProcessEnd, curl_arguments, curl_results};
+use crate::evidence::{CurlResult, ProbeRequest, ProcessEnd, curl_arguments, curl_results, says_no_curl};
 use crate::istio::kinds;
 use crate::plan::source;
-use crate::vocabulary::{ExitCode, Object, ObjectReference, PodName, names};
+use crate::vocabulary::{LabelSelector, Object, ObjectReference, PodName, names};
 use futures::stream::{self, StreamExt};
 use std::time::Duration;
 
@@ -95,16 +95,7 @@ pub async fn find_source(
     if kind == kinds::pod() {
         return ProbeSource::of_pod(&object, container);
     }
-    let labels = object
-        .at("/spec/selector/matchLabels")
-        .as_object()
-        .cloned()
-        .unwrap_or_default();
-    let selector = labels
-        .iter()
-        .map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default()))
-        .collect::<Vec<_>>()
-        .join(",");
+    let selector = LabelSelector::from_object(object.at("/spec/selector")).to_string();
     let pods = cluster
         .list(&kinds::pod(), Some(namespace), Some(&selector))
         .await?;
@@ -157,9 +148,7 @@ async fn send_batch(cluster: &Cluster, from: &ProbeSource, batch: &[ProbeRequest
             curl_results(batch, &output.stdout, &output.stderr, &end)
         }
         Err(error) => {
-            let result = if error.code() == ExitCode::Cluster
-                && error.to_string().contains("executable file not found")
-            {
+            let result = if says_no_curl(&error.to_string()) {
                 CurlResult::NoCurl(format!("container {} has no curl", from.container))
             } else {
                 CurlResult::Lost(error.to_string())

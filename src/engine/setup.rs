@@ -133,7 +133,7 @@ async fn remove_obsolete(
     events: &Events,
 ) -> Result<()> {
     let settings = UndoSettings {
-        dry_run: false,
+        dry_run: DryRun::No,
         keep_namespace: true,
         timeout: prepared.settings.timeout,
     };

@@ -5,10 +5,10 @@ use super::verify::stored_plan;
 use crate::cluster::{Cluster, PodChange};
 use crate::error::Result;
 use crate::istio::{kinds, kyma};
-use crate::plan::journal::Entry;
+use crate::plan::journal::{Entry, Journal};
 use crate::plan::ownership::Manifest;
 use crate::plan::routing;
-use crate::vocabulary::{Object, ObjectReference, PlanIdentity};
+use crate::vocabulary::{Kind, Object, ObjectReference, PlanIdentity};
 use futures::future::try_join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -153,7 +153,8 @@ fn first_difference(wanted: &Value, live: &Value, at: &str) -> Option<String> {
     }
 }
 
-/// Says when something changed: pods of the gateway and of the plan's namespace.
+/// Says when something changed that [`read`] may show: the plan's objects, wherever they are, and the pods of gateway
+/// and source.
 ///
 /// # Errors
 /// If there is no plan.
@@ -163,13 +164,8 @@ pub async fn watch(cluster: &Cluster, plan: &PlanIdentity) -> Result<mpsc::Recei
     let mut watches = Vec::new();
     watches.push(cluster.watch_pods(&journal.gateway.namespace, &journal.gateway.label_selector()));
     watches.push(cluster.watch_pods(&plan.namespace, &crate::plan::source::label_selector()));
-    for kind in [
-        kinds::gateway(),
-        kinds::destination_rule(),
-        kinds::virtual_service(),
-        kinds::service_entry(),
-    ] {
-        watches.push(cluster.watch_objects(&kind, &plan.namespace));
+    for (kind, namespace) in watched(&journal) {
+        watches.push(cluster.watch_objects(&kind, &namespace));
     }
     let of_module = |entry: &Entry| entry.reference().kind == kinds::istio_module();
     if journal.entries.iter().any(of_module) {
@@ -190,6 +186,20 @@ pub async fn watch(cluster: &Cluster, plan: &PlanIdentity) -> Result<mpsc::Recei
         });
     }
     Ok(receiver)
+}
+
+/// Each kind with each namespace that the journal names, once.
+fn watched(journal: &Journal) -> Vec<(Kind, String)> {
+    let mut watched = Vec::new();
+    for entry in &journal.entries {
+        let ObjectReference { kind, namespace, .. } = entry.reference();
+        let Some(namespace) = namespace else { continue };
+        let target = (kind, namespace);
+        if !watched.contains(&target) {
+            watched.push(target);
+        }
+    }
+    watched
 }
 
 #[cfg(test)]

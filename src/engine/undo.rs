@@ -3,7 +3,8 @@
 use super::event::{Event, Events};
 use super::give_back::{Lent, give_back};
 use super::lease::Lease;
-use super::{borrowed, journal_store, module, namespace, orphans};
+use super::prepare::DryRun;
+use super::{ephemeral_container, journal_store, module, namespace, orphans};
 use crate::cluster::{ApplyOptions, Cluster, DeleteOptions, Deleted};
 use crate::error::Result;
 use crate::istio::kinds;
@@ -11,7 +12,7 @@ use crate::plan::journal::{Entry, Journal};
 use crate::plan::ownership;
 use crate::vocabulary::{Change, Object, ObjectReference, PlanIdentity, names};
 use futures::future::try_join_all;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Name of the step in events.
@@ -20,8 +21,8 @@ pub const STEP: &str = "undo";
 /// How undoing is done.
 #[derive(Debug, Clone, Copy)]
 pub struct UndoSettings {
-    /// Only ask the server what it would do.
-    pub dry_run: bool,
+    /// Whether anything is changed.
+    pub dry_run: DryRun,
     /// Leave a namespace that we created.
     pub keep_namespace: bool,
     /// How long to wait for pods to be gone.
@@ -46,26 +47,20 @@ pub async fn undo(
     let plan = &journal.plan.identity;
     let mut remains = Remains::new();
     for wave in journal.undo() {
-        let work = wave
-            .iter()
-            .map(|entry| undo_entry(cluster, plan, entry, settings, events));
-        remains.extend(try_join_all(work).await?.into_iter().flatten());
+        remains.extend(remove(cluster, plan, &wave, settings, events).await?);
     }
     remains.extend(remove_probe_pods(cluster, plan, settings, events).await?);
     let at = Journal::reference_of(plan);
     if remains.is_empty() {
-        let options = DeleteOptions {
-            dry_run: settings.dry_run,
-            ..DeleteOptions::default()
-        };
-        if cluster.delete(&at, &options).await? != Deleted::NotThere {
+        let deleted = delete(cluster, &at, DeleteOptions::default(), settings.dry_run).await?;
+        if deleted != Deleted::NotThere {
             say(events, &at, Change::Deleted, settings.dry_run);
         }
     }
     Ok(remains)
 }
 
-/// Removes only some entries, such as objects that a smaller plan no longer needs.
+/// Undoes some entries side by side: a wave, or objects that a smaller plan no longer needs.
 ///
 /// # Errors
 /// If the cluster refuses.
@@ -186,14 +181,15 @@ async fn undo_object(
             "{reference}, which we made, is kept without our fields, as deleting it would uninstall Istio for {user}"
         )));
     }
+    // A Job's pods would stay behind otherwise: `batch/v1` orphans them unless told not to.
+    let with_pods = [kinds::deployment(), kinds::job()].contains(&reference.kind);
+    let waited_for = with_pods || reference.kind == kinds::istio_module();
     let options = DeleteOptions {
         uid: Some(live.uid().to_owned()),
-        dry_run: settings.dry_run,
-        propagation_foreground: reference.kind == kinds::deployment(),
+        propagation_foreground: with_pods,
         ..DeleteOptions::default()
     };
-    let waited_for = [kinds::deployment(), kinds::istio_module()].contains(&reference.kind);
-    match cluster.delete(reference, &options).await? {
+    match delete(cluster, reference, options, settings.dry_run).await? {
         Deleted::NotThere => {}
         Deleted::OtherUid => {
             return Ok(Some(format!(
@@ -202,8 +198,8 @@ async fn undo_object(
         }
         Deleted::Gone | Deleted::Deleting => {
             say(events, reference, Change::Deleted, settings.dry_run);
-            if !settings.dry_run && waited_for {
-                let what = if reference.kind == kinds::deployment() {
+            if !settings.dry_run.is_dry() && waited_for {
+                let what = if with_pods {
                     format!("the pods of {reference} to be gone")
                 } else {
                     format!("{reference} to be gone, and Istio with it")
@@ -219,19 +215,44 @@ async fn undo_object(
     Ok(None)
 }
 
+/// Deletes, or asks the server whether it would, or only looks whether there is anything to delete.
+pub(super) async fn delete(
+    cluster: &Cluster,
+    reference: &ObjectReference,
+    options: DeleteOptions,
+    dry_run: DryRun,
+) -> Result<Deleted> {
+    if dry_run == DryRun::Client {
+        return Ok(match cluster.get(reference).await? {
+            None => Deleted::NotThere,
+            Some(live) if options.uid.as_deref().is_some_and(|uid| uid != live.uid()) => Deleted::OtherUid,
+            Some(_) => Deleted::Gone,
+        });
+    }
+    let options = DeleteOptions {
+        dry_run: dry_run.is_dry(),
+        ..options
+    };
+    cluster.delete(reference, &options).await
+}
+
 /// Applies nothing as this manager: the fields that it owns alone go away, the others lose one owner.
+/// Gives the object as it is after that; with [`DryRun::Client`] as it is now.
 pub(super) async fn release(
     cluster: &Cluster,
     reference: &ObjectReference,
     manager: &str,
-    dry_run: bool,
+    dry_run: DryRun,
 ) -> Result<Object> {
+    if dry_run == DryRun::Client {
+        return Ok(cluster.get(reference).await?.unwrap_or(Object(Value::Null)));
+    }
     let bare = json!({
         "apiVersion": reference.kind.api_version(), "kind": reference.kind.kind,
         "metadata": {"name": reference.name, "namespace": reference.namespace},
     });
     let options = ApplyOptions {
-        dry_run,
+        dry_run: dry_run.is_dry(),
         ..ApplyOptions::new(reference, manager)
     };
     Ok(cluster.apply(&Object(bare), &options).await?.object)
@@ -260,21 +281,20 @@ async fn remove_probe_pods(
         let options = DeleteOptions {
             uid: Some(pod.uid().to_owned()),
             grace_period_seconds: Some(0),
-            dry_run: settings.dry_run,
             ..DeleteOptions::default()
         };
-        cluster.delete(&reference, &options).await?;
+        delete(cluster, &reference, options, settings.dry_run).await?;
         say(events, &reference, Change::Deleted, settings.dry_run);
     }
     Ok(Remains::new())
 }
 
-pub(super) fn say(events: &Events, object: &ObjectReference, change: Change, dry_run: bool) {
+pub(super) fn say(events: &Events, object: &ObjectReference, change: Change, dry_run: DryRun) {
     events(Event::ObjectChanged {
         id: STEP.to_owned(),
         object: object.clone(),
         change,
-        dry_run,
+        dry_run: dry_run.is_dry(),
     });
 }
 
@@ -309,7 +329,7 @@ pub async fn whole_plan(
         id: STEP.to_owned(),
         title: format!("undo the plan {plan}"),
     });
-    let lease = if settings.dry_run {
+    let lease = if settings.dry_run.is_dry() {
         None
     } else {
         Some(Lease::acquire(cluster, plan).await?)
@@ -350,7 +370,7 @@ async fn undo_locked(
         return Ok((None, Remains::new()));
     };
     let remains = undo(cluster, &journal, settings, events).await?;
-    for pod in borrowed::left_in(cluster, &plan.namespace).await? {
+    for pod in ephemeral_container::left_in(cluster, &plan.namespace).await? {
         events(Event::Warning(format!(
             "pod {pod} carries our ephemeral container, which only goes with the pod"
         )));

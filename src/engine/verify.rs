@@ -1,26 +1,25 @@
 //! Proves what holds: listens, probes from a meshed source and from one without sidecar, chains the receipts.
 
-use super::bare_pod::{make_bare_pod, remove_bare_pod};
 use super::event::{Event, Events};
-use super::journal_store;
 use super::probe::{self, ProbeSource};
+pub use super::probe_plan::Planned;
+use super::probe_plan::{self, ProbePlan};
+use super::probe_pod::{ProbePod, make_probe_pod, remove_probe_pod};
+use super::round::Round;
 use super::sentinel;
 use super::witness::Witness;
+use super::{journal_store, lockdown};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
-use crate::evidence::{
-    Control, CurlResult, Expected, LogState, ProbeEvidence, ProbeRequest, ProbeResult, SourceFacts,
-    Verification, claims, judge, log_is_settled,
-};
+use crate::evidence::{CurlResult, LogState, ProbeRequest, ProbeResult, Verification, claims};
 use crate::istio::kinds;
 use crate::plan::journal::Journal;
+use crate::plan::lock::ReachedBefore;
 use crate::plan::{GatewayTarget, PlannedHost};
-use crate::vocabulary::{Encryption, HostName, ObjectReference, PlanIdentity, Scheme};
+use crate::vocabulary::{HostName, ObjectReference, PlanIdentity, Scheme};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// How long lines may come after the last probe: Envoy flushes once a second, and a line of a connection that Envoy
-/// gave up on comes up to ten seconds after curl did (truth.md 2).
-const LINE_DEADLINE: Duration = Duration::from_secs(12);
 /// How long the sidecar's own sentinel may take.
 const SIDECAR_SENTINEL_DEADLINE: Duration = Duration::from_secs(4);
 
@@ -29,6 +28,8 @@ const SIDECAR_SENTINEL_DEADLINE: Duration = Duration::from_secs(4);
 pub struct VerifySettings {
     /// Of which plan.
     pub plan: PlanIdentity,
+    /// Where the pods are that are probed from; need not be the plan's namespace.
+    pub namespace: String,
     /// Only these hosts; empty: all of the plan.
     pub hosts: Vec<PlannedHost>,
     /// Hosts that must not be reachable; none: only declared hosts are probed, for their route.
@@ -47,16 +48,8 @@ pub struct VerifySettings {
     pub timeout: Duration,
 }
 
-/// A probe before it is sent.
-#[derive(Debug, Clone)]
-pub struct Planned {
-    /// What curl is asked.
-    pub request: ProbeRequest,
-    /// What it is to show.
-    pub expected: Expected,
-}
-
-/// Probes the plan and judges the claims.
+/// Probes the plan and judges the claims. A lock of the plan makes the claim `enforced` required, and must still be the
+/// one that was proven.
 ///
 /// # Errors
 /// If there is no plan, no source, or the cluster refuses what is needed to begin. What goes wrong after that is
@@ -64,79 +57,60 @@ pub struct Planned {
 pub async fn verify(cluster: &Cluster, settings: &VerifySettings, events: &Events) -> Result<Verification> {
     let journal = stored_plan(cluster, &settings.plan).await?;
     let hosts = chosen_hosts(&journal, settings)?;
-    let meshed = settings.source.clone();
-    let mut bare = None;
-    let started = Instant::now();
-    events(Event::StepStarted {
-        id: "listen".to_owned(),
-        title: format!(
-            "listen at the gateway {} and the source's sidecar",
-            journal.gateway
-        ),
-    });
-    let sources: Vec<_> = if meshed.meshed {
-        vec![(meshed.pod.clone(), meshed.addresses.clone())]
-    } else {
-        Vec::new()
+    let standing = lockdown::standing(cluster, &journal, &settings.namespace).await?;
+    let plan = ProbePlan {
+        hosts,
+        forbidden: settings.forbidden.clone(),
+        ca_certificate: settings.ca_certificate.clone(),
+        max_time_seconds: settings.max_time_seconds,
     };
-    let witness = Witness::start(cluster, &journal.gateway, &sources);
-    let bare_name = format!("kubectl-egress-unmeshed-{}", &sentinel::nonce()[..6]);
+    let bare_pod = ProbePod::unmeshed(labels_of_lock(&standing));
+    let listener = Listener::start(cluster, &journal.gateway, &settings.source, events);
     let make_bare = async {
         if settings.without_sidecar {
-            make_bare_pod(cluster, &journal, &bare_name, settings.timeout, events)
+            let (namespace, timeout) = (&settings.namespace, settings.timeout);
+            make_probe_pod(cluster, &journal, namespace, &bare_pod, timeout, events)
                 .await
                 .map(Some)
         } else {
             Ok(None)
         }
     };
-    let ((), (), made) = tokio::join!(
-        witness.ready(),
-        sidecar_sentinel(cluster, &witness, &journal.gateway, &meshed),
-        make_bare
-    );
-    events(Event::StepFinished {
-        id: "listen".to_owned(),
-        detail: Some(listening(&witness)),
-        elapsed: started.elapsed(),
-    });
-    match made {
-        Ok(source) => bare = source,
-        Err(error) => events(Event::Warning(format!(
+    let ((), made) = tokio::join!(listener.ready(), make_bare);
+    let bare = made.unwrap_or_else(|error| {
+        events(Event::Warning(format!(
             "no pod without sidecar could be made, so nothing is known of such pods: {error}"
-        ))),
-    }
-    let work = async {
-        let round = Round {
-            cluster,
-            witness: &witness,
-            policies: any_policy(cluster, &meshed).await,
-            events,
-        };
-        let meshed_probes = planned(&hosts, &settings.forbidden, settings, meshed.meshed);
-        let bare_probes = if bare.is_some() {
-            planned(&hosts, &settings.forbidden, settings, false)
-        } else {
-            Vec::new()
-        };
-        round
-            .run(&meshed, meshed_probes, bare.as_ref(), bare_probes)
-            .await
-    };
-    let results: Vec<ProbeResult> = work.await.into_iter().map(|(result, _)| result).collect();
+        )));
+        None
+    });
+    let meshed_probes = probe_plan::of(&plan, settings.source.meshed);
+    let bare_probes = bare.as_ref().map(|bare| (bare, probe_plan::of(&plan, false)));
+    let results = listener
+        .round(meshed_probes, bare_probes, standing.reached_before())
+        .await;
     if settings.without_sidecar {
-        remove_bare_pod(cluster, &settings.plan, &bare_name, events).await;
+        remove_probe_pod(cluster, &settings.namespace, &bare_pod, events).await;
     }
+    let results: Vec<ProbeResult> = results.into_iter().map(|(result, _)| result).collect();
     for result in &results {
         events(Event::Probed(Box::new(result.clone())));
     }
-    let claims = claims(&results, settings.enforced_required);
+    let required = settings.enforced_required || standing.record.is_some();
+    let claims = claims(&results, required, &standing.findings);
     Ok(Verification::new(
-        settings.plan.name.clone(),
-        settings.plan.namespace.clone(),
+        settings.plan.seen_from(&settings.namespace),
+        settings.namespace.clone(),
         &claims,
         results,
     ))
+}
+
+/// What a pod of ours needs to be selected by the lock.
+fn labels_of_lock(standing: &lockdown::Standing) -> BTreeMap<String, String> {
+    let record = standing.record.as_ref();
+    record
+        .and_then(|record| record.settings.selector.satisfying_labels())
+        .unwrap_or_default()
 }
 
 /// Sends some probes from one source, listened to and judged; nothing else is made or claimed.
@@ -147,23 +121,87 @@ pub async fn probe_from(
     planned: Vec<Planned>,
     events: &Events,
 ) -> Vec<(ProbeResult, CurlResult)> {
-    let sources: Vec<_> = if from.meshed {
-        vec![(from.pod.clone(), from.addresses.clone())]
-    } else {
-        Vec::new()
-    };
-    let witness = Witness::start(cluster, gateway, &sources);
-    tokio::join!(
-        witness.ready(),
-        sidecar_sentinel(cluster, &witness, gateway, from)
-    );
-    let round = Round {
-        cluster,
-        witness: &witness,
-        policies: any_policy(cluster, from).await,
-        events,
-    };
-    round.run(from, planned, None, Vec::new()).await
+    listened_round(cluster, gateway, (from, planned), None, &[], events).await
+}
+
+/// The same from a source and a pod without sidecar, with what is known to have answered before a lock.
+pub(super) async fn listened_round(
+    cluster: &Cluster,
+    gateway: &GatewayTarget,
+    (meshed, meshed_probes): (&ProbeSource, Vec<Planned>),
+    bare: Option<(&ProbeSource, Vec<Planned>)>,
+    reached_before: &[ReachedBefore],
+    events: &Events,
+) -> Vec<(ProbeResult, CurlResult)> {
+    let listener = Listener::start(cluster, gateway, meshed, events);
+    listener.ready().await;
+    listener.round(meshed_probes, bare, reached_before).await
+}
+
+/// Followers of the gateway's logs and of one source's sidecar, for one round.
+struct Listener<'run> {
+    cluster: &'run Cluster,
+    gateway: &'run GatewayTarget,
+    meshed: &'run ProbeSource,
+    witness: Witness,
+    events: &'run Events,
+}
+
+impl<'run> Listener<'run> {
+    fn start(
+        cluster: &'run Cluster,
+        gateway: &'run GatewayTarget,
+        meshed: &'run ProbeSource,
+        events: &'run Events,
+    ) -> Self {
+        let sources: Vec<_> = if meshed.meshed {
+            vec![(meshed.pod.clone(), meshed.addresses.clone())]
+        } else {
+            Vec::new()
+        };
+        Self {
+            cluster,
+            gateway,
+            meshed,
+            witness: Witness::start(cluster, gateway, &sources),
+            events,
+        }
+    }
+
+    async fn ready(&self) {
+        let started = Instant::now();
+        (self.events)(Event::StepStarted {
+            id: "listen".to_owned(),
+            title: format!("listen at the gateway {} and the source's sidecar", self.gateway),
+        });
+        tokio::join!(
+            self.witness.ready(),
+            sidecar_sentinel(self.cluster, &self.witness, self.gateway, self.meshed)
+        );
+        (self.events)(Event::StepFinished {
+            id: "listen".to_owned(),
+            detail: Some(listening(&self.witness)),
+            elapsed: started.elapsed(),
+        });
+    }
+
+    async fn round(
+        &self,
+        meshed_probes: Vec<Planned>,
+        bare: Option<(&ProbeSource, Vec<Planned>)>,
+        reached_before: &[ReachedBefore],
+    ) -> Vec<(ProbeResult, CurlResult)> {
+        let round = Round::new(
+            self.cluster,
+            &self.witness,
+            self.meshed,
+            reached_before,
+            self.events,
+        )
+        .await;
+        let (bare, bare_probes) = bare.map_or((None, Vec::new()), |(bare, probes)| (Some(bare), probes));
+        round.run(self.meshed, meshed_probes, bare, bare_probes).await
+    }
 }
 
 /// The plan as it was set up.
@@ -202,65 +240,6 @@ fn chosen_hosts(journal: &Journal, settings: &VerifySettings) -> Result<Vec<Plan
         }
     }
     Ok(settings.hosts.clone())
-}
-
-/// Declared hosts, the same hosts on the other port, forbidden hosts on both.
-fn planned(
-    hosts: &[PlannedHost],
-    forbidden: &[HostName],
-    settings: &VerifySettings,
-    meshed: bool,
-) -> Vec<Planned> {
-    let mut probes = Vec::new();
-    let mut add = |host: &HostName, port: u16, expected: Expected| {
-        let id = u32::try_from(probes.len()).unwrap_or(u32::MAX);
-        probes.push(Planned {
-            request: request(id, host, port, settings),
-            expected,
-        });
-    };
-    let declared = if meshed {
-        Expected::Routed
-    } else {
-        Expected::NotReachable
-    };
-    for planned in hosts {
-        add(&planned.host, planned.port, declared);
-    }
-    if !forbidden.is_empty() {
-        for planned in hosts {
-            add(
-                &planned.host,
-                if planned.port == 443 { 80 } else { 443 },
-                Expected::NotReachable,
-            );
-        }
-    }
-    for host in forbidden
-        .iter()
-        .filter(|host| hosts.iter().all(|planned| planned.host != **host))
-    {
-        add(host, 443, Expected::NotReachable);
-        add(host, 80, Expected::NotReachable);
-    }
-    probes
-}
-
-fn request(id: u32, host: &HostName, port: u16, settings: &VerifySettings) -> ProbeRequest {
-    ProbeRequest {
-        id,
-        nonce: sentinel::nonce(),
-        scheme: Scheme::of_port(port),
-        host: host.to_string(),
-        port,
-        path: "/".to_owned(),
-        method: "GET".to_owned(),
-        max_time_seconds: settings.max_time_seconds,
-        ca_certificate: settings.ca_certificate.clone(),
-        show_headers: false,
-        show_body: false,
-        resolve: None,
-    }
 }
 
 fn listening(witness: &Witness) -> String {
@@ -315,145 +294,4 @@ async fn sidecar_sentinel(cluster: &Cluster, witness: &Witness, gateway: &Gatewa
     witness
         .sidecar_delivers(&from.pod, local.as_deref(), SIDECAR_SENTINEL_DEADLINE)
         .await;
-}
-
-/// Whether any NetworkPolicy with egress rules selects a source; `None` if that cannot be read.
-async fn any_policy(cluster: &Cluster, from: &ProbeSource) -> Option<bool> {
-    let policies = cluster
-        .list(&kinds::network_policy(), Some(&from.pod.namespace), None)
-        .await
-        .ok()?;
-    Some(policies.iter().any(|policy| {
-        let types = policy.items("/spec/policyTypes");
-        let egress = types.iter().any(|kind| kind == "Egress") || !policy.at("/spec/egress").is_null();
-        let wanted = policy.at("/spec/podSelector/matchLabels").as_object();
-        // Expressions are not evaluated here: such a policy counts as one that may select the source.
-        egress
-            && wanted.is_none_or(|wanted| {
-                wanted
-                    .iter()
-                    .all(|(name, value)| from.labels.get(name) == Some(value))
-            })
-    }))
-}
-
-struct Round<'run> {
-    cluster: &'run Cluster,
-    witness: &'run Witness,
-    policies: Option<bool>,
-    events: &'run Events,
-}
-
-impl Round<'_> {
-    async fn run(
-        &self,
-        meshed: &ProbeSource,
-        meshed_probes: Vec<Planned>,
-        bare: Option<&ProbeSource>,
-        bare_probes: Vec<Planned>,
-    ) -> Vec<(ProbeResult, CurlResult)> {
-        let started = Instant::now();
-        let number = meshed_probes.len() + bare_probes.len();
-        (self.events)(Event::StepStarted {
-            id: "probe".to_owned(),
-            title: format!("send {number} probes"),
-        });
-        let send_bare = async {
-            match bare {
-                Some(from) => probe::send(self.cluster, from, &requests(&bare_probes)).await,
-                None => Vec::new(),
-            }
-        };
-        let meshed_requests = requests(&meshed_probes);
-        let (meshed_results, bare_results) =
-            tokio::join!(probe::send(self.cluster, meshed, &meshed_requests), send_bare);
-        let mut sent: Vec<(Planned, CurlResult, &ProbeSource)> = meshed_probes
-            .into_iter()
-            .zip(meshed_results)
-            .map(|(planned, curl)| (planned, curl, meshed))
-            .collect();
-        if let Some(bare) = bare {
-            sent.extend(
-                bare_probes
-                    .into_iter()
-                    .zip(bare_results)
-                    .map(|(planned, curl)| (planned, curl, bare)),
-            );
-        }
-        (self.events)(Event::StepWaiting {
-            id: "probe".to_owned(),
-            on: "the proxies' lines about them".to_owned(),
-        });
-        let evidence = self.settle(&sent).await;
-        (self.events)(Event::StepFinished {
-            id: "probe".to_owned(),
-            detail: None,
-            elapsed: started.elapsed(),
-        });
-        evidence
-            .into_iter()
-            .map(|evidence| (judge(&evidence), evidence.curl))
-            .collect()
-    }
-
-    /// Waits until each probe has the lines that decide it, or no more can be expected.
-    async fn settle(&self, sent: &[(Planned, CurlResult, &ProbeSource)]) -> Vec<ProbeEvidence> {
-        let deadline = Instant::now() + LINE_DEADLINE;
-        loop {
-            let changed = self.witness.changed();
-            let evidence = self.evidence(sent);
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || evidence.iter().all(log_is_settled) {
-                return evidence;
-            }
-            // Only wakes us: at the deadline the loop ends above.
-            let _ = tokio::time::timeout(left, changed).await;
-        }
-    }
-
-    fn evidence(&self, sent: &[(Planned, CurlResult, &ProbeSource)]) -> Vec<ProbeEvidence> {
-        let gateway = self.witness.gateway_facts();
-        let gateway_lines = self.witness.gateway_lines();
-        let up = |request: &ProbeRequest| {
-            let answers = sent.iter().filter(|(planned, ..)| {
-                planned.request.host == request.host && planned.request.port == request.port
-            });
-            let mut known = None;
-            for (_, curl, _) in answers {
-                if let CurlResult::Report(report) = curl {
-                    known = Some(known == Some(true) || report.exit_code == 0);
-                }
-            }
-            known
-        };
-        sent.iter()
-            .map(|(planned, curl, from)| ProbeEvidence {
-                control: Control {
-                    host_up: up(&planned.request),
-                },
-                request: planned.request.clone(),
-                expected: planned.expected,
-                source: SourceFacts {
-                    pod: from.pod.to_string(),
-                    addresses: from.addresses.clone(),
-                    meshed: from.meshed,
-                    log_state: if from.meshed {
-                        self.witness.sidecar_state(&from.pod)
-                    } else {
-                        LogState::Absent
-                    },
-                },
-                curl: curl.clone(),
-                sidecar_lines: self.witness.sidecar_lines(&from.pod),
-                gateway_lines: gateway_lines.clone(),
-                gateway: gateway.clone(),
-                mesh_leg: Encryption::Unknown,
-                network_policies: self.policies,
-            })
-            .collect()
-    }
-}
-
-fn requests(planned: &[Planned]) -> Vec<ProbeRequest> {
-    planned.iter().map(|planned| planned.request.clone()).collect()
 }

@@ -10,7 +10,7 @@ use super::sentinel;
 use crate::cluster::{Cluster, LogEvent, LogStart, PodChange};
 use crate::evidence::{AccessLogLine, GatewayFacts, GatewayPodFacts, LogState, parse_line};
 use crate::plan::GatewayTarget;
-use crate::vocabulary::{ExitCode, PodName, names};
+use crate::vocabulary::{PodName, names};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -131,25 +131,19 @@ impl Witness {
         let _ = tokio::time::timeout(SENTINEL_DEADLINE * 3, decided).await;
     }
 
-    /// Waits until a line about the connection from `address` came from this pod's sidecar, at most `deadline`.
+    /// Waits until a line about the connection from `address` came from this pod's sidecar, at most `deadline`, and
+    /// no longer than the log can be read.
     pub async fn sidecar_delivers(&self, pod: &PodName, address: Option<&str>, deadline: Duration) -> bool {
-        let seen = async {
+        let is_known = async {
             loop {
                 let changed = self.shared.changed.notified();
-                let from = |line: &AccessLogLine| line.downstream_remote_address.as_deref() == address;
-                if self
-                    .shared
-                    .state()
-                    .sidecars
-                    .get(pod)
-                    .is_some_and(|followed| followed.lines.iter().any(from))
-                {
-                    return;
+                if let Some(delivers) = self.is_sidecar_known(pod, address) {
+                    return delivers;
                 }
                 changed.await;
             }
         };
-        let delivers = address.is_some() && tokio::time::timeout(deadline, seen).await.is_ok();
+        let delivers = tokio::time::timeout(deadline, is_known).await.unwrap_or(false);
         if let Some(followed) = self.shared.state().sidecars.get_mut(pod)
             && !followed.decided
         {
@@ -161,6 +155,19 @@ impl Witness {
             };
         }
         delivers
+    }
+
+    /// Whether the sidecar's log delivers, once that is known.
+    fn is_sidecar_known(&self, pod: &PodName, address: Option<&str>) -> Option<bool> {
+        let state = self.shared.state();
+        let Some(followed) = state.sidecars.get(pod) else {
+            return Some(false);
+        };
+        let ours = |line: &AccessLogLine| line.downstream_remote_address.as_deref() == address;
+        if address.is_some() && followed.lines.iter().any(ours) {
+            return Some(true);
+        }
+        (address.is_none() || followed.state.is_final()).then_some(false)
     }
 
     /// Ends with the next change. Take it before looking: what changes between looking and waiting is not lost then
@@ -303,14 +310,11 @@ async fn follow(cluster: Cluster, shared: Arc<Shared>, role: Role, pod: PodName,
                 keep(&shared, role, &pod, line);
             }
             LogEvent::Gap(reason) => interrupt(&shared, role, &pod, reason),
+            LogEvent::Forbidden(error) => {
+                return decide(&shared, role, &pod, LogState::Forbidden(error.to_string()));
+            }
             LogEvent::Failed(error) => {
-                let state = if error.code() == ExitCode::Cluster {
-                    LogState::Forbidden(error.to_string())
-                } else {
-                    LogState::Interrupted(error.to_string())
-                };
-                decide(&shared, role, &pod, state);
-                return;
+                return decide(&shared, role, &pod, LogState::Unreadable(error.to_string()));
             }
             LogEvent::Ended => {
                 interrupt(&shared, role, &pod, format!("the pod {pod} is gone"));

@@ -38,6 +38,13 @@ pub struct GatewayPodFacts {
     pub log_state: LogState,
 }
 
+impl LogState {
+    /// Whether no line can come any more, so that nobody waits for one.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Forbidden(_) | Self::Unreadable(_))
+    }
+}
+
 /// What is known about the follower of a proxy's log while the probe ran.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogState {
@@ -47,6 +54,8 @@ pub enum LogState {
     Silent,
     /// We may not read it; why.
     Forbidden(String),
+    /// It cannot be read, and not for lack of permission; why. Nothing more comes.
+    Unreadable(String),
     /// Lines may be missing between two that arrived; why.
     Interrupted(String),
     /// The pod joined after the probe left, so nobody listened.

@@ -1,6 +1,6 @@
 //! Every code with its article. Codes are stable: a code is never given another meaning.
 //!
-//! 1nn: evidence of probes. 2nn: the gateway. 3nn: routing objects. 4nn: certificates (later). 5nn: the lock (later).
+//! 1nn: evidence of probes. 2nn: the gateway. 3nn: routing objects. 4nn: certificates (later). 5nn: the lock.
 
 use super::Severity;
 
@@ -45,7 +45,7 @@ catalogue! {
     /// A pod without sidecar reached the host.
     BYPASSED_WITHOUT_SIDECAR = "EGR-102", Warning, "a pod without sidecar reaches the host directly",
         "Istio routes only what passes a sidecar; nothing below the mesh stops other pods.",
-        "a NetworkPolicy for the namespace stops it, one that lets out only DNS, istiod and the gateway's pods";
+        "`kubectl egress lockdown` lets out only DNS, istiod and the gateway's pods, and proves it";
     /// The gateway's line for a probe did not arrive.
     NO_GATEWAY_LINE = "EGR-103", Warning, "no line of the gateway's access log for this probe",
         "The follower did not deliver, the access log is off, or the request did not reach this gateway.",
@@ -118,6 +118,10 @@ catalogue! {
     STOPPED_BY_POLICY = "EGR-120", Error, "a policy stops a declared host",
         "A NetworkPolicy or an AuthorizationPolicy selects the source or the gateway and does not allow the host.",
         "allow the way to the gateway and to the host in that policy: `kubectl get networkpolicy,authorizationpolicy -A`";
+    /// Packets do not pass a NetworkPolicy.
+    STOPPED_BY_NETWORK_POLICY = "EGR-121", Info, "stopped by a NetworkPolicy",
+        "NetworkPolicies select the pod, and none of them allows this destination and port; its packets are dropped.",
+        "to allow the host: `kubectl egress setup HOST`, which routes it through the gateway; `kubectl get networkpolicy -A` lists the policies";
     /// The gateway has no ready pod.
     GATEWAY_NOT_READY = "EGR-201", Error, "the egress gateway has no ready pod",
         "Its Deployment is scaled to zero, or its pods do not start.",
@@ -154,6 +158,62 @@ catalogue! {
     OBJECT_DRIFTED = "EGR-302", Warning, "an object of the plan was changed",
         "Its fields differ from what the plan renders.",
         "`kubectl egress diff` shows the difference; `kubectl egress setup` puts it back";
+    /// Another NetworkPolicy of the namespace opens what the lock closes.
+    OTHER_POLICY_OPENS = "EGR-501", Error, "another NetworkPolicy opens a way out",
+        "NetworkPolicies add up: what any of them allows is allowed, whatever the lock says.",
+        "narrow or delete that policy: `kubectl get networkpolicy -o yaml` shows its rules";
+    /// The lock that was confirmed is gone or different.
+    LOCK_CHANGED = "EGR-502", Error, "the lock was changed since it was proven",
+        "Somebody edited or deleted the NetworkPolicy.",
+        "`kubectl egress lockdown` proves it and puts it back";
+    /// A lock that nothing enforces.
+    LOCK_WITHOUT_EFFECT = "EGR-503", Error, "a NetworkPolicy has no effect here",
+        "NetworkPolicies are enforced by the cluster's network plugin; some enforce none, and the API server accepts the objects all the same.",
+        "use a network plugin that enforces NetworkPolicies, or ask the cluster's administrator to switch it on";
+    /// Names no longer resolve under the lock.
+    LOCK_BREAKS_DNS = "EGR-504", Error, "names do not resolve under the lock",
+        "The pods' nameserver is reached by a way that the lock does not know, for example a cache on the node whose address this network plugin does not match by ipBlock.",
+        "`kubectl egress lockdown --dry-run=server` shows what was derived; add a NetworkPolicy of your own that lets the nameserver through";
+    /// New pods with sidecar do not start under the lock.
+    LOCK_BREAKS_SIDECAR_START = "EGR-505", Error, "a new pod with sidecar does not become ready under the lock",
+        "Its sidecar does not reach istiod or the nameserver, or the namespace does not admit it.",
+        "`kubectl egress lockdown --dry-run=server` shows what was derived; istiod's Service must be among it";
+    /// Declared hosts do not go through the gateway.
+    LOCK_BREAKS_HOST = "EGR-506", Error, "a declared host would be cut off",
+        "A lock leaves the egress gateway as the only way out, and this host does not take it.",
+        "route it first: `kubectl egress setup HOST`, then `kubectl egress verify`";
+    /// The gateway is out of reach.
+    LOCK_BREAKS_GATEWAY = "EGR-507", Error, "the gateway is out of reach under the lock",
+        "This network plugin sees other addresses or ports than those that were derived, or a NetworkPolicy in the gateway's namespace does not let these pods in.",
+        "look at the NetworkPolicies of the gateway's namespace: `kubectl get networkpolicy -A`";
+    /// A workload stopped being ready.
+    LOCK_BREAKS_WORKLOAD = "EGR-508", Error, "pods stopped being ready under the lock",
+        "They need something that the lock does not let through, for example a database outside of the namespace.",
+        "allow other pods of the cluster: `--in-cluster allow`; or add a NetworkPolicy of your own that lets through what they need";
+    /// The dead-man's switch would not be able to work.
+    SWITCH_CANNOT_UNDO = "EGR-509", Error, "the dead-man's switch could not take the lock back",
+        "Its pod does not reach the API server under the lock's rules, or may not delete the NetworkPolicy.",
+        "some network plugins do not match nodes by ipBlock: the API server's address must be reachable from a locked pod by a NetworkPolicy";
+    /// Connections that were open before.
+    CONNECTIONS_FROM_BEFORE = "EGR-510", Warning, "connections from before the lock may still be open",
+        "Most network plugins keep a connection that was open before a policy came, and a sidecar uses its connections again.",
+        "restart the workload: `kubectl rollout restart`";
+    /// Policies of kinds that we do not evaluate.
+    FOREIGN_POLICY_KINDS = "EGR-511", Warning, "policies of other kinds were not evaluated",
+        "Network plugins have policy kinds of their own, which can open or close more than NetworkPolicies.",
+        "read them by hand; the probes show what they do together";
+    /// The lock's selector leaves pods out.
+    PODS_NOT_LOCKED = "EGR-512", Warning, "pods of the namespace are not locked",
+        "The lock selects by label, and anybody who may label or create pods can leave it.",
+        "lock the whole namespace: `kubectl egress lockdown` without --selector";
+    /// The lock was taken back.
+    LOCK_ROLLED_BACK = "EGR-513", Error, "the lock was taken back",
+        "Its proof was not complete when the dead-man's switch was due, or somebody changed the lock meanwhile.",
+        "try again: `kubectl egress lockdown`";
+    /// A lock whose run died.
+    LOCK_NOT_CONFIRMED = "EGR-514", Warning, "a lock is not confirmed",
+        "The run of `kubectl egress lockdown` that made it has not come to its end; its dead-man's switch takes it back.",
+        "wait for that run, or try again: `kubectl egress lockdown`";
 }
 
 #[cfg(test)]

@@ -35,6 +35,8 @@ kinds! {
     stateful_set = "apps" "v1" "StatefulSet" "statefulsets" true;
     /// DaemonSet.
     daemon_set = "apps" "v1" "DaemonSet" "daemonsets" true;
+    /// Job.
+    job = "batch" "v1" "Job" "jobs" true;
     /// Lease.
     lease = "coordination.k8s.io" "v1" "Lease" "leases" true;
     /// Role.

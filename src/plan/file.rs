@@ -1,5 +1,6 @@
 //! Plan files: kind `EgressPlan`, shaped like a Kubernetes object so that they live in git beside everything else.
 
+use super::lock::LockSettings;
 use super::{Plan, PlannedHost};
 use crate::error::{Error, Result};
 use crate::vocabulary::{HostName, Mode, PlanIdentity, names};
@@ -34,6 +35,8 @@ struct Spec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gateway: Option<String>,
     hosts: Vec<Host>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lockdown: Option<LockSettings>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -112,7 +115,8 @@ pub fn from_file(
             }));
         }
     }
-    Plan::new(identity, file.spec.gateway, hosts).map_err(|error| refuse(error.to_string()))
+    let plan = Plan::new(identity, file.spec.gateway, hosts).map_err(|error| refuse(error.to_string()))?;
+    Ok(plan.with_lockdown(file.spec.lockdown))
 }
 
 /// Writes a plan as a file that [`from_file`] reads back.
@@ -139,6 +143,7 @@ pub fn to_file(plan: &Plan) -> Result<String> {
                     }],
                 })
                 .collect(),
+            lockdown: plan.lockdown.clone(),
         },
     };
     serde_saphyr::to_string(&file)
@@ -148,6 +153,7 @@ pub fn to_file(plan: &Plan) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vocabulary::InCluster;
 
     const SMALLEST: &str = "apiVersion: kubectl-egress.dev/v1alpha1\nkind: EgressPlan\nmetadata: {name: default}\nspec:\n  hosts:\n  - host: kyma-project.io\n";
 
@@ -200,5 +206,39 @@ mod tests {
             from_file("p", &text, None, "x").unwrap().identity.namespace,
             "demo"
         );
+    }
+
+    #[test]
+    fn the_lock_is_read_and_written() {
+        let text = format!(
+            "{SMALLEST}  lockdown: {{inCluster: allow, selector: {{matchLabels: {{app: shop}}}}, apiServer: true}}\n"
+        );
+        let plan = from_file("plan.yaml", &text, None, "demo").unwrap();
+        let settings = LockSettings {
+            in_cluster: InCluster::Allow,
+            selector: "app=shop".parse().unwrap(),
+            api_server: true,
+        };
+        assert_eq!(plan.lockdown, Some(settings));
+        assert_eq!(
+            from_file("again", &to_file(&plan).unwrap(), None, "x").unwrap(),
+            plan
+        );
+        let half = from_file("p", &format!("{SMALLEST}  lockdown: {{}}\n"), None, "demo").unwrap();
+        assert_eq!(half.lockdown, Some(LockSettings::default()));
+        assert!(
+            !to_file(&from_file("p", SMALLEST, None, "x").unwrap())
+                .unwrap()
+                .contains("lockdown")
+        );
+        for (wrong, says) in [
+            ("inCluster: maybe", "maybe"),
+            ("incluster: allow", "incluster"),
+            ("selector: app=x", "selector"),
+        ] {
+            let text = format!("{SMALLEST}  lockdown: {{{wrong}}}\n");
+            let error = from_file("plan.yaml", &text, None, "demo").unwrap_err();
+            assert!(error.to_string().contains(says), "{error}");
+        }
     }
 }

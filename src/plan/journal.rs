@@ -5,6 +5,8 @@
 //! recorded UID.
 
 use super::field_owner::FieldOwner;
+pub use super::lock::LockRecord;
+use super::lock::check_name;
 use super::ownership::{Manifest, touchable_kinds};
 use super::{GatewayTarget, Plan};
 use crate::error::{Error, Result};
@@ -55,6 +57,9 @@ pub struct Journal {
     pub client_labels: BTreeMap<String, String>,
     /// Each change, in the order in which it was made.
     pub entries: Vec<Entry>,
+    /// The locks that use the plan's gateway, each with what it was derived from. Their objects are entries as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub locks: Vec<LockRecord>,
     /// Whether the run that wrote it came to its end.
     pub complete: bool,
 }
@@ -142,6 +147,7 @@ impl Journal {
             image,
             client_labels: BTreeMap::new(),
             entries: Vec::new(),
+            locks: Vec::new(),
             complete: false,
         }
     }
@@ -197,9 +203,10 @@ impl Journal {
         }
     }
 
-    /// Forgets an object that is gone.
+    /// Forgets an object that is gone; a lock with its record.
     pub fn forget(&mut self, object: &ObjectReference) {
         self.entries.retain(|entry| entry.reference() != *object);
+        self.locks.retain(|lock| lock.reference() != *object);
     }
 
     /// Objects of this journal that `kept` does not hold: left over from an earlier, larger plan.
@@ -250,6 +257,9 @@ impl Journal {
         for entry in &journal.entries {
             entry.check(plan).map_err(refuse)?;
         }
+        for lock in &journal.locks {
+            lock.check().map_err(refuse)?;
+        }
         Ok(journal)
     }
 
@@ -260,14 +270,16 @@ impl Journal {
                 "ServiceEntry" => 0,
                 "VirtualService" => 1,
                 "DestinationRule" | "Gateway" => 2,
+                // When nothing is routed any more. A switch goes with its lock: all it could do is take it away.
+                "NetworkPolicy" | "Job" => 3,
                 // The module refuses to go while objects of Istio's kinds are there.
-                "Istio" => 4,
-                _ => 3,
+                "Istio" => 5,
+                _ => 4,
             },
-            Entry::Field { .. } => 3,
-            Entry::Namespace { .. } => 5,
+            Entry::Field { .. } => 4,
+            Entry::Namespace { .. } => 6,
         };
-        let mut waves: Waves = vec![Vec::new(); 6];
+        let mut waves: Waves = vec![Vec::new(); 7];
         for entry in &self.entries {
             waves[wave(entry)].push(entry.clone());
         }
@@ -298,6 +310,7 @@ impl Entry {
                         "it names the field manager {manager}, which is not this plan's"
                     ));
                 }
+                check_name(reference)?;
             }
             Self::Field {
                 reference,
@@ -480,5 +493,90 @@ mod tests {
         newer.version = VERSION + 1;
         let error = Journal::from_object(&stored(&newer), &newer.plan.identity).unwrap_err();
         assert!(error.to_string().contains("version"), "{error}");
+    }
+
+    fn lock_record(namespace: &str, name: &str) -> LockRecord {
+        LockRecord {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            uid: "u".to_owned(),
+            settings: crate::plan::lock::LockSettings::default(),
+            spec: json!({"podSelector": {}, "policyTypes": ["Egress"], "egress": []}),
+            confirmed: true,
+            reached_before: Vec::new(),
+        }
+    }
+
+    fn entry(kind: crate::vocabulary::Kind, namespace: &str, name: &str) -> Entry {
+        Entry::Object {
+            reference: ObjectReference::namespaced(kind, namespace, name),
+            manager: names::MANAGER.to_owned(),
+            shared: false,
+            uid: None,
+        }
+    }
+
+    #[test]
+    fn a_lock_of_another_namespace_goes_after_the_routing_and_before_what_its_switch_needs() {
+        let mut journal = journal();
+        for kind in [
+            kinds::config_map(),
+            kinds::role(),
+            kinds::job(),
+            kinds::network_policy(),
+        ] {
+            journal.record(entry(kind, "locked", "kubectl-egress-lock-abc"));
+        }
+        let lock = lock_record("locked", "kubectl-egress-lock-abc");
+        journal.record_lock(lock_record("locked", "kubectl-egress-lock-abc"));
+        journal.record_lock(lock.clone());
+        assert_eq!(journal.lock_of("locked"), Some(&lock));
+        assert_eq!(journal.lock_of("demo"), None);
+        let read = Journal::from_object(&stored(&journal), &journal.plan.identity).unwrap();
+        assert_eq!(read, journal);
+        let kinds: Vec<Vec<String>> = read
+            .undo()
+            .iter()
+            .skip(3)
+            .map(|wave| wave.iter().map(|entry| entry.reference().kind.kind).collect())
+            .collect();
+        assert_eq!(
+            kinds,
+            [
+                vec!["Job", "NetworkPolicy"],
+                vec!["ConfigMap", "Role"],
+                vec!["Namespace"]
+            ]
+        );
+        journal.forget(&lock.reference());
+        assert!(journal.locks.is_empty());
+    }
+
+    #[test]
+    fn an_edited_journal_cannot_reach_policies_of_others() {
+        let plan = journal().plan.identity;
+        let kinds = [
+            kinds::network_policy(),
+            kinds::job(),
+            kinds::role(),
+            kinds::role_binding(),
+        ];
+        for kind in kinds {
+            let mut journal = journal();
+            journal.entries.push(entry(kind.clone(), "demo", "default-deny"));
+            let error = Journal::from_object(&stored(&journal), &plan).unwrap_err();
+            assert!(error.to_string().contains("default-deny"), "{kind:?}: {error}");
+        }
+        for lock in [
+            lock_record("demo", "default-deny"),
+            lock_record("Demo", "kubectl-egress-lock-abc"),
+        ] {
+            let mut journal = journal();
+            journal.locks.push(lock.clone());
+            assert!(
+                Journal::from_object(&stored(&journal), &plan).is_err(),
+                "{lock:?}"
+            );
+        }
     }
 }

@@ -15,6 +15,7 @@ mod file;
 pub mod gateway_workload;
 pub mod istio_module;
 pub mod journal;
+pub mod lock;
 mod model;
 pub mod ownership;
 pub mod routing;

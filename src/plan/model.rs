@@ -1,5 +1,6 @@
 //! A plan: which hosts and ports leave through which gateway.
 
+use super::lock::LockSettings;
 use crate::error::Error;
 use crate::vocabulary::{HostName, HostPort, Mode, PlanIdentity};
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,9 @@ pub struct Plan {
     pub gateway: Option<String>,
     /// Hosts, sorted by host and port.
     pub hosts: Vec<PlannedHost>,
+    /// What `lockdown` does unless its flags say otherwise; absent: the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lockdown: Option<LockSettings>,
 }
 
 /// Why hosts do not make a plan.
@@ -140,7 +144,15 @@ impl Plan {
             identity,
             gateway,
             hosts,
+            lockdown: None,
         })
+    }
+
+    /// This plan with settings for its lock.
+    #[must_use]
+    pub fn with_lockdown(mut self, lockdown: Option<LockSettings>) -> Self {
+        self.lockdown = lockdown;
+        self
     }
 
     /// This plan with more hosts; a host that is there already with the same port stays one host,
@@ -157,11 +169,12 @@ impl Plan {
             .cloned()
             .collect();
         hosts.extend(added.hosts);
-        Self::new(
+        let merged = Self::new(
             self.identity.clone(),
             gateway.or_else(|| self.gateway.clone()),
             hosts,
-        )
+        )?;
+        Ok(merged.with_lockdown(self.lockdown.clone()))
     }
 
     /// This plan without some hosts; `None` if none is left.
@@ -240,7 +253,13 @@ mod tests {
 
     #[test]
     fn merges_by_host_and_replaces_the_port() {
-        let before = plan(vec![planned("a.example", 443), planned("b.example", 443)]).unwrap();
+        let lockdown = Some(LockSettings {
+            api_server: true,
+            ..LockSettings::default()
+        });
+        let before = plan(vec![planned("a.example", 443), planned("b.example", 443)])
+            .unwrap()
+            .with_lockdown(lockdown.clone());
         let after = before
             .merged(None, vec![planned("b.example", 8443), planned("c.example", 443)])
             .unwrap();
@@ -253,6 +272,7 @@ mod tests {
                 "c.example:443 (passthrough)"
             ]
         );
+        assert_eq!(after.lockdown, lockdown);
         assert_eq!(
             after.merged(None, vec![planned("a.example", 443)]).unwrap(),
             after

@@ -89,31 +89,56 @@ pub fn objects(plan: &PlanIdentity, settings: &SourceSettings) -> Vec<Manifest> 
     ]
 }
 
-/// A pod without sidecar for one run of `verify`: what it reaches, nothing in the mesh can stop.
-/// It ends by itself after ten minutes should nobody delete it.
-/// `client_labels` let it reach the gateway as the source does, so that no policy of the gateway's is taken for the
-/// lock's work.
-pub fn unmeshed_pod(
-    plan: &PlanIdentity,
-    name: &str,
-    image: &str,
-    client_labels: &BTreeMap<String, String>,
-) -> Manifest {
-    let settings = SourceSettings {
-        image: image.to_owned(),
-        injection: Injection::None,
+/// A pod that one run probes from. It ends by itself after ten minutes should nobody delete it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbePodSettings<'run> {
+    /// Where.
+    pub namespace: &'run str,
+    /// Its name.
+    pub name: &'run str,
+    /// Image with curl.
+    pub image: &'run str,
+    /// Labels besides our own, for example those by which a lock selects its pods.
+    pub labels: &'run BTreeMap<String, String>,
+    /// Labels that the gateway's network policies ask of pods, so that none of them is taken for the lock's work.
+    pub client_labels: &'run BTreeMap<String, String>,
+    /// How it is injected. Without a sidecar, what it reaches, nothing in the mesh can stop.
+    pub injection: Injection,
+}
+
+/// The pod. With labels of somebody else's workload it never counts as ready, so that no Service sends it traffic.
+pub fn probe_pod(plan: &PlanIdentity, settings: &ProbePodSettings<'_>) -> Manifest {
+    let of_source = SourceSettings {
+        image: settings.image.to_owned(),
+        injection: settings.injection.clone(),
         secret: None,
-        client_labels: client_labels.clone(),
+        client_labels: settings.client_labels.clone(),
     };
-    let mut spec = pod_spec(&settings, None);
+    let mut spec = pod_spec(&of_source, None);
     spec["restartPolicy"] = json!("Never");
     spec["activeDeadlineSeconds"] = json!(600);
-    let labels = pod_labels(&json!({names::ROLE_LABEL: "unmeshed-source"}), &settings);
-    let body = json!({
-        "metadata": {"labels": labels, "annotations": {"sidecar.istio.io/inject": "false"}},
-        "spec": spec,
-    });
-    super::ownership::owned(plan, &kinds::pod(), &plan.namespace, name, body)
+    if !settings.labels.is_empty() {
+        spec["readinessGates"] = json!([{"conditionType": names::NEVER_READY_GATE}]);
+    }
+    let mut labels = json!(settings.labels);
+    // The access log of our source is on for these labels, and so for this pod's sidecar.
+    let own = match settings.injection {
+        Injection::None => json!({names::ROLE_LABEL: "unmeshed-source"}),
+        _ => selector(),
+    };
+    for (name, value) in pod_labels(&own, &of_source)
+        .as_object()
+        .into_iter()
+        .flatten()
+    {
+        labels[name] = value.clone();
+    }
+    let mut metadata = json!({"labels": labels});
+    if settings.injection == Injection::None {
+        metadata["annotations"] = json!({"sidecar.istio.io/inject": "false"});
+    }
+    let body = json!({"metadata": metadata, "spec": spec});
+    super::ownership::owned(plan, &kinds::pod(), settings.namespace, settings.name, body)
 }
 
 fn pod_labels(base: &Value, settings: &SourceSettings) -> Value {
@@ -208,9 +233,21 @@ mod tests {
         );
     }
 
+    fn unmeshed_pod(client_labels: &BTreeMap<String, String>) -> crate::vocabulary::Object {
+        let settings = ProbePodSettings {
+            namespace: "demo",
+            name: "x",
+            image: names::SOURCE_IMAGE,
+            labels: &BTreeMap::new(),
+            client_labels,
+            injection: Injection::None,
+        };
+        probe_pod(&plan(), &settings).object
+    }
+
     #[test]
     fn the_unmeshed_pod_says_no_to_injection_and_ends_by_itself() {
-        let pod = unmeshed_pod(&plan(), "x", names::SOURCE_IMAGE, &BTreeMap::new()).object;
+        let pod = unmeshed_pod(&BTreeMap::new());
         assert_eq!(pod.label("sidecar.istio.io/inject"), Some("false"));
         assert_eq!(pod.at("/spec/activeDeadlineSeconds"), 600);
     }
@@ -228,7 +265,7 @@ mod tests {
             "allowed"
         );
         assert_eq!(deployment.at("/spec/selector/matchLabels"), &selector());
-        let pod = unmeshed_pod(&plan(), "x", names::SOURCE_IMAGE, &labels).object;
+        let pod = unmeshed_pod(&labels);
         assert_eq!(pod.label("to/gateway"), Some("allowed"));
     }
 }

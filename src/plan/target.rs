@@ -1,5 +1,6 @@
 //! The egress gateway that a plan uses, as far as routing needs to know it.
 
+use crate::vocabulary::LabelSelector;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,11 +32,7 @@ impl GatewayTarget {
 
     /// The selector as the API's label selector text.
     pub fn label_selector(&self) -> String {
-        self.selector
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect::<Vec<_>>()
-            .join(",")
+        LabelSelector::from_labels(&self.selector).to_string()
     }
 }
 

@@ -3,6 +3,8 @@
 mod change;
 mod exit_code;
 mod host_name;
+mod in_cluster;
+mod label_selector;
 pub mod names;
 mod object;
 mod object_reference;
@@ -10,11 +12,14 @@ mod outcome;
 mod plan_identity;
 mod pod_name;
 mod probe;
+mod protocol;
 mod screen;
 
 pub use change::Change;
 pub use exit_code::ExitCode;
 pub use host_name::{HostName, HostNameError};
+pub use in_cluster::{InCluster, InClusterError};
+pub use label_selector::{LabelSelector, LabelSelectorError, Requirement};
 pub use object::Object;
 pub use object_reference::{Kind, ObjectReference};
 pub use outcome::{
@@ -23,4 +28,5 @@ pub use outcome::{
 pub use plan_identity::{PlanIdentity, PlanIdentityError};
 pub use pod_name::PodName;
 pub use probe::{HostPort, Mode, Scheme};
+pub use protocol::Protocol;
 pub use screen::{ColorChoice, OutputFormat, ProgressStyle};

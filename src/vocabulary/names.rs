@@ -16,6 +16,8 @@ pub const PLAN_LABEL: &str = "kubectl-egress.dev/plan";
 pub const PLAN_NAMESPACE_LABEL: &str = "kubectl-egress.dev/plan-namespace";
 /// Label that says what an object is for, for example `source` or `journal`.
 pub const ROLE_LABEL: &str = "kubectl-egress.dev/role";
+/// Annotation of a Lease that tells its holder's process from every other one.
+pub const PROCESS_ANNOTATION: &str = "kubectl-egress.dev/process";
 /// Name of the plan when none is given.
 pub const DEFAULT_PLAN: &str = "default";
 /// Name of the source's ServiceAccount, Service, Deployment and container.
@@ -28,3 +30,14 @@ pub const PROXY_CONTAINER: &str = "istio-proxy";
 pub const ISTIO_NAMESPACE: &str = "istio-system";
 /// Host that must not be reachable unless the user names others.
 pub const DEFAULT_FORBIDDEN_HOST: &str = "www.google.com";
+/// Label of every object of one lockdown run (lock, canary, switch), with the run's id.
+pub const LOCK_LABEL: &str = "kubectl-egress.dev/lock";
+/// Label of the pod of the dead-man's switch alone, with the run's id. Canary and guard select by it: per run, so that
+/// it is of no use to anybody once the run is over.
+pub const SWITCH_LABEL: &str = "kubectl-egress.dev/switch";
+/// Beginning of the names of all objects of a lockdown run; see [`crate::plan::lock`].
+pub const LOCK_PREFIX: &str = "kubectl-egress-lock-";
+/// Label that Kubernetes puts on every namespace, with the namespace's name.
+pub const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
+/// Condition that nobody ever sets: a pod with this readiness gate gets no traffic of any Service.
+pub const NEVER_READY_GATE: &str = "kubectl-egress.dev/never-serves";

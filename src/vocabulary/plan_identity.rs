@@ -42,6 +42,15 @@ impl PlanIdentity {
         Ok(Self { namespace, name })
     }
 
+    /// How `--plan` names it in a command that works in a namespace: by its name alone where that is its own.
+    pub fn seen_from(&self, namespace: &str) -> String {
+        if self.namespace == namespace {
+            self.name.clone()
+        } else {
+            self.to_string()
+        }
+    }
+
     /// Field manager for fields and objects that several plans share: co-ownership counts the references.
     pub fn shared_manager(&self) -> String {
         format!("{}/{}/{}", super::names::MANAGER, self.namespace, self.name)

@@ -13,6 +13,7 @@
 
 mod support;
 
+mod adversity;
 mod bad_input;
 mod crowd;
 mod documents;

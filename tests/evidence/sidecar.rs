@@ -3,7 +3,7 @@
 use super::lines::*;
 use super::probe::{Probe, blocked_by, codes, probe};
 use kubectl_egress::evidence::Expected;
-use kubectl_egress::vocabulary::{BlockedBy, HopEnd, Outcome, Witness};
+use kubectl_egress::vocabulary::{BlockedBy, Encryption, HopEnd, Outcome, Witness};
 use rstest::rstest;
 
 fn http80() -> Probe {
@@ -73,6 +73,12 @@ fn tried_directly_and_failed(#[case] probe: Probe) {
     let alone = probe.clone().judge();
     assert_eq!(alone.outcome, Outcome::Unreachable, "{alone:?}");
     assert!(codes(&alone).contains(&"EGR-108"));
+    let hop = alone.hops.last().unwrap();
+    assert!(
+        hop.failed.as_deref().unwrap().starts_with("no connection: UF"),
+        "{hop:?}"
+    );
+    assert_eq!(hop.encryption, Encryption::Unknown);
     let host_not_shown_up = probe
         .clone()
         .change(|evidence| evidence.network_policies = Some(true));

@@ -36,6 +36,7 @@ fn a_block_needs_a_policy_and_a_control(#[case] exit_code: i32, #[case] error: &
     let probe = plain("https://kyma-project.io").curl_said(exit_code, 0, "-", "-", error);
     let proven = probe.clone().policy_and_control().judge();
     assert_eq!(blocked_by(&proven), Some(BlockedBy::NetworkPolicy));
+    assert_eq!(proven.hops[0].failed, Some(format!("no connection: {error}")));
     for policies in [None, Some(false), Some(true)] {
         for host_up in [None, Some(false), Some(true)] {
             if (policies, host_up) == (Some(true), Some(true)) {

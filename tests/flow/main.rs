@@ -3,8 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod binary;
 mod faults;
 mod kyma;
+mod probing;
+mod served;
 mod story;
 mod support;
 mod tutorial;

@@ -82,11 +82,17 @@ fn hop_lines(hop: &Hop, style: &Style) -> String {
     } else {
         format!("seen by {}", witnesses.join(" and "))
     };
+    let state = match hop.failed {
+        Some(_) => style.color_only(Tone::Bad, &format!("{:<9}", "failed")),
+        None => format!("{:<9}", hop.encryption),
+    };
     let mut text = format!(
-        "    {way:<21}  {:<9}  {}\n",
-        hop.encryption,
+        "    {way:<21}  {state}  {}\n",
         style.color_only(Tone::Quiet, &seen)
     );
+    if let Some(why) = &hop.failed {
+        let _ = writeln!(text, "{}", style.wrap(why, 6));
+    }
     if let Some(pod) = &hop.pod {
         let _ = writeln!(text, "      {}", style.paint(Tone::Quiet, &format!("by {pod}")));
     }

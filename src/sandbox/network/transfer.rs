@@ -236,6 +236,8 @@ impl Transfer<'_> {
             scheme: self.request.scheme,
             host: self.request.host.clone(),
             port: self.request.port,
+            address: self.address.parse().ok(),
+            asks_dns: false,
         };
         let prediction = match self.service_at() {
             Some(service) => mesh::predict_to_service(&world, &request, &service),

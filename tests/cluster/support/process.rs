@@ -83,6 +83,16 @@ pub(crate) struct Running {
 impl Running {
     /// Starts the tool on a cluster, with an environment of its own.
     pub(crate) fn start(kubeconfig: &Path, arguments: &[OsString], input: Option<&str>) -> Self {
+        Self::start_with(kubeconfig, arguments, input, &[])
+    }
+
+    /// The same with more environment variables.
+    pub(crate) fn start_with(
+        kubeconfig: &Path,
+        arguments: &[OsString],
+        input: Option<&str>,
+        environment: &[(&str, &str)],
+    ) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-egress"));
         command
             .env_clear()
@@ -92,6 +102,7 @@ impl Running {
         if let Some(path) = std::env::var_os("PATH") {
             command.env("PATH", path);
         }
+        command.envs(environment.iter().copied());
         command
             .args(arguments)
             .stdout(Stdio::piped())

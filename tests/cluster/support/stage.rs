@@ -154,6 +154,12 @@ impl Stage {
         )
     }
 
+    /// Runs the tool in the namespace with more environment variables.
+    pub(crate) fn egress_with(&self, typed: &str, environment: &[(&str, &str)]) -> Run {
+        let arguments = Self::arguments(typed, &self.namespace);
+        Running::start_with(&self.lab.kubeconfig(), &arguments, None, environment).finish()
+    }
+
     /// Runs the tool in another namespace.
     pub(crate) fn egress_in(&self, namespace: &str, typed: &str) -> Run {
         Running::start(&self.lab.kubeconfig(), &Self::arguments(typed, namespace), None).finish()

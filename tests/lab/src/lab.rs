@@ -1,12 +1,14 @@
 //! A running lab as a test suite sees it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::component::istio;
+use crate::component::{istio, policy};
 use crate::layout::ClusterLayout;
 use crate::output;
+use crate::policy::{PolicyEngine, PolicyStatus};
 use crate::state::{Options, OutboundPolicy, State, lock};
 use crate::status;
 use crate::world::World;
@@ -83,8 +85,41 @@ impl Lab {
         })?;
         istio::set_outbound_policy(&self.layout, policy)?;
         self.options.outbound_policy = policy;
+        self.record(|options| options.outbound_policy = policy)
+    }
+
+    /// Switches the policy engine and waits until the new one is in force.
+    ///
+    /// # Errors
+    /// It does not load its rules.
+    pub fn set_policy_engine(&mut self, engine: PolicyEngine) -> Result<()> {
+        let _lock = lock(&self.layout.lock_file(), || {
+            output::note("another command works on this lab");
+        })?;
+        policy::switch(&self.layout, engine)?;
+        self.options.policy_engine = engine;
+        self.record(|options| options.policy_engine = engine)
+    }
+
+    /// What the policy engine has loaded.
+    ///
+    /// # Errors
+    /// It has not loaded anything yet.
+    pub fn policy_status(&self) -> Result<PolicyStatus> {
+        PolicyStatus::read(&self.layout.policy())
+    }
+
+    /// Waits until exactly the policies that the API server has, for exactly the pods that it knows, are in force.
+    ///
+    /// # Errors
+    /// Not within `deadline`; the error says what is missing.
+    pub fn wait_for_policies(&self, deadline: Duration) -> Result<PolicyStatus> {
+        policy::wait(&self.layout, deadline)
+    }
+
+    fn record(&self, change: impl FnOnce(&mut Options)) -> Result<()> {
         if let Some(mut state) = State::load(&self.layout) {
-            state.options.outbound_policy = policy;
+            change(&mut state.options);
             state.save(&self.layout)?;
         }
         Ok(())

@@ -90,6 +90,16 @@ impl ClusterLayout {
         Ipv4Addr::new(198, 51, 100, 4 * self.index + 1)
     }
 
+    /// The node's address on the link to the outside world.
+    pub fn node_address_in_world(&self) -> Ipv4Addr {
+        Ipv4Addr::new(203, 0, 113, 1)
+    }
+
+    /// The node's address on its pods' links: the first of their range.
+    pub fn node_address_to_pods(&self) -> Ipv4Addr {
+        Ipv4Addr::new(198, 18, 0, 1)
+    }
+
     /// The address of the node: API server and kubelet.
     pub fn node_address(&self) -> Ipv4Addr {
         Ipv4Addr::new(198, 51, 100, 4 * self.index + 2)
@@ -173,6 +183,11 @@ impl ClusterLayout {
     /// The log of the outside world: one JSON object a line.
     pub fn world_log(&self) -> PathBuf {
         self.world().join("events.jsonl")
+    }
+
+    /// The policy engine's folder: what it is asked for, and what is in force.
+    pub fn policy(&self) -> PathBuf {
+        self.state_dir().join("policy")
     }
 
     /// containerd's socket.

@@ -4,18 +4,20 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::build;
 use crate::cluster::{kubeconfig, network, pki, world_pki};
 use crate::component::{
-    Cluster, apiserver, containerd, controllers, coredns, etcd, istio, kubelet, kubeproxy, world,
+    Cluster, apiserver, containerd, controllers, coredns, etcd, istio, kubelet, kubeproxy, kyma, policy,
+    world,
 };
 use crate::down;
 use crate::image;
+use crate::kyma::Platform;
 use crate::layout::ClusterLayout;
 use crate::output;
-use crate::state::{Options, Phase, State, lock};
+use crate::state::{Options, OutboundPolicy, Phase, State, lock};
 use crate::status;
 use crate::unavailable::check_run_tools;
 
@@ -33,8 +35,15 @@ pub fn up(layout: &ClusterLayout, options: Options) -> Result<()> {
     if let Some(state) = State::load(layout)
         && status::is_healthy(layout, &state)
     {
-        return adjust(layout, state, options, &binaries);
+        check_options(layout, Some(state.options), options)?;
+        let mut cluster = Cluster {
+            layout: layout.clone(),
+            binaries,
+            state,
+        };
+        return adjust(&mut cluster, options);
     }
+    check_options(layout, None, options)?;
     down::clean(layout)?;
     let state = State {
         phase: Phase::Starting,
@@ -55,34 +64,80 @@ pub fn up(layout: &ClusterLayout, options: Options) -> Result<()> {
     })
 }
 
-fn adjust(
-    layout: &ClusterLayout,
-    mut state: State,
-    options: Options,
-    binaries: &build::Binaries,
-) -> Result<()> {
+fn adjust(cluster: &mut Cluster, options: Options) -> Result<()> {
+    let layout = &cluster.layout.clone();
+    let before = cluster.state.options;
+    if before.platform == Platform::Kyma {
+        return adjust_kyma(layout, cluster.state.clone(), options);
+    }
     let lost_gateway = options.egress_gateway && !istio::has_gateway(layout)?;
-    if state.options == options && !lost_gateway {
+    if before == options && !lost_gateway {
         output::note("it is up already, as asked for");
         return Ok(());
     }
-    if state.options.outbound_policy != options.outbound_policy {
+    if before.outbound_policy != options.outbound_policy {
         output::note(&format!(
             "changing the outbound policy to {}",
             options.outbound_policy.as_str()
         ));
         istio::set_outbound_policy(layout, options.outbound_policy)?;
     }
-    if lost_gateway || state.options.egress_gateway != options.egress_gateway {
+    if lost_gateway || before.egress_gateway != options.egress_gateway {
         output::note(if options.egress_gateway {
             "adding the egress gateway"
         } else {
             "removing the egress gateway"
         });
-        istio::install(layout, binaries, options)?;
+        istio::install(layout, &cluster.binaries, options)?;
     }
+    cluster.state.options = options;
+    if before.policy_engine != options.policy_engine {
+        output::note(&format!(
+            "changing the policy engine to {}",
+            options.policy_engine
+        ));
+        if policy::is_started(cluster) {
+            policy::switch(layout, options.policy_engine)?;
+        } else {
+            policy::start(cluster)?;
+        }
+    }
+    cluster.state.save(layout)
+}
+
+/// On Kyma only the Istio CR is ours to change; the module does the rest.
+fn adjust_kyma(layout: &ClusterLayout, mut state: State, options: Options) -> Result<()> {
+    let lost = !kyma::is_asked_for(layout)? || (options.egress_gateway && !istio::has_gateway(layout)?);
+    if state.options == options && !lost {
+        output::note("it is up already, as asked for");
+        return Ok(());
+    }
+    output::note("bringing the Istio CR to what is asked for");
+    kyma::adjust(layout, options)?;
     state.options = options;
     state.save(layout)
+}
+
+/// What cannot be changed while a lab is up, and what the Kyma module does not have.
+fn check_options(layout: &ClusterLayout, running: Option<Options>, options: Options) -> Result<()> {
+    ensure!(
+        options.platform == Platform::Istio || options.outbound_policy == OutboundPolicy::AllowAny,
+        "the Kyma module sets no outbound policy; leave --outbound-policy out"
+    );
+    let Some(running) = running else {
+        return Ok(());
+    };
+    let kind = |options: Options| match options.platform {
+        Platform::Istio => Platform::Istio.as_str().to_owned(),
+        Platform::Kyma => format!("kyma, profile {}", options.kyma_profile.as_str()),
+    };
+    let (is, wanted) = (kind(running), kind(options));
+    ensure!(
+        is == wanted,
+        "{} is up with platform {is}, not {wanted}; `cargo lab --name {0} down` removes it",
+        layout.name()
+    );
+    Ok(())
 }
 
 fn create(cluster: &mut Cluster) -> Result<()> {
@@ -113,15 +168,19 @@ fn create(cluster: &mut Cluster) -> Result<()> {
         timed("API server", || apiserver::wait(cluster))?;
         controllers::start(cluster)?;
         kubeproxy::start(cluster)?;
+        policy::start(cluster)?;
         coredns::install(&layout)?;
         images
             .join()
             .map_err(|_| anyhow::anyhow!("the import of images panicked"))?
     })?;
     kubelet::start(cluster)?;
-    timed("Istio", || {
-        istio::install(&layout, &binaries, cluster.state.options)
-    })?;
+    match cluster.state.options.platform {
+        Platform::Istio => timed("Istio", || {
+            istio::install(&layout, &binaries, cluster.state.options)
+        })?,
+        Platform::Kyma => timed("Kyma", || kyma::install(cluster))?,
+    }
     timed("DNS", || coredns::wait(&layout))?;
     cluster.state.phase = Phase::Up;
     cluster.state.save(&layout)?;

@@ -13,8 +13,6 @@ use crate::world::SERVERS;
 
 /// The outside world's own address: the way to everything that is nowhere else.
 const WORLD_ROUTER: &str = "203.0.113.254";
-/// The node's address on the link to the outside world.
-const NODE_IN_WORLD: &str = "203.0.113.1";
 
 /// Makes namespaces, links, addresses and routes.
 ///
@@ -48,7 +46,7 @@ pub(crate) fn create(layout: &ClusterLayout) -> Result<()> {
         &format!("{}/{prefix}", layout.root_address()),
     )?;
     address(&node, "root0", &format!("{}/{prefix}", layout.node_address()))?;
-    address(&node, "world0", &format!("{NODE_IN_WORLD}/24"))?;
+    address(&node, "world0", &format!("{}/24", layout.node_address_in_world()))?;
     address(&world, "node0", &format!("{WORLD_ROUTER}/24"))?;
     for server in SERVERS.iter().flat_map(crate::world::Server::addresses) {
         address(&world, "node0", &format!("{server}/24"))?;
@@ -71,7 +69,7 @@ pub(crate) fn create(layout: &ClusterLayout) -> Result<()> {
         "add",
         layout.pod_range(),
         "via",
-        NODE_IN_WORLD,
+        &layout.node_address_in_world().to_string(),
     ])?;
     settings(&node)
 }

@@ -41,6 +41,9 @@ pub(crate) fn start(cluster: &mut Cluster) -> Result<()> {
         "cgroupRoot": format!("/{}", layout.cgroup()),
         "clusterDNS": [layout.dns_service()],
         "clusterDomain": "cluster.local",
+        // Small and often, so that logs are rotated while something follows them.
+        "containerLogMaxSize": "64Ki",
+        "containerLogMonitorInterval": "3s",
         "containerRuntimeEndpoint": socket,
         "enforceNodeAllocatable": [],
         "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},

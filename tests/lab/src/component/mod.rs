@@ -8,6 +8,8 @@ pub(crate) mod etcd;
 pub(crate) mod istio;
 pub(crate) mod kubelet;
 pub(crate) mod kubeproxy;
+pub(crate) mod kyma;
+pub(crate) mod policy;
 pub(crate) mod world;
 
 use std::path::PathBuf;

@@ -1,0 +1,185 @@
+//! One round of probes: sent side by side, their lines awaited, judged.
+
+use super::probe::{self, ProbeSource};
+use super::probe_plan::Planned;
+use super::witness::Witness;
+use super::{Event, Events};
+use crate::cluster::Cluster;
+use crate::evidence::{
+    Control, CurlResult, LogState, ProbeEvidence, ProbeRequest, ProbeResult, SourceFacts, judge,
+    log_is_settled,
+};
+use crate::istio::kinds;
+use crate::mesh::network_policy::NetworkPolicies;
+use crate::plan::lock::ReachedBefore;
+use crate::vocabulary::{Encryption, Object};
+use serde_json::json;
+use std::time::{Duration, Instant};
+
+/// How long lines may come after the last probe: Envoy flushes once a second, and a line of a connection that Envoy
+/// gave up on comes up to ten seconds after curl did (truth.md 2).
+const LINE_DEADLINE: Duration = Duration::from_secs(12);
+
+/// What the probes of one round share.
+pub(super) struct Round<'run> {
+    cluster: &'run Cluster,
+    witness: &'run Witness,
+    policies: Option<bool>,
+    /// What answered before a lock: a control for what must be silent under it.
+    reached_before: &'run [ReachedBefore],
+    events: &'run Events,
+}
+
+impl<'run> Round<'run> {
+    /// A round whose sources are in the namespace of `from` and selected by the same policies.
+    pub(super) async fn new(
+        cluster: &'run Cluster,
+        witness: &'run Witness,
+        from: &ProbeSource,
+        reached_before: &'run [ReachedBefore],
+        events: &'run Events,
+    ) -> Self {
+        Self {
+            cluster,
+            witness,
+            policies: any_policy(cluster, from).await,
+            reached_before,
+            events,
+        }
+    }
+
+    /// Sends the probes of both sources side by side and judges them, each with what curl said.
+    pub(super) async fn run(
+        &self,
+        meshed: &ProbeSource,
+        meshed_probes: Vec<Planned>,
+        bare: Option<&ProbeSource>,
+        bare_probes: Vec<Planned>,
+    ) -> Vec<(ProbeResult, CurlResult)> {
+        let started = Instant::now();
+        let number = meshed_probes.len() + bare_probes.len();
+        (self.events)(Event::StepStarted {
+            id: "probe".to_owned(),
+            title: format!("send {number} probes"),
+        });
+        let send_bare = async {
+            match bare {
+                Some(from) => probe::send(self.cluster, from, &requests(&bare_probes)).await,
+                None => Vec::new(),
+            }
+        };
+        let meshed_requests = requests(&meshed_probes);
+        let (meshed_results, bare_results) =
+            tokio::join!(probe::send(self.cluster, meshed, &meshed_requests), send_bare);
+        let mut sent: Vec<(Planned, CurlResult, &ProbeSource)> = meshed_probes
+            .into_iter()
+            .zip(meshed_results)
+            .map(|(planned, curl)| (planned, curl, meshed))
+            .collect();
+        if let Some(bare) = bare {
+            sent.extend(
+                bare_probes
+                    .into_iter()
+                    .zip(bare_results)
+                    .map(|(planned, curl)| (planned, curl, bare)),
+            );
+        }
+        (self.events)(Event::StepWaiting {
+            id: "probe".to_owned(),
+            on: "the proxies' lines about them".to_owned(),
+        });
+        let evidence = self.settle(&sent).await;
+        (self.events)(Event::StepFinished {
+            id: "probe".to_owned(),
+            detail: None,
+            elapsed: started.elapsed(),
+        });
+        evidence
+            .into_iter()
+            .map(|evidence| (judge(&evidence), evidence.curl))
+            .collect()
+    }
+
+    /// Waits until each probe has the lines that decide it, or no more can be expected.
+    async fn settle(&self, sent: &[(Planned, CurlResult, &ProbeSource)]) -> Vec<ProbeEvidence> {
+        let deadline = Instant::now() + LINE_DEADLINE;
+        loop {
+            let changed = self.witness.changed();
+            let evidence = self.evidence(sent);
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || evidence.iter().all(log_is_settled) {
+                return evidence;
+            }
+            // Only wakes us: at the deadline the loop ends above.
+            let _ = tokio::time::timeout(left, changed).await;
+        }
+    }
+
+    fn evidence(&self, sent: &[(Planned, CurlResult, &ProbeSource)]) -> Vec<ProbeEvidence> {
+        let gateway = self.witness.gateway_facts();
+        let gateway_lines = self.witness.gateway_lines();
+        let up = |request: &ProbeRequest| {
+            let answers = sent.iter().filter(|(planned, ..)| {
+                planned.request.host == request.host && planned.request.port == request.port
+            });
+            let mut known = None;
+            for (_, curl, _) in answers {
+                if let CurlResult::Report(report) = curl {
+                    known = Some(known == Some(true) || report.exit_code == 0);
+                }
+            }
+            let before =
+                |reached: &ReachedBefore| reached.host == request.host && reached.port == request.port;
+            if known != Some(true) && self.reached_before.iter().any(before) {
+                known = Some(true);
+            }
+            known
+        };
+        sent.iter()
+            .map(|(planned, curl, from)| ProbeEvidence {
+                control: Control {
+                    host_up: up(&planned.request),
+                },
+                request: planned.request.clone(),
+                expected: planned.expected,
+                source: SourceFacts {
+                    pod: from.pod.to_string(),
+                    addresses: from.addresses.clone(),
+                    meshed: from.meshed,
+                    log_state: if from.meshed {
+                        self.witness.sidecar_state(&from.pod)
+                    } else {
+                        LogState::Absent
+                    },
+                },
+                curl: curl.clone(),
+                sidecar_lines: self.witness.sidecar_lines(&from.pod),
+                gateway_lines: gateway_lines.clone(),
+                gateway: gateway.clone(),
+                mesh_leg: Encryption::Unknown,
+                network_policies: self.policies,
+            })
+            .collect()
+    }
+}
+
+fn requests(planned: &[Planned]) -> Vec<ProbeRequest> {
+    planned.iter().map(|planned| planned.request.clone()).collect()
+}
+
+/// Whether any NetworkPolicy with egress rules selects a source; `None` if that cannot be read.
+async fn any_policy(cluster: &Cluster, from: &ProbeSource) -> Option<bool> {
+    let policies = cluster
+        .list(&kinds::network_policy(), Some(&from.pod.namespace), None)
+        .await
+        .ok()?;
+    // Only whether one selects the pod, for which the namespaces are not needed.
+    let pod = Object(
+        json!({"metadata": {"namespace": from.pod.namespace, "name": from.pod.name, "labels": from.labels}}),
+    );
+    Some(
+        !NetworkPolicies::new(&policies, &[])
+            .egress_policies_of(&pod)
+            .is_empty(),
+    )
+}

@@ -1,0 +1,122 @@
+//! The policy engine: this very program, under its hidden command, in the node's network namespace.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::{Cluster, apiserver, kubectl, text};
+use crate::layout::ClusterLayout;
+use crate::policy::{Access, PolicyEngine, PolicyStatus, Settings};
+use crate::wait::{Look, until};
+
+/// The hidden command that enforces policies.
+pub(crate) const COMMAND: &str = "enforce-policies";
+/// Its name among the components.
+const NAME: &str = "policy-engine";
+
+/// What the hidden command is told.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[arg(long)]
+    folder: std::path::PathBuf,
+    #[arg(long)]
+    server: String,
+    #[arg(long, required = true)]
+    node_address: Vec<std::net::IpAddr>,
+    /// Arguments of curl.
+    #[arg(last = true)]
+    credentials: Vec<String>,
+}
+
+impl Arguments {
+    /// The same for the engine.
+    pub(crate) fn into_settings(self) -> Settings {
+        Settings {
+            folder: self.folder,
+            access: Access {
+                server: self.server,
+                credentials: self.credentials,
+            },
+            node_addresses: self.node_address,
+        }
+    }
+}
+
+/// Starts it and waits until it has loaded rules for everything that is there; the API server must be ready.
+///
+/// # Errors
+/// It cannot be started, or ends.
+pub(crate) fn start(cluster: &mut Cluster) -> Result<()> {
+    let layout = cluster.layout.clone();
+    let engine = cluster.state.options.policy_engine;
+    engine.ask(&layout.policy())?;
+    // A copy, so that a new build of the lab does not replace a running program's file.
+    let program = layout.state_dir().join(NAME);
+    std::fs::copy(std::env::current_exe()?, &program)?;
+    let mut arguments = vec![COMMAND.to_owned(), "--folder".into(), text(layout.policy())];
+    arguments.extend(["--server".into(), layout.server_url()]);
+    for address in node_addresses(&layout) {
+        arguments.extend(["--node-address".into(), address.to_string()]);
+    }
+    arguments.push("--".into());
+    arguments.extend(apiserver::credentials(&layout));
+    cluster.start(NAME, &program, arguments)?;
+    cluster.wait("the policy engine", Duration::from_secs(20), || {
+        Ok(look(&layout, engine))
+    })
+}
+
+/// Whether it is among the lab's components.
+pub(crate) fn is_started(cluster: &Cluster) -> bool {
+    cluster.state.processes.iter().any(|process| process.name == NAME)
+}
+
+/// Asks for another engine and waits until it is in force.
+///
+/// # Errors
+/// Not within ten seconds.
+pub(crate) fn switch(layout: &ClusterLayout, engine: PolicyEngine) -> Result<()> {
+    engine.ask(&layout.policy())?;
+    until("the policy engine", Duration::from_secs(10), || {
+        Ok(look(layout, engine))
+    })
+}
+
+/// Waits until exactly the policies that the API server has, for exactly the pods that it knows, are in force.
+///
+/// # Errors
+/// Not within `deadline`; the error says what is missing.
+pub(crate) fn wait(layout: &ClusterLayout, deadline: Duration) -> Result<PolicyStatus> {
+    let wanted = [
+        "get",
+        "networkpolicies,pods",
+        "--all-namespaces",
+        "--output",
+        "json",
+    ];
+    until("policies in force", deadline, || {
+        let objects: serde_json::Value = serde_json::from_str(&kubectl(layout, &wanted)?)?;
+        let status = PolicyStatus::read(&layout.policy())?;
+        Ok(match status.missing(&objects) {
+            None => Look::Done(status),
+            Some(missing) => Look::NotYet(missing),
+        })
+    })
+}
+
+fn look(layout: &ClusterLayout, engine: PolicyEngine) -> Look<()> {
+    match PolicyStatus::read(&layout.policy()) {
+        Ok(status) if status.engine == engine && status.error.is_none() => Look::Done(()),
+        Ok(status) => Look::NotYet(format!("{status:?}")),
+        Err(error) => Look::NotYet(format!("{error:#}")),
+    }
+}
+
+fn node_addresses(layout: &ClusterLayout) -> [std::net::Ipv4Addr; 3] {
+    [
+        layout.node_address(),
+        layout.node_address_in_world(),
+        layout.node_address_to_pods(),
+    ]
+}

@@ -1,0 +1,73 @@
+//! The policy engine, by real packets on the lab: what curl in a pod sees, and what the outside world's log says.
+//!
+//! The cluster is the lab's (`cargo lab up`); `LAB_NAME` names another one. Without a lab every test says so and passes.
+
+#![expect(clippy::unwrap_used, reason = "a test that panics is a test that fails")]
+#![expect(clippy::print_stderr, reason = "a skipped test says so")]
+
+mod engines;
+mod place;
+mod stream;
+
+use kubectl_egress_lab::PolicyEngine;
+use place::{Place, TIMED_OUT, UNRESOLVED, block, dns};
+use serde_json::json;
+
+const OUTSIDE: &str = "https://kyma-project.io/";
+const OTHER: &str = "https://edition.cnn.com/";
+const API_SERVICE: &str = "https://kubernetes.default.svc/version";
+
+#[test]
+fn a_lock_blocks_and_its_removal_opens() {
+    let Some(place) = Place::new(PolicyEngine::AfterDnat) else {
+        return;
+    };
+    place.expect(&[(OUTSIDE, 0), (API_SERVICE, 0)]);
+    place.lock(&json!([dns()]));
+    let mark = place.lab.world().mark().unwrap();
+    place.expect(&[(OUTSIDE, TIMED_OUT), (API_SERVICE, TIMED_OUT)]);
+    assert_eq!(place.arrived_since(mark), 0);
+    place.unlock();
+    place.expect(&[(OUTSIDE, 0), (API_SERVICE, 0)]);
+    assert_eq!(place.arrived_since(mark), 1);
+}
+
+#[test]
+fn without_dns_no_name_is_found_and_addresses_still_pass() {
+    let Some(place) = Place::new(PolicyEngine::AfterDnat) else {
+        return;
+    };
+    let address = place.lab.world().addresses("kyma-project.io")[0];
+    place.lock(&json!([block(&format!("{address}/32"), 443)]));
+    let resolved = format!("kyma-project.io:443:{address}");
+    let (code, text) = place.curl(&["--resolve", &resolved, OUTSIDE]);
+    assert_eq!(code, 0, "{text}");
+    // curl gives up before the resolver does, or the other way round.
+    let (code, text) = place.curl(&[OUTSIDE]);
+    assert!(matches!(code, UNRESOLVED | TIMED_OUT), "{code}: {text}");
+    place.lock(&json!([block(&format!("{address}/32"), 443), dns()]));
+    place.expect(&[(OUTSIDE, 0), (OTHER, TIMED_OUT)]);
+}
+
+#[test]
+fn the_api_server_is_found_by_its_endpoint_and_not_by_its_service() {
+    let Some(place) = Place::new(PolicyEngine::AfterDnat) else {
+        return;
+    };
+    let layout = place.lab.layout();
+    let endpoint = block(&format!("{}/32", layout.node_address()), 6443);
+    let service = block(&format!("{}/32", layout.kubernetes_service()), 443);
+    place.lock(&json!([dns(), service]));
+    place.expect(&[(API_SERVICE, TIMED_OUT)]);
+    place.lock(&json!([dns(), endpoint]));
+    place.expect(&[(API_SERVICE, 0), (OUTSIDE, TIMED_OUT)]);
+}
+
+#[test]
+fn without_an_engine_a_lock_has_no_effect() {
+    let Some(place) = Place::new(PolicyEngine::None) else {
+        return;
+    };
+    place.lock(&json!([]));
+    place.expect(&[(OUTSIDE, 0)]);
+}

@@ -1,0 +1,238 @@
+//! A namespace on the lab with a pod that has curl, for as long as a test runs.
+
+use std::fs::File;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use kubectl_egress_lab::{DEFAULT_NAME, Lab, Mark, PolicyEngine};
+use serde_json::{Value, json};
+
+/// The engine is the whole lab's, so these tests run one after the other.
+static TURN: Mutex<()> = Mutex::new(());
+/// How many namespaces there were.
+static COUNT: AtomicU32 = AtomicU32::new(0);
+/// Long enough for a connection inside one machine, short enough for a suite of refusals.
+const PATIENCE: &str = "3";
+/// Every namespace of these tests has this label.
+const LABEL: &str = "kubectl-egress-lab/policy-test=true";
+
+/// curl's exit code for "could not resolve host".
+pub(crate) const UNRESOLVED: i32 = 6;
+/// curl's exit code for a connection that was refused.
+pub(crate) const REFUSED: i32 = 7;
+/// curl's exit code for time that ran out.
+pub(crate) const TIMED_OUT: i32 = 28;
+
+/// The place, removed with the value.
+pub(crate) struct Place {
+    pub(crate) lab: Lab,
+    namespace: String,
+    _suite: File,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Place {
+    /// Makes it, with the engine asked for; `None` (and a word) where there is no lab.
+    pub(crate) fn new(engine: PolicyEngine) -> Option<Self> {
+        let turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let name = std::env::var("LAB_NAME").unwrap_or_else(|_| DEFAULT_NAME.to_owned());
+        let Some(mut lab) = Lab::running_as(&name).unwrap() else {
+            assert!(
+                std::env::var("LAB_REQUIRED").as_deref() != Ok("1"),
+                "no lab {name} is running, and LAB_REQUIRED=1 asks for one (cargo lab up)"
+            );
+            eprintln!("skipped: no lab {name} is running (cargo lab up)");
+            return None;
+        };
+        // The lock of the real-cluster suite: it would not like other policies in between.
+        let suite = File::create(lab.state_dir().join("suite.lock")).unwrap();
+        suite.lock().unwrap();
+        lab.set_policy_engine(engine).unwrap();
+        let place = Self {
+            namespace: format!("policy-test-{}", COUNT.fetch_add(1, Ordering::Relaxed)),
+            lab,
+            _suite: suite,
+            _turn: turn,
+        };
+        if COUNT.load(Ordering::Relaxed) == 1 {
+            place
+                .kubectl(&["delete", "namespaces", "--selector", LABEL])
+                .unwrap();
+        }
+        let (key, value) = LABEL.split_once('=').unwrap();
+        let metadata = json!({"name": place.namespace, "labels": {key: value}});
+        place.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}));
+        place.start_pod("client");
+        Some(place)
+    }
+
+    /// Starts a pod with curl, labelled `app: NAME`, and waits until it runs.
+    pub(crate) fn start_pod(&self, name: &str) {
+        self.start_pod_with(name, &["sleep", "3600"]);
+    }
+
+    /// The same with another program in it.
+    pub(crate) fn start_pod_with(&self, name: &str, command: &[&str]) {
+        self.apply(&json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": name, "namespace": self.namespace, "labels": {"app": name}},
+            "spec": {"terminationGracePeriodSeconds": 0, "containers": [{
+                "name": "main", "image": "docker.io/curlimages/curl:8.18.0", "imagePullPolicy": "IfNotPresent",
+                "command": command,
+            }]},
+        }));
+        self.kubectl(&[
+            "-n",
+            &self.namespace,
+            "wait",
+            "--for=condition=Ready",
+            "--timeout=60s",
+            &format!("pod/{name}"),
+        ])
+        .unwrap();
+    }
+
+    /// Isolates the pod `client` for egress, but for these rules, and waits until that is in force.
+    pub(crate) fn lock(&self, egress: &Value) {
+        self.lock_without_waiting(egress);
+        self.lab.wait_for_policies(Duration::from_secs(20)).unwrap();
+    }
+
+    /// Isolates the pod `client` for egress, but for these rules.
+    pub(crate) fn lock_without_waiting(&self, egress: &Value) {
+        self.apply(&self.policy(egress));
+    }
+
+    /// Takes the policy away again and waits until that is in force.
+    pub(crate) fn unlock(&self) {
+        self.kubectl(&["-n", &self.namespace, "delete", "networkpolicy", "lock"])
+            .unwrap();
+        self.lab.wait_for_policies(Duration::from_secs(20)).unwrap();
+    }
+
+    /// curl in the pod `client`: exit code, and what it wrote.
+    pub(crate) fn curl(&self, arguments: &[&str]) -> (i32, String) {
+        let curl = [
+            "curl",
+            "--silent",
+            "--show-error",
+            "--insecure",
+            "--max-time",
+            PATIENCE,
+        ];
+        self.exec(&[&curl[..], arguments].concat())
+    }
+
+    /// A command in the pod `client`: exit code, and what it wrote.
+    pub(crate) fn exec(&self, words: &[&str]) -> (i32, String) {
+        let output = self
+            .command()
+            .args(["-n", &self.namespace, "exec", "client", "--"])
+            .args(words)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        (output.status.code().unwrap_or(-1), text.into_owned())
+    }
+
+    /// Checks how curl ends for each URL.
+    #[track_caller]
+    pub(crate) fn expect(&self, urls: &[(&str, i32)]) {
+        for (url, code) in urls {
+            let (ended, text) = self.curl(&[url]);
+            assert_eq!(ended, *code, "{url}: {text}");
+        }
+    }
+
+    /// The address of a pod.
+    pub(crate) fn address(&self, pod: &str) -> String {
+        self.kubectl(&[
+            "-n",
+            &self.namespace,
+            "get",
+            "pod",
+            pod,
+            "-o",
+            "jsonpath={.status.podIP}",
+        ])
+        .unwrap()
+    }
+
+    /// How many requests the outside world has seen from the pod `client` since then.
+    pub(crate) fn arrived_since(&self, mark: Mark) -> usize {
+        let address = self.address("client");
+        let events = self.lab.world().since(mark).unwrap();
+        events
+            .iter()
+            .filter(|event| event.peer_ip().to_string() == address)
+            .count()
+    }
+
+    /// kubectl as the administrator.
+    fn kubectl(&self, arguments: &[&str]) -> Result<String, String> {
+        let output = self.command().args(arguments).output().unwrap();
+        if output.status.success() {
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
+    }
+
+    /// Applies an object.
+    fn apply(&self, object: &Value) {
+        let mut child = self
+            .command()
+            .args(["apply", "-f", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(object.to_string().as_bytes())
+            .unwrap();
+        assert!(child.wait().unwrap().success(), "{object}");
+    }
+
+    fn policy(&self, egress: &Value) -> Value {
+        json!({
+            "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+            "metadata": {"name": "lock", "namespace": self.namespace},
+            "spec": {
+                "podSelector": {"matchLabels": {"app": "client"}}, "policyTypes": ["Egress"], "egress": egress,
+            },
+        })
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new("kubectl");
+        command.env("KUBECONFIG", self.lab.kubeconfig());
+        command
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = self.kubectl(&["delete", "namespace", &self.namespace, "--wait=false"]);
+        let _ = self.lab.set_policy_engine(PolicyEngine::default());
+    }
+}
+
+/// A rule that lets out to the cluster's DNS by its namespace, as the tutorials have it.
+pub(crate) fn dns() -> Value {
+    let kube_system = json!({"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}});
+    json!({
+        "to": [{"namespaceSelector": kube_system}],
+        "ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}],
+    })
+}
+
+/// A rule that lets out to a range on one port of TCP.
+pub(crate) fn block(cidr: &str, port: u16) -> Value {
+    json!({"to": [{"ipBlock": {"cidr": cidr}}], "ports": [{"port": port}]})
+}

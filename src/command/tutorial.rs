@@ -242,6 +242,7 @@ fn wanted(plan: &PlanIdentity) -> Result<SetupSettings> {
         .map_err(|error| Error::bug(format!("{HOST}: {error}")))?;
     Ok(SetupSettings {
         hosts: vec![PlannedHost::passthrough(host, 443)],
+        create_istio_cr: false,
         create_namespace: true,
         ..setup::wanted(plan, Parts::ALL, &flags, change)
     })

@@ -160,3 +160,49 @@ fn interrupted(plan: &PlanIdentity) -> Error {
             plan.namespace, plan.name
         ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(namespace: Option<&str>) -> PlanArgument {
+        PlanArgument {
+            namespace: namespace.map(str::to_owned),
+            name: "p".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_plan_without_a_namespace_is_of_the_one_that_is_worked_in() {
+        assert_eq!(plan_of("here", &typed(None)).unwrap().to_string(), "here/p");
+        assert_eq!(
+            plan_of("here", &typed(Some("there"))).unwrap().to_string(),
+            "there/p"
+        );
+    }
+
+    #[test]
+    fn changes_to_a_plan_are_made_where_it_is() {
+        let with = |flag: Option<&str>, own: Option<&str>| {
+            let connection = Connection {
+                namespace: flag.map(str::to_owned),
+                ..Connection::default()
+            };
+            refuse_other_namespace(&connection, &typed(own))
+        };
+        for (flag, own) in [
+            (None, None),
+            (Some("a"), None),
+            (None, Some("a")),
+            (Some("a"), Some("a")),
+        ] {
+            with(flag, own).unwrap();
+        }
+        let error = with(Some("b"), Some("a")).unwrap_err();
+        assert_eq!(error.code(), ExitCode::Usage);
+        assert_eq!(
+            error.message(),
+            "the plan a/p is of namespace a, but --namespace says b"
+        );
+    }
+}

@@ -46,6 +46,8 @@ pub(super) async fn probe(
                 }
             }
         }
+        let findings = judged.iter().flat_map(|result| &result.findings);
+        text.push_str(&view::what_to_do(findings, style));
         text
     })?;
     Ok(exit_code(&judged, settings.expect))
@@ -169,7 +171,7 @@ fn expected(journal: &Journal, request: &ProbeRequest, source: &ProbeSource) -> 
     if planned && source.meshed {
         Expected::Routed
     } else {
-        Expected::Reachable
+        Expected::Nothing
     }
 }
 
@@ -215,17 +217,22 @@ fn answer(curl: &CurlResult) -> serde_json::Value {
     }
 }
 
+/// As `verify` judges: 1 if what was to be is shown not to be so, 3 if nothing was shown. A host that does not answer
+/// shows nothing about the way, neither for nor against.
 fn exit_code(results: &[&ProbeResult], expect: Option<Outcome>) -> ExitCode {
-    let bad = |result: &&&ProbeResult| match expect {
-        Some(expected) => result.outcome != expected,
-        None => match result.expected {
-            Expected::Routed => !matches!(result.outcome, Outcome::Routed | Outcome::Direct),
-            _ => matches!(result.outcome, Outcome::Unreachable | Outcome::Inconclusive),
-        },
+    let code = |result: &&ProbeResult| match (expect, result.outcome) {
+        (Some(expected), outcome) if expected == outcome => ExitCode::Success,
+        (_, Outcome::Inconclusive) => ExitCode::Inconclusive,
+        (Some(_), _) => ExitCode::Disproven,
+        (None, Outcome::Unreachable) => ExitCode::Inconclusive,
+        (None, Outcome::Bypassed | Outcome::Blocked) if result.expected == Expected::Routed => {
+            ExitCode::Disproven
+        }
+        (None, _) => ExitCode::Success,
     };
-    match results.iter().find(bad) {
-        None => ExitCode::Success,
-        Some(result) if result.outcome == Outcome::Inconclusive => ExitCode::Inconclusive,
-        Some(_) => ExitCode::Disproven,
-    }
+    let codes: Vec<ExitCode> = results.iter().map(code).collect();
+    let worst = [ExitCode::Disproven, ExitCode::Inconclusive]
+        .into_iter()
+        .find(|code| codes.contains(code));
+    worst.unwrap_or(ExitCode::Success)
 }

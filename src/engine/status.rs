@@ -1,11 +1,12 @@
 //! How a plan stands: each object of its journal, against what the plan renders.
 
-use super::pods;
 use super::verify::stored_plan;
+use super::{lockdown, pods};
 use crate::cluster::{Cluster, PodChange};
 use crate::error::Result;
+use crate::finding::{Finding, Severity, catalogue};
 use crate::istio::{kinds, kyma};
-use crate::plan::journal::{Entry, Journal};
+use crate::plan::journal::{Entry, Journal, LockRecord};
 use crate::plan::ownership::Manifest;
 use crate::plan::routing;
 use crate::vocabulary::{Kind, Object, ObjectReference, PlanIdentity};
@@ -47,6 +48,40 @@ pub struct StatusRow {
 /// If there is no plan, or the cluster refuses.
 pub async fn read(cluster: &Cluster, plan: &PlanIdentity) -> Result<Vec<StatusRow>> {
     let journal = stored_plan(cluster, plan).await?;
+    let locks = journal
+        .locks
+        .iter()
+        .map(|record| lock_row(cluster, &journal, record));
+    let (mut rows, locks) = futures::future::try_join(of(cluster, &journal), try_join_all(locks)).await?;
+    rows.extend(locks);
+    Ok(rows)
+}
+
+/// A lock, with whatever is wrong with it or undermines it.
+async fn lock_row(cluster: &Cluster, journal: &Journal, record: &LockRecord) -> Result<StatusRow> {
+    let standing = lockdown::standing(cluster, journal, &record.namespace).await?;
+    let faults: Vec<String> = standing
+        .findings
+        .iter()
+        .map(|finding| format!("{} {}", finding.code, finding.message))
+        .collect();
+    let bad = standing
+        .findings
+        .iter()
+        .any(|finding| finding.severity == Severity::Error);
+    Ok(StatusRow {
+        object: format!("lock {}", record.reference()),
+        health: if bad { Health::Bad } else { Health::Good },
+        detail: if faults.is_empty() {
+            "as it was proven".to_owned()
+        } else {
+            faults.join("; ")
+        },
+    })
+}
+
+/// Reads the objects of a journal that is known already, but for its locks.
+pub(super) async fn of(cluster: &Cluster, journal: &Journal) -> Result<Vec<StatusRow>> {
     let rendered = routing::objects(&journal.plan, &journal.gateway);
     let shown = |entry: &&Entry| {
         matches!(entry, Entry::Object { .. }) || entry.reference().kind == kinds::istio_module()
@@ -56,6 +91,7 @@ pub async fn read(cluster: &Cluster, plan: &PlanIdentity) -> Result<Vec<StatusRo
         .iter()
         .filter(shown)
         .map(Entry::reference)
+        .filter(|reference| journal.locks.iter().all(|lock| lock.reference() != *reference))
         .collect();
     let lives = try_join_all(references.iter().map(|reference| cluster.get(reference))).await?;
     let mut rows = vec![gateway_row(cluster, &journal.gateway).await?];
@@ -65,12 +101,27 @@ pub async fn read(cluster: &Cluster, plan: &PlanIdentity) -> Result<Vec<StatusRo
     }));
     if !journal.complete {
         rows.push(StatusRow {
-            object: format!("set-up of the plan {plan}"),
+            object: format!("set-up of the plan {}", journal.plan.identity),
             health: Health::Bad,
             detail: "it did not come to its end; run setup again".to_owned(),
         });
     }
     Ok(rows)
+}
+
+/// What is wrong with the objects themselves, whatever the probes showed.
+pub(super) fn findings(rows: &[StatusRow]) -> Vec<Finding> {
+    let finding = |row: &StatusRow| {
+        let article = match row.health {
+            Health::Missing => &catalogue::OBJECT_MISSING,
+            Health::Drifted => &catalogue::OBJECT_DRIFTED,
+            // Whether what is there works, the probes tell.
+            Health::Good | Health::Bad => return None,
+        };
+        let message = format!("{}: {}", row.object, row.detail);
+        Some(Finding::new(article, message).about(&row.object))
+    };
+    rows.iter().filter_map(finding).collect()
 }
 
 async fn gateway_row(cluster: &Cluster, gateway: &crate::plan::GatewayTarget) -> Result<StatusRow> {

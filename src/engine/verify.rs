@@ -7,16 +7,18 @@ use super::probe_plan::{self, ProbePlan};
 use super::probe_pod::{ProbePod, make_probe_pod, remove_probe_pod};
 use super::round::Round;
 use super::sentinel;
+use super::status::{self, StatusRow};
 use super::witness::Witness;
 use super::{journal_store, lockdown};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::evidence::{CurlResult, LogState, ProbeRequest, ProbeResult, Verification, claims};
+use crate::finding::{Finding, Severity};
 use crate::istio::kinds;
 use crate::plan::journal::Journal;
 use crate::plan::lock::ReachedBefore;
 use crate::plan::{GatewayTarget, PlannedHost};
-use crate::vocabulary::{HostName, ObjectReference, PlanIdentity, Scheme};
+use crate::vocabulary::{ClaimState, HostName, ObjectReference, PlanIdentity, Scheme};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -76,7 +78,7 @@ pub async fn verify(cluster: &Cluster, settings: &VerifySettings, events: &Event
             Ok(None)
         }
     };
-    let ((), made) = tokio::join!(listener.ready(), make_bare);
+    let ((), made, rows) = tokio::join!(listener.ready(), make_bare, status::of(cluster, &journal));
     let bare = made.unwrap_or_else(|error| {
         events(Event::Warning(format!(
             "no pod without sidecar could be made, so nothing is known of such pods: {error}"
@@ -96,13 +98,30 @@ pub async fn verify(cluster: &Cluster, settings: &VerifySettings, events: &Event
         events(Event::Probed(Box::new(result.clone())));
     }
     let required = settings.enforced_required || standing.record.is_some();
-    let claims = claims(&results, required, &standing.findings);
+    let mut claims = claims(&results, required, &standing.findings);
+    match rows {
+        Ok(rows) => claims.findings.extend(object_findings(&rows, claims.routed)),
+        Err(error) => events(Event::Warning(format!(
+            "whether all objects of the plan are there is not known: {error}"
+        ))),
+    }
     Ok(Verification::new(
         settings.plan.seen_from(&settings.namespace),
         settings.namespace.clone(),
         &claims,
         results,
     ))
+}
+
+/// Objects that are missing or changed. Where every probe went its way without them, that is only a warning.
+fn object_findings(rows: &[StatusRow], routed: ClaimState) -> Vec<Finding> {
+    let mut findings = status::findings(rows);
+    if routed == ClaimState::Proven {
+        for finding in &mut findings {
+            finding.severity = finding.severity.max(Severity::Warning);
+        }
+    }
+    findings
 }
 
 /// What a pod of ours needs to be selected by the lock.

@@ -79,6 +79,8 @@ pub enum Expected {
     NotReachable,
     /// A control that shows the host to be up, whatever its way.
     Reachable,
+    /// Nothing: somebody only looks where it goes.
+    Nothing,
 }
 
 /// One probe with all its witnesses.

@@ -145,6 +145,19 @@ fn bypass_finding(case: &Case, cluster: &UpstreamCluster) -> Option<Finding> {
     let target = case.target();
     match case.evidence.expected {
         Expected::Reachable => None,
+        Expected::Nothing => {
+            let message = format!(
+                "{target} left directly from the sidecar of {}, by {cluster}",
+                case.source()
+            );
+            let host = &case.request().host;
+            Some(
+                case.finding(&catalogue::BYPASSED_AT_SIDECAR, message)
+                    .fixed_by(format!(
+                        "to send it through the gateway: `kubectl egress setup {host}`"
+                    )),
+            )
+        }
         Expected::Routed => Some(case.finding(
             &catalogue::BYPASSED_AT_SIDECAR,
             format!(

@@ -41,7 +41,7 @@ catalogue! {
     /// The request went out through the sidecar but not through the gateway.
     BYPASSED_AT_SIDECAR = "EGR-101", Error, "request left directly from the sidecar",
         "The sidecar had no route to the gateway for this host and port, so outboundTrafficPolicy ALLOW_ANY, or the ServiceEntry alone, let it out directly.",
-        "run `kubectl egress setup HOST`, or `kubectl egress status` to see which routing object is missing";
+        "run `kubectl egress setup HOST`, or `kubectl egress status` to see which routing object is missing; `kubectl egress lockdown` stops whatever does not go through the gateway";
     /// A pod without sidecar reached the host.
     BYPASSED_WITHOUT_SIDECAR = "EGR-102", Warning, "a pod without sidecar reaches the host directly",
         "Istio routes only what passes a sidecar; nothing below the mesh stops other pods.",
@@ -159,25 +159,25 @@ catalogue! {
         "Its fields differ from what the plan renders.",
         "`kubectl egress diff` shows the difference; `kubectl egress setup` puts it back";
     /// Another NetworkPolicy of the namespace opens what the lock closes.
-    OTHER_POLICY_OPENS = "EGR-501", Error, "another NetworkPolicy opens a way out",
-        "NetworkPolicies add up: what any of them allows is allowed, whatever the lock says.",
-        "narrow or delete that policy: `kubectl get networkpolicy -o yaml` shows its rules";
+    OTHER_POLICY_OPENS = "EGR-501", Error, "another NetworkPolicy opens a way out beside the lock",
+        "NetworkPolicies add up: what one of them allows to a pod, no other one can refuse (Kubernetes documentation, Network Policies).",
+        "`kubectl describe networkpolicy -n NAMESPACE` shows its rules; take the rule out, or let the policy select other pods; then `kubectl egress verify`";
     /// The lock that was confirmed is gone or different.
-    LOCK_CHANGED = "EGR-502", Error, "the lock was changed since it was proven",
-        "Somebody edited or deleted the NetworkPolicy.",
-        "`kubectl egress lockdown` proves it and puts it back";
+    LOCK_CHANGED = "EGR-502", Error, "the lock is not as it was proven",
+        "Somebody changed or deleted the lock's NetworkPolicy, so that the proof of that time no longer holds.",
+        "`kubectl get networkpolicy NAME -n NAMESPACE -o yaml --show-managed-fields` tells who and when; `kubectl egress lockdown` puts it back and proves it again";
     /// A lock that nothing enforces.
-    LOCK_WITHOUT_EFFECT = "EGR-503", Error, "a NetworkPolicy has no effect here",
-        "NetworkPolicies are enforced by the cluster's network plugin; some enforce none, and the API server accepts the objects all the same.",
-        "use a network plugin that enforces NetworkPolicies, or ask the cluster's administrator to switch it on";
+    LOCK_WITHOUT_EFFECT = "EGR-503", Error, "NetworkPolicies have no effect in this cluster",
+        "A pod that a NetworkPolicy selects reaches what no rule of it allows: the API server stores policies, and only the CNI plugin, or an engine beside it, enforces them. Flannel alone, for example, does not.",
+        "install a policy engine (Calico, Cilium, kube-router, the cloud's own) or switch it on, then `kubectl egress lockdown` again";
     /// Names no longer resolve under the lock.
     LOCK_BREAKS_DNS = "EGR-504", Error, "names do not resolve under the lock",
-        "The pods' nameserver is reached by a way that the lock does not know, for example a cache on the node whose address this network plugin does not match by ipBlock.",
-        "`kubectl egress lockdown --dry-run=server` shows what was derived; add a NetworkPolicy of your own that lets the nameserver through";
+        "The pods ask a resolver that the lock does not let through: one on the node that neither resolv.conf nor node-local-dns tells of, or one at an address that the policy engine sees otherwise.",
+        "compare `kubectl exec POD -- cat /etc/resolv.conf` with the DNS lines of `kubectl egress lockdown --dry-run=client`, and allow the missing address in a NetworkPolicy of your own";
     /// New pods with sidecar do not start under the lock.
-    LOCK_BREAKS_SIDECAR_START = "EGR-505", Error, "a new pod with sidecar does not become ready under the lock",
-        "Its sidecar does not reach istiod or the nameserver, or the namespace does not admit it.",
-        "`kubectl egress lockdown --dry-run=server` shows what was derived; istiod's Service must be among it";
+    LOCK_BREAKS_SIDECAR_START = "EGR-505", Error, "a new pod's sidecar does not become ready under the lock",
+        "The sidecar gets its certificate and configuration from istiod at port 15012 when it starts. Pods that run go on without, and fail when they are started again.",
+        "see its log: `kubectl logs POD -c istio-proxy -n NAMESPACE`; check that the istiod line of `kubectl egress lockdown --dry-run=client` is the control plane that injects the namespace";
     /// Declared hosts do not go through the gateway.
     LOCK_BREAKS_HOST = "EGR-506", Error, "a declared host would be cut off",
         "A lock leaves the egress gateway as the only way out, and this host does not take it.",
@@ -195,17 +195,17 @@ catalogue! {
         "Its pod does not reach the API server under the lock's rules, or may not delete the NetworkPolicy.",
         "some network plugins do not match nodes by ipBlock: the API server's address must be reachable from a locked pod by a NetworkPolicy";
     /// Connections that were open before.
-    CONNECTIONS_FROM_BEFORE = "EGR-510", Warning, "connections from before the lock may still be open",
-        "Most network plugins keep a connection that was open before a policy came, and a sidecar uses its connections again.",
-        "restart the workload: `kubectl rollout restart`";
+    CONNECTIONS_FROM_BEFORE = "EGR-510", Warning, "connections that were open before the lock may go on",
+        "Most policy engines judge a connection when it is opened. One that the application, its sidecar or the gateway keeps open is not looked at again.",
+        "restart the pods that hold them: `kubectl rollout restart deployment NAME -n NAMESPACE`";
     /// Policies of kinds that we do not evaluate.
-    FOREIGN_POLICY_KINDS = "EGR-511", Warning, "policies of other kinds were not evaluated",
-        "Network plugins have policy kinds of their own, which can open or close more than NetworkPolicies.",
-        "read them by hand; the probes show what they do together";
+    FOREIGN_POLICY_KINDS = "EGR-511", Warning, "policies of the CNI plugin's own kinds are not evaluated",
+        "CiliumNetworkPolicy, Calico's GlobalNetworkPolicy and AdminNetworkPolicy can allow or refuse what NetworkPolicy says otherwise; only the probes tell what they do.",
+        "look at those that select the namespace's pods; the probes of `kubectl egress verify` are made with them in force";
     /// The lock's selector leaves pods out.
     PODS_NOT_LOCKED = "EGR-512", Warning, "pods of the namespace are not locked",
-        "The lock selects by label, and anybody who may label or create pods can leave it.",
-        "lock the whole namespace: `kubectl egress lockdown` without --selector";
+        "The lock's selector does not select them, or they are on the host's network, where no NetworkPolicy of pods applies.",
+        "lock all pods: `kubectl egress lockdown -n NAMESPACE` without `--selector`; forbid host networking by the namespace's Pod Security level (`pod-security.kubernetes.io/enforce: baseline`)";
     /// The lock was taken back.
     LOCK_ROLLED_BACK = "EGR-513", Error, "the lock was taken back",
         "Its proof was not complete when the dead-man's switch was due, or somebody changed the lock meanwhile.",

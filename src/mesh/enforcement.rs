@@ -3,7 +3,7 @@
 //!
 //! Shape of a drop: truth.md section 2. DNS and Services are judged after their address was replaced by a pod's.
 
-use super::network_policy::{Decision, Endpoint};
+use super::network_policy::{Decision, Endpoint, address_of};
 use super::prediction::{Dropped, PredictedHop, Prediction, Proxy, Request, Upstream};
 use super::records::PodRecord;
 use super::world::World;
@@ -11,7 +11,7 @@ use crate::finding::{Finding, catalogue};
 use crate::istio::access_log::PASSTHROUGH_CLUSTER;
 use crate::vocabulary::{BlockedBy, Object, ObjectReference, Outcome, Protocol, Scheme};
 use serde_json::json;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 /// The network below the mesh, for one request.
 pub(super) struct Network<'world> {
@@ -62,23 +62,11 @@ impl<'world> Network<'world> {
         if !self.request.asks_dns {
             return None;
         }
-        let why = self.dns_dropped(&self.source)?;
+        let why = dns_dropped(self.world, &self.source)?;
         let mut blocked = Prediction::new(Outcome::Blocked);
         blocked.dropped = Some(Dropped::NameResolution);
         self.explain(&mut blocked, &format!("DNS cannot be asked: {why}"));
         Some(blocked)
-    }
-
-    /// Why no DNS pod can be asked by a pod; `None` if one can, or if none is known.
-    fn dns_dropped(&self, from: &Object) -> Option<String> {
-        let mut first = None;
-        for (dns, port) in self.world.dns_pods() {
-            match self.leg(from, &End::Pod(dns), port, Protocol::Udp) {
-                Leg::Dropped(why) => first = first.or(Some(why)),
-                Leg::Passes | Leg::Unknown(_) => return None,
-            }
-        }
-        first
     }
 
     /// What becomes of the mesh's way.
@@ -146,7 +134,7 @@ impl<'world> Network<'world> {
     fn gateway_cannot_resolve(&self, from: &Object, hop: &PredictedHop, address: &str) -> bool {
         matches!(hop.at, Proxy::Gateway(_))
             && address.parse::<IpAddr>().is_err()
-            && self.dns_dropped(from).is_some()
+            && !can_ask_dns(self.world, from)
     }
 
     /// The gateway's cluster has no endpoint if it never resolved the name; what it resolved before, it keeps.
@@ -226,11 +214,11 @@ impl<'world> Network<'world> {
     }
 
     fn leg(&self, from: &Object, to: &End<'_>, port: u16, protocol: Protocol) -> Leg {
-        let policies = self.world.network_policies();
         let (address, pod) = match to {
             End::Pod(pod) => (address_of(&pod.object), Some(&pod.object)),
             End::Address(address) => (*address, None),
             End::Somewhere => {
+                let policies = self.world.network_policies();
                 return match policies.egress_to_unknown_address(from, port, protocol) {
                     Ok(decision) => leg(from, "egress", &decision).unwrap_or(Leg::Passes),
                     Err(policies) => Leg::Unknown(format!(
@@ -241,21 +229,52 @@ impl<'world> Network<'world> {
                 };
             }
         };
-        let endpoint = |address, pod| Endpoint {
-            address,
-            port,
-            protocol,
-            pod,
-        };
-        let egress = policies.egress(from, &endpoint(address, pod));
-        if let Some(dropped) = leg(from, "egress", &egress) {
-            return dropped;
-        }
-        let Some(pod) = pod else { return Leg::Passes };
-        let source = endpoint(address_of(from), Some(from));
-        let ingress = policies.ingress(pod, &source, port, protocol);
-        leg(pod, "ingress", &ingress).unwrap_or(Leg::Passes)
+        judge(self.world, from, address, pod, port, protocol)
     }
+}
+
+/// Whether a pod can ask the cluster's DNS; true where no DNS is known.
+pub fn can_ask_dns(world: &World, pod: &Object) -> bool {
+    dns_dropped(world, pod).is_none()
+}
+
+/// Why no DNS pod can be asked by a pod; `None` if one can, or if none is known.
+fn dns_dropped(world: &World, from: &Object) -> Option<String> {
+    let mut first = None;
+    for (dns, port) in world.dns_pods() {
+        let dns = &dns.object;
+        match judge(world, from, address_of(dns), Some(dns), port, Protocol::Udp) {
+            Leg::Dropped(why) => first = first.or(Some(why)),
+            Leg::Passes | Leg::Unknown(_) => return None,
+        }
+    }
+    first
+}
+
+/// A leg with both of its ends known.
+fn judge(
+    world: &World,
+    from: &Object,
+    address: IpAddr,
+    pod: Option<&Object>,
+    port: u16,
+    protocol: Protocol,
+) -> Leg {
+    let policies = world.network_policies();
+    let endpoint = |address, pod| Endpoint {
+        address,
+        port,
+        protocol,
+        pod,
+    };
+    let egress = policies.egress(from, &endpoint(address, pod));
+    if let Some(dropped) = leg(from, "egress", &egress) {
+        return dropped;
+    }
+    let Some(pod) = pod else { return Leg::Passes };
+    let source = endpoint(address_of(from), Some(from));
+    let ingress = policies.ingress(pod, &source, port, protocol);
+    leg(pod, "ingress", &ingress).unwrap_or(Leg::Passes)
 }
 
 /// The drop that a decision is, if it is one.
@@ -277,11 +296,4 @@ fn list(policies: &[ObjectReference]) -> String {
         .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join(", ")
-}
-
-/// A pod's address; that of a pod which has none yet is in no block but `0.0.0.0/0`.
-fn address_of(pod: &Object) -> IpAddr {
-    pod.text("/status/podIP")
-        .parse()
-        .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
 }

@@ -27,6 +27,7 @@ mod world;
 mod tests;
 
 pub use configuration::{Chain, Listener, ProxyConfiguration, configuration};
+pub use enforcement::can_ask_dns;
 pub use predict::{predict, predict_to_service};
 pub use prediction::{Dropped, PredictedHop, Prediction, Proxy, Request, SourcePod, Upstream};
 pub use world::World;

@@ -502,8 +502,8 @@ mod tests {
             uid: "u".to_owned(),
             settings: crate::plan::lock::LockSettings::default(),
             spec: json!({"podSelector": {}, "policyTypes": ["Egress"], "egress": []}),
-            confirmed: true,
             reached_before: Vec::new(),
+            confirmed: true,
         }
     }
 

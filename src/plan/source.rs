@@ -126,11 +126,7 @@ pub fn probe_pod(plan: &PlanIdentity, settings: &ProbePodSettings<'_>) -> Manife
         Injection::None => json!({names::ROLE_LABEL: "unmeshed-source"}),
         _ => selector(),
     };
-    for (name, value) in pod_labels(&own, &of_source)
-        .as_object()
-        .into_iter()
-        .flatten()
-    {
+    for (name, value) in pod_labels(&own, &of_source).as_object().into_iter().flatten() {
         labels[name] = value.clone();
     }
     let mut metadata = json!({"labels": labels});
@@ -233,23 +229,35 @@ mod tests {
         );
     }
 
-    fn unmeshed_pod(client_labels: &BTreeMap<String, String>) -> crate::vocabulary::Object {
+    #[test]
+    fn the_unmeshed_pod_says_no_to_injection_and_ends_by_itself() {
+        let pod = made(&BTreeMap::new(), Injection::None);
+        assert_eq!(pod.label("sidecar.istio.io/inject"), Some("false"));
+        assert_eq!(pod.at("/spec/activeDeadlineSeconds"), 600);
+        assert!(pod.at("/spec/readinessGates").is_null());
+    }
+
+    #[test]
+    fn a_pod_with_labels_of_somebody_elses_workload_never_serves() {
+        let labels = BTreeMap::from([("app".to_owned(), "shop".to_owned())]);
+        let pod = made(&labels, Injection::None);
+        assert_eq!(pod.label("app"), Some("shop"));
+        assert_eq!(
+            pod.at("/spec/readinessGates")[0]["conditionType"],
+            names::NEVER_READY_GATE
+        );
+    }
+
+    fn made(labels: &BTreeMap<String, String>, injection: Injection) -> crate::vocabulary::Object {
         let settings = ProbePodSettings {
             namespace: "demo",
             name: "x",
             image: names::SOURCE_IMAGE,
-            labels: &BTreeMap::new(),
-            client_labels,
-            injection: Injection::None,
+            labels,
+            client_labels: &[("to/gateway".to_owned(), "allowed".to_owned())].into(),
+            injection,
         };
         probe_pod(&plan(), &settings).object
-    }
-
-    #[test]
-    fn the_unmeshed_pod_says_no_to_injection_and_ends_by_itself() {
-        let pod = unmeshed_pod(&BTreeMap::new());
-        assert_eq!(pod.label("sidecar.istio.io/inject"), Some("false"));
-        assert_eq!(pod.at("/spec/activeDeadlineSeconds"), 600);
     }
 
     #[test]
@@ -265,7 +273,7 @@ mod tests {
             "allowed"
         );
         assert_eq!(deployment.at("/spec/selector/matchLabels"), &selector());
-        let pod = unmeshed_pod(&labels);
+        let pod = made(&BTreeMap::new(), Injection::None);
         assert_eq!(pod.label("to/gateway"), Some("allowed"));
     }
 }

@@ -87,6 +87,12 @@ impl Sandbox {
         self.inner.cut_streams();
     }
 
+    /// Moves the cluster's clock on, and does at once what becomes due by it: pods start, a dead-man's switch acts.
+    /// Needs a runtime.
+    pub fn pass_time(&self, time: std::time::Duration) {
+        self.inner.pass_time(time);
+    }
+
     /// Forgets the history that watches read, so that older resource versions are answered with 410.
     pub fn compact(&self) {
         self.inner.lock().store.compact();

@@ -2,6 +2,7 @@
 
 use super::api;
 use super::controllers;
+use super::network::reach::{API_SERVER_PORT, NODE_ADDRESS};
 use super::settings::KymaSettings;
 use super::state::Inner;
 use crate::istio::{kinds, kyma};
@@ -43,9 +44,10 @@ fn objects(inner: &Inner) -> Vec<Value> {
     }
     objects.push(json!({
         "apiVersion": "v1", "kind": "Service", "metadata": {"name": "kubernetes", "namespace": "default"},
-        "spec": {"clusterIP": "10.96.0.1", "ports": [{"name": "https", "port": 443, "targetPort": 6443}]},
+        "spec": {"clusterIP": "10.96.0.1", "ports": [{"name": "https", "port": 443, "targetPort": API_SERVER_PORT}]},
     }));
-    objects.extend(workload(
+    objects.extend(api_server());
+    let mut dns = workload(
         "kube-system",
         "coredns",
         "kube-dns",
@@ -53,11 +55,34 @@ fn objects(inner: &Inner) -> Vec<Value> {
         &json!({"containers": [{"name": "coredns", "image": "registry.k8s.io/coredns/coredns:v1.12.1"}]}),
         1,
         &json!([{"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "dns-tcp", "port": 53, "protocol": "TCP"}]),
-    ));
+    );
+    // The kubelet writes this address into every pod's resolv.conf.
+    dns[2]["spec"]["clusterIP"] = json!("10.96.0.10");
+    objects.extend(dns);
     if settings.istio {
         objects.extend(istio(inner));
     }
     objects
+}
+
+/// Where the Service `kubernetes` leads: the API server writes these objects itself.
+fn api_server() -> [Value; 2] {
+    let metadata = json!({
+        "name": "kubernetes", "namespace": "default",
+        "labels": {"kubernetes.io/service-name": "kubernetes", "endpointslice.kubernetes.io/skip-mirror": "true"},
+    });
+    let ports = json!([{"name": "https", "port": API_SERVER_PORT, "protocol": "TCP"}]);
+    [
+        json!({
+            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": metadata,
+            "addressType": "IPv4", "endpoints": [{"addresses": [NODE_ADDRESS], "conditions": {"ready": true}}],
+            "ports": ports,
+        }),
+        json!({
+            "apiVersion": "v1", "kind": "Endpoints", "metadata": metadata,
+            "subsets": [{"addresses": [{"ip": NODE_ADDRESS}], "ports": ports}],
+        }),
+    ]
 }
 
 fn istio(inner: &Inner) -> Vec<Value> {

@@ -36,6 +36,9 @@ pub struct SandboxSettings {
     pub clock_offset_seconds: i64,
     /// What the API server says its version is, for example `v1.34.4`.
     pub kubernetes_version: String,
+    /// NetworkPolicies are enforced, by dropping packets. Otherwise the cluster has no policy engine: the objects are
+    /// taken and change nothing.
+    pub enforces_network_policies: bool,
     /// Requests that are forbidden, and denied in access reviews.
     pub denials: Vec<Denial>,
     /// Images that cannot be pulled.
@@ -60,6 +63,7 @@ impl Default for SandboxSettings {
             pod_stop: Duration::from_millis(50),
             clock_offset_seconds: 0,
             kubernetes_version: "v1.34.4".into(),
+            enforces_network_policies: true,
             denials: Vec::new(),
             missing_images: Vec::new(),
             outside: OutsideHost::defaults(),

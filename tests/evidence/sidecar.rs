@@ -3,6 +3,7 @@
 use super::lines::*;
 use super::probe::{Probe, blocked_by, codes, probe};
 use kubectl_egress::evidence::Expected;
+use kubectl_egress::finding::Severity;
 use kubectl_egress::vocabulary::{BlockedBy, Encryption, HopEnd, Outcome, Witness};
 use rstest::rstest;
 
@@ -42,6 +43,31 @@ fn left_directly(#[case] probe: Probe) {
     assert_eq!((hop.from, hop.to), (HopEnd::Sidecar, HopEnd::Host));
     assert_eq!(hop.receipts[0].witness, Witness::SidecarLog);
     assert_eq!(hop.receipts[0].text, probe.0.sidecar_lines[0].raw);
+}
+
+/// Somebody only looks where it goes: a bypass is no fault then, and is said, with what to do.
+#[test]
+fn a_look_at_a_host_tells_of_the_bypass() {
+    let look = |expected| {
+        unknown()
+            .expecting(expected)
+            .curl(0, 200, "198.18.0.25:53290", "203.0.113.11:443")
+            .sidecar(ALLOW_ANY_UNKNOWN)
+            .judge()
+    };
+    let result = look(Expected::Nothing);
+    assert_eq!(
+        (result.outcome, codes(&result)),
+        (Outcome::Bypassed, vec!["EGR-101"])
+    );
+    assert_eq!(result.findings[0].severity, Severity::Warning);
+    assert!(
+        result.findings[0]
+            .fix
+            .contains("kubectl egress setup edition.cnn.com")
+    );
+    // A control that the host is up is no look.
+    assert!(look(Expected::Reachable).findings.is_empty());
 }
 
 #[rstest]

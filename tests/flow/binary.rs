@@ -136,6 +136,58 @@ fn missing(status: &Value) -> Vec<String> {
         .collect()
 }
 
+/// `probe` and `verify` exit alike: 1 where the opposite was shown, 3 where nothing was; a look at an undeclared host
+/// fails for neither, and says how it went.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_outcome_exits_alike() {
+    let cluster = served().await;
+    cluster
+        .run("setup kyma-project.io refused.test -n demo --create-namespace")
+        .await
+        .exits(3);
+    let unreachable = cluster
+        .run("probe refused.test -n demo -o json")
+        .await
+        .exits(3)
+        .json();
+    assert_eq!(unreachable["probes"][0]["outcome"], "unreachable");
+    assert!(
+        unreachable["probes"][0]["hops"][1]["failed"]
+            .as_str()
+            .unwrap()
+            .contains("UF"),
+        "{unreachable}"
+    );
+    cluster
+        .run("verify refused.test -n demo --skip-unmeshed")
+        .await
+        .exits(3);
+    cluster
+        .run("probe refused.test -n demo --expect routed")
+        .await
+        .exits(1);
+    cluster
+        .run("probe refused.test -n demo --expect unreachable")
+        .await
+        .exits(0);
+    let look = cluster.run("probe edition.cnn.com -n demo").await.exits(0);
+    assert!(
+        look.stdout.contains("edition.cnn.com:443  bypassed\n"),
+        "{look:?}"
+    );
+    assert!(look.stdout.contains("warning: EGR-101"), "{look:?}");
+    assert!(
+        look.stdout
+            .contains("EGR-101: to send it through the gateway: `kubectl egress setup"),
+        "{look:?}"
+    );
+    let without = cluster
+        .run("probe kyma-project.io -n demo --unmeshed")
+        .await
+        .exits(0);
+    assert!(without.stdout.contains("warning: EGR-102"), "{without:?}");
+}
+
 /// `-vv` shows each request as it is answered, and nothing of what was sent.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_request_is_seen_and_no_token() {

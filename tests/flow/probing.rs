@@ -1,9 +1,13 @@
 //! Probes and what surrounds them: where they leave from, what is missing, how long it may take.
 
 use crate::support::{client, codes, sandbox, set_up, settings, verify_quickly};
+use kubectl_egress::cluster::DeleteOptions;
 use kubectl_egress::engine::{ephemeral_container, probe};
+use kubectl_egress::finding::Severity;
+use kubectl_egress::istio::kinds;
 use kubectl_egress::sandbox::{Fault, FaultKind};
-use kubectl_egress::vocabulary::{ExitCode, Verdict};
+use kubectl_egress::vocabulary::{ExitCode, ObjectReference, Verdict};
+use serde_json::json;
 
 /// A cut connection must not end in the question whether the pod may be changed.
 #[tokio::test]
@@ -33,4 +37,50 @@ async fn a_log_that_cannot_be_read_is_forbidden_only_by_a_403() {
         assert_eq!(verification.verdict, Verdict::Inconclusive);
         assert_eq!(codes(&verification), [code], "{verification:?}");
     }
+}
+
+/// What was deleted or changed since the set-up is named by `verify`, with what to do.
+#[tokio::test]
+async fn objects_that_are_missing_or_changed_are_found() {
+    let sandbox = sandbox();
+    let cluster = client(&sandbox);
+    set_up(&cluster, settings(&["kyma-project.io"])).await.unwrap();
+    let verification = verify_quickly(&cluster).await;
+    assert_eq!(codes(&verification), Vec::<&str>::new(), "{verification:?}");
+    let entry = ObjectReference::namespaced(kinds::service_entry(), "demo", "egress-default-443");
+    let other_port = json!({"spec": {"ports": [{"number": 443, "name": "tls-other", "protocol": "TLS"}]}});
+    cluster
+        .merge_patch(&entry, &other_port, "somebody", false)
+        .await
+        .unwrap();
+    let service = ObjectReference::namespaced(kinds::service(), "demo", "curl");
+    cluster.delete(&service, &DeleteOptions::default()).await.unwrap();
+    let verification = verify_quickly(&cluster).await;
+    assert_eq!(codes(&verification), ["EGR-301", "EGR-302"], "{verification:?}");
+    let [missing, changed] = verification.findings.as_slice() else {
+        panic!("{verification:?}")
+    };
+    assert_eq!(
+        (&missing.objects[0], &changed.objects[0]),
+        (&service.to_string(), &entry.to_string())
+    );
+    assert!(changed.message.contains("spec.ports[0].name"), "{changed:?}");
+    // Every probe was routed all the same.
+    assert_eq!(
+        (verification.verdict, missing.severity),
+        (Verdict::Proven, Severity::Warning)
+    );
+    let route = ObjectReference::namespaced(kinds::virtual_service(), "demo", "egress-default");
+    cluster.delete(&route, &DeleteOptions::default()).await.unwrap();
+    let verification = verify_quickly(&cluster).await;
+    assert_eq!(verification.verdict, Verdict::Disproven);
+    let missing = verification
+        .findings
+        .iter()
+        .find(|finding| finding.objects == [route.to_string()])
+        .unwrap();
+    assert_eq!(
+        (missing.code.as_str(), missing.severity),
+        ("EGR-301", Severity::Error)
+    );
 }

@@ -42,7 +42,8 @@ use crate::finding::{Finding, Severity, catalogue};
 use crate::istio::kinds;
 use crate::plan::journal::Entry;
 use crate::plan::lock::{self, LockRecord, ReachedBefore};
-use crate::vocabulary::{ClaimState, Object, ObjectReference, PodName, Verdict, names};
+use crate::plan::source;
+use crate::vocabulary::{ClaimState, Object, ObjectReference, PodName, Verdict};
 use changes::Changes;
 use proof::Sources;
 use std::collections::BTreeSet;
@@ -326,22 +327,32 @@ impl Work<'_> {
             "source",
             "restart our own source, which has connections from before",
         );
-        for pod in own {
-            let reference = ObjectReference::namespaced(kinds::pod(), &pod.namespace, &pod.name);
-            self.cluster.delete(&reference, &DeleteOptions::default()).await?;
-        }
-        let deployment =
-            ObjectReference::namespaced(kinds::deployment(), &self.prepared.run.namespace, names::SOURCE);
         let timeout = self.prepared.settings.timeout;
+        let gone = own.iter().map(|pod| async move {
+            let reference = ObjectReference::namespaced(kinds::pod(), &pod.namespace, &pod.name);
+            let Some(live) = self.cluster.get(&reference).await? else {
+                return Ok(());
+            };
+            self.cluster.delete(&reference, &DeleteOptions::default()).await?;
+            self.cluster.wait_gone(&reference, live.uid(), timeout).await
+        });
+        futures::future::try_join_all(gone).await?;
         let progress = |on: &str| {
             (self.events)(Event::StepWaiting {
                 id: "source".to_owned(),
                 on: on.to_owned(),
             });
         };
-        self.cluster
-            .wait_rollout(&deployment, timeout, true, &progress)
-            .await?;
+        let (namespace, selector) = (&self.prepared.run.namespace, source::label_selector());
+        pods::wait_ready(
+            self.cluster,
+            namespace,
+            &selector,
+            "a ready pod of our source",
+            timeout,
+            &progress,
+        )
+        .await?;
         self.finish("source", started, None);
         Ok(())
     }

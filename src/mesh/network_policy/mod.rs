@@ -27,7 +27,7 @@ use peer::{Match, Other};
 use port::Destination;
 use record::{Policy, Rule};
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// One end of a connection, as a policy sees it.
 #[derive(Debug, Clone, Copy)]
@@ -134,6 +134,18 @@ impl NetworkPolicies {
         self.tally(pod, Direction::Ingress, other, destination).decision()
     }
 
+    /// Whether one pod may connect to another: both directions.
+    pub fn connects(&self, from: &Object, to: &Object, port: u16, protocol: Protocol) -> bool {
+        let endpoint = |pod| Endpoint {
+            address: address_of(pod),
+            port,
+            protocol,
+            pod: Some(pod),
+        };
+        self.egress(from, &endpoint(to)).lets_through()
+            && self.ingress(to, &endpoint(from), port, protocol).lets_through()
+    }
+
     /// Whether a pod may send to something outside whose address is not known; `Err` names the policies whose rules
     /// by address would decide it.
     pub(super) fn egress_to_unknown_address(
@@ -230,6 +242,12 @@ impl Tally<'_> {
             }
         }
     }
+}
+
+/// A pod's address; that of a pod which has none yet is in no block but `0.0.0.0/0`.
+pub(super) fn address_of(pod: &Object) -> IpAddr {
+    let address = pod.text("/status/podIP").parse();
+    address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
 }
 
 fn references(policies: &[&Policy]) -> Vec<ObjectReference> {

@@ -88,7 +88,8 @@ fn events_off_a_terminal_are_one_line_each() {
       VirtualService routes it to the gateway
         VirtualService demo/egress-default
         fix: run `kubectl egress setup HOST`, or `kubectl egress status` to see
-          which routing object is missing
+          which routing object is missing; `kubectl egress lockdown` stops whatever
+          does not go through the gateway
     note: the gateway is shared with plan shop/default
     warning: 2 workloads have no sidecar
     ");
@@ -101,7 +102,8 @@ fn quiet_leaves_what_must_be_noticed_and_verbose_adds() {
       VirtualService routes it to the gateway
         VirtualService demo/egress-default
         fix: run `kubectl egress setup HOST`, or `kubectl egress status` to see
-          which routing object is missing
+          which routing object is missing; `kubectl egress lockdown` stops whatever
+          does not go through the gateway
     warning: 2 workloads have no sidecar
     ");
     let verbose = told(ReportSettings {

@@ -37,8 +37,8 @@ fn a_proven_verification() {
           passing a proxy
 
     What to do
-      EGR-102: a NetworkPolicy for the namespace stops it, one that lets out only
-        DNS, istiod and the gateway's pods
+      EGR-102: `kubectl egress lockdown` stops it, by a NetworkPolicy that lets out
+        only DNS, istiod and the gateway
 
     Claims
     ✔ routed    proven        every declared host and port goes through the gateway
@@ -90,9 +90,10 @@ fn a_disproven_verification_says_what_to_do() {
 
     What to do
       EGR-101: run `kubectl egress setup HOST`, or `kubectl egress status` to see
-        which routing object is missing
-      EGR-102: a NetworkPolicy for the namespace stops it, one that lets out only
-        DNS, istiod and the gateway's pods
+        which routing object is missing; `kubectl egress lockdown` stops whatever
+        does not go through the gateway
+      EGR-102: `kubectl egress lockdown` stops it, by a NetworkPolicy that lets out
+        only DNS, istiod and the gateway
 
     Claims
     ✘ routed    disproven     every declared host and port goes through the gateway

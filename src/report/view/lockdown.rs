@@ -27,14 +27,7 @@ pub fn lockdown(document: &Lockdown, style: &Style) -> String {
     for finding in &document.findings {
         text.push_str(&findings::headline(finding, 0, style));
     }
-    let fixes = findings::fixes(all_findings(document), style);
-    if !fixes.is_empty() {
-        let _ = write!(
-            text,
-            "\n{}\n{fixes}",
-            style.color_only(Tone::Strong, "What to do")
-        );
-    }
+    text.push_str(&findings::what_to_do(all_findings(document), style));
     if !document.after.is_empty() {
         let _ = writeln!(text, "\n{}", style.color_only(Tone::Strong, "Claims"));
         text.push_str(&verification::claim(Claim::Routed, document.claims.routed, style));

@@ -16,8 +16,11 @@ pub fn probe_mark(result: &ProbeResult) -> Mark {
         | (Expected::Reachable, Outcome::Routed | Outcome::Direct | Outcome::Bypassed) => Mark::Good,
         // That nobody answers proves no block.
         (_, Outcome::Inconclusive) | (Expected::NotReachable, Outcome::Unreachable) => Mark::Open,
-        (Expected::Routed, Outcome::Direct) | (Expected::NotReachable, _) => Mark::Warning,
+        (Expected::Routed, Outcome::Direct)
+        | (Expected::NotReachable, _)
+        | (Expected::Nothing, Outcome::Bypassed | Outcome::Blocked | Outcome::Unreachable) => Mark::Warning,
         (Expected::Routed | Expected::Reachable, _) => Mark::Bad,
+        (Expected::Nothing, Outcome::Routed | Outcome::Direct) => Mark::Good,
     }
 }
 
@@ -40,8 +43,10 @@ pub fn probe_line(result: &ProbeResult, style: &Style) -> String {
         if result.meshed { "" } else { " without sidecar" },
         style.color_only(tone, &outcome),
     );
-    if mark != Mark::Good {
-        let _ = write!(line, ", expected: {}", expectation(result.expected));
+    if mark != Mark::Good
+        && let Some(expected) = expectation(result.expected)
+    {
+        let _ = write!(line, ", expected: {expected}");
     }
     line
 }
@@ -105,10 +110,11 @@ fn hop_lines(hop: &Hop, style: &Style) -> String {
     text
 }
 
-fn expectation(expected: Expected) -> &'static str {
+fn expectation(expected: Expected) -> Option<&'static str> {
     match expected {
-        Expected::Routed => "routed",
-        Expected::NotReachable => "must not get out",
-        Expected::Reachable => "reachable",
+        Expected::Routed => Some("routed"),
+        Expected::NotReachable => Some("must not get out"),
+        Expected::Reachable => Some("reachable"),
+        Expected::Nothing => None,
     }
 }

@@ -33,14 +33,7 @@ pub fn verification(verification: &Verification, style: &Style) -> String {
     for finding in &verification.findings {
         text.push_str(&findings::headline(finding, 0, style));
     }
-    let fixes = findings::fixes(all_findings(verification), style);
-    if !fixes.is_empty() {
-        let _ = write!(
-            text,
-            "\n{}\n{fixes}",
-            style.color_only(Tone::Strong, "What to do")
-        );
-    }
+    text.push_str(&findings::what_to_do(all_findings(verification), style));
     let _ = writeln!(text, "\n{}", style.color_only(Tone::Strong, "Claims"));
     text.push_str(&claim(Claim::Routed, verification.claims.routed, style));
     text.push_str(&claim(Claim::Enforced, verification.claims.enforced, style));
@@ -98,7 +91,11 @@ fn verdict(verification: &Verification, style: &Style) -> String {
         Verdict::Inconclusive => (Mark::Open, Tone::Warning),
     };
     let count = verification.probes.len();
-    let plan = format!("{}/{}", verification.namespace, verification.plan);
+    // A plan of another namespace is named with it already.
+    let plan = match verification.plan.split_once('/') {
+        Some(_) => format!("{}, in namespace {}", verification.plan, verification.namespace),
+        None => format!("{}/{}", verification.namespace, verification.plan),
+    };
     format!(
         "{} {} (plan {}, {count} {})",
         style.mark(mark),

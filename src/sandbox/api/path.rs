@@ -60,6 +60,7 @@ fn further_kinds() -> Vec<Kind> {
             "poddisruptionbudgets",
             true,
         ),
+        Kind::new("", "v1", "Endpoints", "endpoints", true),
         Kind::new("", "v1", "ResourceQuota", "resourcequotas", true),
         Kind::new(
             "networking.istio.io",
@@ -88,6 +89,9 @@ fn further_kinds() -> Vec<Kind> {
 
 /// Group of the access reviews.
 pub(in crate::sandbox) const REVIEWS: &str = "authorization.k8s.io";
+
+/// Group of Roles and their bindings.
+pub(in crate::sandbox) const RBAC: &str = "rbac.authorization.k8s.io";
 
 /// Whether a group belongs to Istio.
 pub(in crate::sandbox) fn of_istio(group: &str) -> bool {

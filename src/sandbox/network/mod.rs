@@ -6,6 +6,7 @@ mod curl_arguments;
 mod curl_format;
 mod outside;
 pub(super) mod proxies;
+pub(super) mod reach;
 mod telemetry;
 pub(super) mod transfer;
 

@@ -1,8 +1,8 @@
 //! One transfer of curl: name resolution, the way through the mesh, the host's answer, and curl's view of it.
 
 use super::outside::{OutsideHost, OutsideRequest, Reachability};
-use super::proxies;
-use crate::mesh::{self, Prediction, SourcePod};
+use super::{proxies, reach};
+use crate::mesh::{self, Dropped, Prediction, SourcePod};
 use crate::sandbox::controllers;
 use crate::sandbox::state::{Inner, State};
 use crate::vocabulary::Scheme;
@@ -57,6 +57,8 @@ pub(super) enum AtAddress {
 const CONNECT_TIMEOUT: u64 = 10_000;
 /// How long the kernel tries to connect, in milliseconds, where curl sets no limit.
 const KERNEL_TIMEOUT: u64 = 134_000;
+/// How long the resolver asks DNS servers that do not answer, in milliseconds (truth.md 2).
+const RESOLVER_TIMEOUT: u64 = 19_800;
 
 /// A transfer under way.
 pub(super) struct Transfer<'sandbox> {
@@ -79,13 +81,11 @@ pub(in crate::sandbox) fn transfer(
     source: &Value,
     request: &TransferRequest,
 ) -> TransferResult {
+    if asks_dns(request) && !reach::dns(inner, state, source) {
+        return not_resolved_in_time(request);
+    }
     let Some(address) = resolve(inner, state, source, request) else {
-        return TransferResult {
-            exit: 6,
-            error: format!("Could not resolve host: {}", request.connect_to),
-            time: 3,
-            ..TransferResult::default()
-        };
+        return not_resolved(request, 3);
     };
     let local_port = state.next_port();
     let mut transfer = Transfer {
@@ -101,6 +101,42 @@ pub(in crate::sandbox) fn transfer(
         transfer.through_mesh()
     } else {
         transfer.direct()
+    }
+}
+
+/// Whether curl must ask DNS: it was given no address, neither as the host nor with `--resolve`.
+fn asks_dns(request: &TransferRequest) -> bool {
+    let host = request.connect_to.trim_end_matches('.');
+    let given = request.resolve.contains_key(&format!("{host}:{}", request.port));
+    !given && host.parse::<std::net::IpAddr>().is_err()
+}
+
+fn not_resolved(request: &TransferRequest, time: u64) -> TransferResult {
+    TransferResult {
+        exit: 6,
+        error: format!("Could not resolve host: {}", request.connect_to),
+        time,
+        ..TransferResult::default()
+    }
+}
+
+/// The DNS packets are dropped: curl or the resolver gives up.
+fn not_resolved_in_time(request: &TransferRequest) -> TransferResult {
+    match request.limit().filter(|limit| *limit < RESOLVER_TIMEOUT) {
+        None => not_resolved(request, RESOLVER_TIMEOUT),
+        Some(limit) => TransferResult {
+            exit: 28,
+            error: format!("Resolving timed out after {limit} milliseconds"),
+            time: limit,
+            ..TransferResult::default()
+        },
+    }
+}
+
+impl TransferRequest {
+    /// How long curl lets the connection take, in milliseconds.
+    fn limit(&self) -> Option<u64> {
+        [self.max_time, self.connect_timeout].into_iter().flatten().min()
     }
 }
 
@@ -187,7 +223,10 @@ impl Transfer<'_> {
             return Self::not_modelled("requests of pods without sidecar to Services");
         }
         let (address, port) = (self.address.clone(), self.request.port);
+        let dropped = self.predict(None).dropped.is_some();
         match self.at(&address, port) {
+            _ if dropped => self.no_answer(),
+            AtAddress::Silent => self.no_answer(),
             AtAddress::Answers => {
                 let peer = self.source_address.clone();
                 self.arrive(&peer, port);
@@ -202,21 +241,37 @@ impl Transfer<'_> {
                 time: 3,
                 ..TransferResult::default()
             },
-            AtAddress::Silent => {
-                let limits = [self.request.max_time, self.request.connect_timeout];
-                let limit = limits.into_iter().flatten().min().unwrap_or(KERNEL_TIMEOUT);
-                TransferResult {
-                    exit: 28,
-                    error: format!("Connection timed out after {limit} milliseconds"),
-                    time: limit,
-                    ..TransferResult::default()
-                }
-            }
+        }
+    }
+
+    /// Nobody answers a connection that no sidecar took.
+    fn no_answer(&self) -> TransferResult {
+        let limit = self.request.limit().unwrap_or(KERNEL_TIMEOUT);
+        TransferResult {
+            exit: 28,
+            error: format!("Connection timed out after {limit} milliseconds"),
+            time: limit,
+            ..TransferResult::default()
         }
     }
 
     /// With sidecar: the connection is accepted; what follows is the sidecar's affair.
     fn through_mesh(&mut self) -> TransferResult {
+        let service = self.service_at();
+        let prediction = self.predict(service.as_deref());
+        let Prediction {
+            hops, not_modelled, ..
+        } = &prediction;
+        if hops.is_empty() {
+            let why = not_modelled.first().map_or("this way", String::as_str);
+            return Self::not_modelled(why.trim_start_matches("not modelled: "));
+        }
+        let dropped = matches!(prediction.dropped, Some(Dropped::AtHop(_)));
+        proxies::carry(self, hops, dropped)
+    }
+
+    /// Asks the mesh for the way, to a Service if its address is connected to.
+    fn predict(&self, service: Option<&str>) -> Prediction {
         let world = self.inner.world(self.state);
         let metadata = &self.source["metadata"];
         let text = |name: &str| metadata[name].as_str().unwrap_or_default().to_owned();
@@ -231,26 +286,19 @@ impl Transfer<'_> {
                 namespace: text("namespace"),
                 name: text("name"),
                 labels,
-                meshed: true,
+                meshed: controllers::is_meshed(self.source),
             },
             scheme: self.request.scheme,
             host: self.request.host.clone(),
             port: self.request.port,
             address: self.address.parse().ok(),
+            // That was done before.
             asks_dns: false,
         };
-        let prediction = match self.service_at() {
-            Some(service) => mesh::predict_to_service(&world, &request, &service),
+        match service {
+            Some(service) => mesh::predict_to_service(&world, &request, service),
             None => mesh::predict(&world, &request),
-        };
-        let Prediction {
-            hops, not_modelled, ..
-        } = &prediction;
-        if hops.is_empty() {
-            let why = not_modelled.first().map_or("this way", String::as_str);
-            return Self::not_modelled(why.trim_start_matches("not modelled: "));
         }
-        proxies::carry(self, hops)
     }
 
     /// Says that the sandbox does not know, rather than guessing.

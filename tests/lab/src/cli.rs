@@ -1,5 +1,6 @@
 //! What can be typed: `cargo lab COMMAND`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,8 +10,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::build;
 use crate::component::kyma::COMMAND as KYMA_COMMAND;
-use crate::component::policy;
 use crate::component::world::COMMAND;
+use crate::component::{node_dns, policy};
 use crate::down::down;
 use crate::kyma::{self, Platform, PlatformArguments, ServeArguments};
 use crate::lab::{DEFAULT_NAME, Lab};
@@ -80,6 +81,20 @@ enum Command {
     /// Play Kyma's Istio module.
     #[command(name = KYMA_COMMAND, hide = true)]
     ServeKyma(ServeArguments),
+    /// Pass questions for names on.
+    #[command(name = node_dns::COMMAND, hide = true)]
+    RelayDns {
+        #[arg(long)]
+        address: SocketAddr,
+        #[arg(long)]
+        upstream: SocketAddr,
+    },
+    /// Tell the policy engine of a new pod.
+    #[command(name = policy::PLUGIN_COMMAND, hide = true)]
+    AnnouncePod {
+        #[arg(long)]
+        folder: PathBuf,
+    },
 }
 
 #[derive(Args)]
@@ -93,6 +108,9 @@ struct UpArguments {
     /// How NetworkPolicies are enforced.
     #[arg(long, value_enum, default_value_t)]
     policy_engine: PolicyEngine,
+    /// Whether pods ask a resolver on the node, as with NodeLocal DNS.
+    #[arg(long)]
+    node_local_dns: bool,
     #[command(flatten)]
     platform: PlatformArguments,
 }
@@ -107,6 +125,7 @@ impl UpArguments {
             egress_gateway: self.egress_gateway.unwrap_or(platform == Platform::Istio),
             outbound_policy: self.outbound_policy,
             policy_engine: self.policy_engine,
+            node_local_dns: self.node_local_dns,
             platform,
             kyma_profile,
         }
@@ -122,6 +141,9 @@ struct SetArguments {
     /// How NetworkPolicies are enforced.
     #[arg(long, value_enum)]
     policy_engine: Option<PolicyEngine>,
+    /// Whether pods that start from now on ask a resolver on the node, as with NodeLocal DNS.
+    #[arg(long, action = ArgAction::Set, value_name = "true|false")]
+    node_local_dns: Option<bool>,
 }
 
 #[derive(Subcommand)]
@@ -205,6 +227,11 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             runtime.block_on(crate::world::serve(&folder, &log))?;
         }
+        Command::RelayDns { address, upstream } => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            runtime.block_on(crate::dns_relay::serve(address, upstream))?;
+        }
+        Command::AnnouncePod { folder } => crate::policy::plugin(&folder)?,
         Command::EnforcePolicies(arguments) => crate::policy::run(&arguments.into_settings())?,
         Command::ServeKyma(arguments) => kyma::serve(arguments),
     }
@@ -218,6 +245,10 @@ fn set(lab: &mut Lab, arguments: &SetArguments) -> Result<()> {
     if let Some(engine) = arguments.policy_engine {
         lab.set_policy_engine(engine)?;
         output::note(&format!("the policy engine {engine} is in force"));
+    }
+    if let Some(node_local) = arguments.node_local_dns {
+        lab.set_node_local_dns(node_local)?;
+        output::note("pods that start from now on have the other resolver");
     }
     Ok(())
 }

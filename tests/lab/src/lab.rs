@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
-use crate::component::{istio, policy};
+use crate::build;
+use crate::component::{Cluster, istio, node_dns, policy};
 use crate::layout::ClusterLayout;
 use crate::output;
 use crate::policy::{PolicyEngine, PolicyStatus};
@@ -99,6 +100,25 @@ impl Lab {
         policy::switch(&self.layout, engine)?;
         self.options.policy_engine = engine;
         self.record(|options| options.policy_engine = engine)
+    }
+
+    /// Gives pods that start from now on a resolver on the node, or the usual one again.
+    ///
+    /// # Errors
+    /// The resolver or the kubelet cannot be started.
+    pub fn set_node_local_dns(&mut self, node_local: bool) -> Result<()> {
+        let _lock = lock(&self.layout.lock_file(), || {
+            output::note("another command works on this lab");
+        })?;
+        let mut cluster = Cluster {
+            layout: self.layout.clone(),
+            binaries: build::all()?,
+            state: State::load(&self.layout).context("the lab is gone")?,
+        };
+        cluster.state.options.node_local_dns = node_local;
+        node_dns::switch(&mut cluster)?;
+        self.options.node_local_dns = node_local;
+        cluster.state.save(&self.layout)
     }
 
     /// What the policy engine has loaded.

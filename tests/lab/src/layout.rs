@@ -26,6 +26,9 @@ pub struct ClusterLayout {
 }
 
 impl ClusterLayout {
+    /// What the links of all labs in the machine's own network namespace begin with.
+    pub(crate) const ROOT_LINK_PREFIX: &str = "egl-";
+
     /// Makes the layout of the lab `name`, with the folders that the environment asks for.
     ///
     /// # Errors
@@ -77,7 +80,7 @@ impl ClusterLayout {
 
     /// The link's end in the machine's own network namespace.
     pub fn root_link(&self) -> String {
-        format!("egl-{}", self.name)
+        format!("{}{}", Self::ROOT_LINK_PREFIX, self.name)
     }
 
     /// The cgroup below which the kubelet keeps its pods.
@@ -135,6 +138,11 @@ impl ClusterLayout {
         Ipv4Addr::new(198, 19, 0, 10)
     }
 
+    /// The address of a resolver on the node, where there is one: that of NodeLocal DNS everywhere.
+    pub fn node_local_dns(&self) -> Ipv4Addr {
+        Ipv4Addr::new(169, 254, 20, 10)
+    }
+
     /// The URL of the API server, reachable from the machine's own network namespace.
     pub fn server_url(&self) -> String {
         format!("https://{}:6443", self.node_address())
@@ -158,6 +166,11 @@ impl ClusterLayout {
     /// The lock that keeps two commands from changing this lab at once. It outlives `down`.
     pub fn lock_file(&self) -> PathBuf {
         self.state_root.join(format!("{}.lock", self.name))
+    }
+
+    /// The lock that keeps two labs from taking the same addresses at once.
+    pub(crate) fn addresses_lock_file(&self) -> PathBuf {
+        self.state_root.join(format!("addresses-{}.lock", self.index))
     }
 
     /// The administrator's kubeconfig.

@@ -4,7 +4,7 @@
 //! - `layout`: where everything of one cluster lives. `unavailable`: whether this machine can have one.
 //! - `build`: the binaries. `image`: the container images. `cluster`: network, keys, kubeconfigs.
 //! - `component`: what runs in it, one file each. `world`: the servers outside, and their log.
-//! - `policy`: NetworkPolicy, enforced.
+//! - `policy`: NetworkPolicy, enforced. `dns_relay`: the node's own resolver.
 //! - `kyma`: a process that plays Kyma's Istio module.
 //! - `up`, `down`, `status`, `traffic`: the commands. [`Lab`]: a running lab as a test suite sees it.
 //! - `state`, `process`, `shell`, `wait`, `digest`, `output`: what all of them need.
@@ -19,6 +19,7 @@ mod cli;
 mod cluster;
 mod component;
 mod digest;
+mod dns_relay;
 pub mod down;
 mod image;
 mod kyma;

@@ -50,6 +50,9 @@ pub struct Options {
     /// Which defaults the Kyma module takes.
     #[serde(default)]
     pub kyma_profile: KymaProfile,
+    /// Whether new pods ask a resolver on the node.
+    #[serde(default)]
+    pub node_local_dns: bool,
 }
 
 fn no_engine() -> PolicyEngine {
@@ -129,6 +132,7 @@ mod tests {
                 policy_engine: PolicyEngine::AfterDnat,
                 platform: Platform::Kyma,
                 kyma_profile: KymaProfile::Light,
+                node_local_dns: true,
             },
             processes: vec![Started {
                 name: "etcd".into(),

@@ -119,17 +119,25 @@ impl Status {
                 self.name,
                 if self.healthy { "up" } else { "not healthy" }
             ),
-            format!("  platform         {}", options.platform.as_str()),
+            format!("  platform         {}", options.platform_words()),
             format!(
                 "  egress gateway   {}",
-                if options.egress_gateway {
-                    "installed"
-                } else {
-                    "not installed"
+                match (options.platform, options.egress_gateway) {
+                    (Platform::Kyma, _) => "as the Istio CR says",
+                    (_, true) => "installed",
+                    (_, false) => "not installed",
                 }
             ),
             format!("  outbound policy  {}", options.outbound_policy.as_str()),
             format!("  policy engine    {}", options.policy_engine),
+            format!(
+                "  resolver         {}",
+                if options.node_local_dns {
+                    "on the node, for new pods"
+                } else {
+                    "kube-dns"
+                }
+            ),
             format!("  kubeconfig       {}", self.kubeconfig.display()),
             format!("  outside world    {}", self.world_log.display()),
             format!("  audit log        {}", self.audit_log.display()),

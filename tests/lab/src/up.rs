@@ -9,8 +9,8 @@ use anyhow::{Context, Result, ensure};
 use crate::build;
 use crate::cluster::{kubeconfig, network, pki, world_pki};
 use crate::component::{
-    Cluster, apiserver, containerd, controllers, coredns, etcd, istio, kubelet, kubeproxy, kyma, policy,
-    world,
+    Cluster, apiserver, containerd, controllers, coredns, etcd, istio, kubelet, kubeproxy, kyma, node_dns,
+    policy, world,
 };
 use crate::down;
 use crate::image;
@@ -44,6 +44,10 @@ pub fn up(layout: &ClusterLayout, options: Options) -> Result<()> {
         return adjust(&mut cluster, options);
     }
     check_options(layout, None, options)?;
+    let _addresses = lock(&layout.addresses_lock_file(), || {
+        output::note("a lab with the same addresses is being made; waiting for it");
+    })?;
+    network::check_addresses(layout)?;
     down::clean(layout)?;
     let state = State {
         phase: Phase::Starting,
@@ -65,13 +69,14 @@ pub fn up(layout: &ClusterLayout, options: Options) -> Result<()> {
 }
 
 fn adjust(cluster: &mut Cluster, options: Options) -> Result<()> {
-    let layout = &cluster.layout.clone();
+    let layout = cluster.layout.clone();
     let before = cluster.state.options;
-    if before.platform == Platform::Kyma {
-        return adjust_kyma(layout, cluster.state.clone(), options);
-    }
-    let lost_gateway = options.egress_gateway && !istio::has_gateway(layout)?;
-    if before == options && !lost_gateway {
+    let lost = match before.platform {
+        Platform::Istio => false,
+        Platform::Kyma => !kyma::is_asked_for(&layout)?,
+    };
+    let lost = lost || (options.egress_gateway && !istio::has_gateway(&layout)?);
+    if before == options && !lost {
         output::note("it is up already, as asked for");
         return Ok(());
     }
@@ -80,15 +85,19 @@ fn adjust(cluster: &mut Cluster, options: Options) -> Result<()> {
             "changing the outbound policy to {}",
             options.outbound_policy.as_str()
         ));
-        istio::set_outbound_policy(layout, options.outbound_policy)?;
+        istio::set_outbound_policy(&layout, options.outbound_policy)?;
     }
-    if lost_gateway || before.egress_gateway != options.egress_gateway {
-        output::note(if options.egress_gateway {
-            "adding the egress gateway"
-        } else {
-            "removing the egress gateway"
+    if lost || before.egress_gateway != options.egress_gateway {
+        output::note(match (options.platform, options.egress_gateway) {
+            (Platform::Kyma, _) => "bringing the Istio CR to what is asked for",
+            (_, true) => "adding the egress gateway",
+            (_, false) => "removing the egress gateway",
         });
-        istio::install(layout, &cluster.binaries, options)?;
+        match options.platform {
+            Platform::Istio => istio::install(&layout, &cluster.binaries, options)?,
+            // Only the Istio CR is ours to change; the module does the rest.
+            Platform::Kyma => kyma::adjust(&layout, options)?,
+        }
     }
     cluster.state.options = options;
     if before.policy_engine != options.policy_engine {
@@ -96,26 +105,13 @@ fn adjust(cluster: &mut Cluster, options: Options) -> Result<()> {
             "changing the policy engine to {}",
             options.policy_engine
         ));
-        if policy::is_started(cluster) {
-            policy::switch(layout, options.policy_engine)?;
-        } else {
-            policy::start(cluster)?;
-        }
+        policy::ensure(cluster)?;
     }
-    cluster.state.save(layout)
-}
-
-/// On Kyma only the Istio CR is ours to change; the module does the rest.
-fn adjust_kyma(layout: &ClusterLayout, mut state: State, options: Options) -> Result<()> {
-    let lost = !kyma::is_asked_for(layout)? || (options.egress_gateway && !istio::has_gateway(layout)?);
-    if state.options == options && !lost {
-        output::note("it is up already, as asked for");
-        return Ok(());
+    if before.node_local_dns != options.node_local_dns {
+        output::note("changing the resolver of pods that start from now on");
+        node_dns::switch(cluster)?;
     }
-    output::note("bringing the Istio CR to what is asked for");
-    kyma::adjust(layout, options)?;
-    state.options = options;
-    state.save(layout)
+    cluster.state.save(&layout)
 }
 
 /// What cannot be changed while a lab is up, and what the Kyma module does not have.
@@ -127,11 +123,7 @@ fn check_options(layout: &ClusterLayout, running: Option<Options>, options: Opti
     let Some(running) = running else {
         return Ok(());
     };
-    let kind = |options: Options| match options.platform {
-        Platform::Istio => Platform::Istio.as_str().to_owned(),
-        Platform::Kyma => format!("kyma, profile {}", options.kyma_profile.as_str()),
-    };
-    let (is, wanted) = (kind(running), kind(options));
+    let (is, wanted) = (running.platform_words(), options.platform_words());
     ensure!(
         is == wanted,
         "{} is up with platform {is}, not {wanted}; `cargo lab --name {0} down` removes it",
@@ -174,6 +166,7 @@ fn create(cluster: &mut Cluster) -> Result<()> {
             .join()
             .map_err(|_| anyhow::anyhow!("the import of images panicked"))?
     })?;
+    node_dns::start(cluster)?;
     kubelet::start(cluster)?;
     match cluster.state.options.platform {
         Platform::Istio => timed("Istio", || {
@@ -218,4 +211,57 @@ fn inherit(hierarchy: &Path, folder: &Path, setting: &str) -> Result<()> {
         fs::write(&target, value.trim()).with_context(|| format!("cannot write {}", target.display()))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kyma::KymaProfile;
+    use crate::policy::PolicyEngine;
+
+    #[test]
+    fn a_running_lab_keeps_its_platform() {
+        let layout = ClusterLayout::new("lab").unwrap();
+        let istio = Options {
+            egress_gateway: true,
+            outbound_policy: OutboundPolicy::RegistryOnly,
+            platform: Platform::Istio,
+            kyma_profile: KymaProfile::Light,
+            policy_engine: PolicyEngine::None,
+        };
+        let kyma = Options {
+            platform: Platform::Kyma,
+            outbound_policy: OutboundPolicy::AllowAny,
+            ..istio
+        };
+        let without_gateway = Options {
+            egress_gateway: false,
+            ..kyma
+        };
+        assert!(check_options(&layout, None, istio).is_ok() && check_options(&layout, None, kyma).is_ok());
+        assert!(check_options(&layout, Some(kyma), without_gateway).is_ok());
+        let error = check_options(&layout, Some(kyma), istio).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "lab is up with platform kyma, profile light, not istio; `cargo lab --name lab down` removes it"
+        );
+        let production = Options {
+            kyma_profile: KymaProfile::Production,
+            ..kyma
+        };
+        assert!(check_options(&layout, Some(kyma), production).is_err());
+    }
+
+    #[test]
+    fn kyma_has_no_outbound_policy() {
+        let options = Options {
+            egress_gateway: false,
+            outbound_policy: OutboundPolicy::RegistryOnly,
+            platform: Platform::Kyma,
+            kyma_profile: KymaProfile::Light,
+            policy_engine: PolicyEngine::None,
+        };
+        let layout = ClusterLayout::new("lab").unwrap();
+        assert!(check_options(&layout, None, options).is_err());
+    }
 }

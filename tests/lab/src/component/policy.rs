@@ -12,6 +12,10 @@ use crate::wait::{Look, until};
 
 /// The hidden command that enforces policies.
 pub(crate) const COMMAND: &str = "enforce-policies";
+/// The hidden command that tells the engine of a pod's address.
+pub(crate) const PLUGIN_COMMAND: &str = "announce-pod";
+/// The name of that command among the plugins of the pods' network.
+pub(crate) const PLUGIN: &str = "lab-policy";
 /// Its name among the components.
 const NAME: &str = "policy-engine";
 
@@ -67,9 +71,25 @@ pub(crate) fn start(cluster: &mut Cluster) -> Result<()> {
     })
 }
 
-/// Whether it is among the lab's components.
-pub(crate) fn is_started(cluster: &Cluster) -> bool {
-    cluster.state.processes.iter().any(|process| process.name == NAME)
+/// The plugin that the pods' network calls. The program it runs is there before the first pod.
+pub(crate) fn plugin_script(layout: &ClusterLayout) -> String {
+    format!(
+        "#!/bin/sh\nexec {} {PLUGIN_COMMAND} --folder {}\n",
+        layout.state_dir().join(NAME).display(),
+        layout.policy().display()
+    )
+}
+
+/// Does what the options say on a lab that is up.
+///
+/// # Errors
+/// As [`start`] and [`switch`].
+pub(crate) fn ensure(cluster: &mut Cluster) -> Result<()> {
+    if cluster.has(NAME) {
+        switch(&cluster.layout, cluster.state.options.policy_engine)
+    } else {
+        start(cluster)
+    }
 }
 
 /// Asks for another engine and waits until it is in force.
@@ -113,10 +133,11 @@ fn look(layout: &ClusterLayout, engine: PolicyEngine) -> Look<()> {
     }
 }
 
-fn node_addresses(layout: &ClusterLayout) -> [std::net::Ipv4Addr; 3] {
+fn node_addresses(layout: &ClusterLayout) -> [std::net::Ipv4Addr; 4] {
     [
         layout.node_address(),
         layout.node_address_in_world(),
         layout.node_address_to_pods(),
+        layout.node_local_dns(),
     ]
 }

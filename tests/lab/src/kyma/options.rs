@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
+use crate::state::Options;
+
 /// Who installs Istio, and so how the egress gateway is switched on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "camelCase")]
@@ -43,6 +45,16 @@ impl KymaProfile {
         match self {
             Self::Light => "light",
             Self::Production => "production",
+        }
+    }
+}
+
+impl Options {
+    /// The platform, with what cannot be changed about it while a lab is up.
+    pub(crate) fn platform_words(self) -> String {
+        match self.platform {
+            Platform::Istio => Platform::Istio.as_str().to_owned(),
+            Platform::Kyma => format!("kyma, profile {}", self.kyma_profile.as_str()),
         }
     }
 }

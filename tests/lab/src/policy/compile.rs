@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use super::announce::Announced;
 use super::network::Network;
 use super::object::{Namespace, NetworkPolicy, Pod, PolicyPeer, PolicyPort, PolicyType, PortName};
 use super::ruleset::{Allow, Block, Peers, PodRules, Ports, Ruleset};
@@ -17,6 +18,8 @@ pub(super) struct Objects<'a> {
     pub(super) policies: Vec<&'a NetworkPolicy>,
     pub(super) pods: Vec<&'a Pod>,
     pub(super) namespaces: Vec<&'a Namespace>,
+    /// Addresses of pods that are newer than what the pods say.
+    pub(super) announced: Announced,
     /// Addresses that no `ipBlock` finds.
     pub(super) outside_blocks: &'a [IpAddr],
 }
@@ -41,13 +44,20 @@ pub(super) fn compile(objects: &Objects<'_>) -> Ruleset {
 impl Objects<'_> {
     /// The addresses of a pod. One that a younger pod has is no longer that of a pod which is still being removed.
     pub(super) fn addresses(&self, pod: &Pod) -> Vec<IpAddr> {
+        let addresses = |pod: &Pod| {
+            let announced = self.announced.get(&pod.metadata.uid);
+            announced
+                .filter(|_| !pod.has_ended())
+                .cloned()
+                .unwrap_or_else(|| pod.addresses())
+        };
         let age = |pod: &Pod| (pod.metadata.creation_timestamp.clone(), pod.metadata.uid.clone());
         let taken = |address: &IpAddr| {
             self.pods
                 .iter()
-                .any(|other| age(other) > age(pod) && other.addresses().contains(address))
+                .any(|other| age(other) > age(pod) && addresses(other).contains(address))
         };
-        pod.addresses()
+        addresses(pod)
             .into_iter()
             .filter(|address| !taken(address))
             .collect()

@@ -11,6 +11,7 @@ use anyhow::{Result, bail};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::announce::{self, Announced};
 use super::compile::{Objects, compile};
 use super::connection;
 use super::engine::PolicyEngine;
@@ -57,6 +58,9 @@ pub(crate) fn run(settings: &Settings) -> Result<()> {
     let mut engine = None;
     loop {
         let mut changed = take_all(&events, &mut known)?;
+        let announced = announce::read_all(&settings.folder);
+        changed |= announced != known.announced;
+        known.announced = announced;
         let wanted = PolicyEngine::wanted(&settings.folder);
         let Some(policies) = known.complete() else {
             continue;
@@ -102,6 +106,7 @@ struct Known {
     policies: Option<Policies>,
     pods: Option<BTreeMap<String, Pod>>,
     namespaces: Option<BTreeMap<String, Namespace>>,
+    announced: Announced,
 }
 
 impl Known {
@@ -130,6 +135,7 @@ impl Known {
             policies: in_force.values().collect(),
             pods: self.pods.iter().flat_map(BTreeMap::values).collect(),
             namespaces: self.namespaces.iter().flat_map(BTreeMap::values).collect(),
+            announced: self.announced.clone(),
             outside_blocks: if engine.blocks_find_nodes() {
                 &[]
             } else {

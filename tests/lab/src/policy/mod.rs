@@ -8,7 +8,9 @@
 //! - `nftables`: a ruleset as text for `nft`.
 //! - `engine`: how real engines differ. `timeline`: enforcement that comes late. `connection`: connections that are cut.
 //! - `watch`, `daemon`, `status`: the process that keeps the kernel's rules up to date, and what it says about them.
+//! - `announce`: pods are known before they run.
 
+mod announce;
 #[cfg(test)]
 mod cases;
 mod compile;
@@ -24,6 +26,7 @@ mod status;
 mod timeline;
 mod watch;
 
+pub(crate) use announce::plugin;
 pub(crate) use daemon::{Settings, run};
 pub use engine::PolicyEngine;
 pub use status::{InForce, PolicyStatus};

@@ -20,6 +20,11 @@ impl Network {
         Self { address, length }
     }
 
+    /// The address in front of its length, as it was written.
+    pub(super) fn address(&self) -> IpAddr {
+        self.address
+    }
+
     /// Whether the address lies in it. An address of the other family never does.
     pub(super) fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address) {

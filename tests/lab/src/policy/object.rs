@@ -174,14 +174,18 @@ impl Pod {
     /// The addresses that are this pod's alone: none where it shares the node's, and none where its containers have
     /// ended, as they may be another pod's by now.
     pub(super) fn addresses(&self) -> Vec<IpAddr> {
-        let ended = matches!(self.status.phase.as_str(), "Succeeded" | "Failed");
-        if self.spec.host_network || ended {
+        if self.spec.host_network || self.has_ended() {
             return vec![];
         }
         if self.status.pod_ips.is_empty() {
             return self.status.pod_ip.into_iter().collect();
         }
         self.status.pod_ips.iter().map(|address| address.ip).collect()
+    }
+
+    /// Whether its containers have ended for good.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.status.phase.as_str(), "Succeeded" | "Failed")
     }
 
     /// The number of the port that a container, or a sidecar among the init containers, calls `name`.

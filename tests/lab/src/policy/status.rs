@@ -59,8 +59,8 @@ impl PolicyStatus {
         serde_json::from_slice(&text).with_context(|| format!("{} is no status", path.display()))
     }
 
-    /// Says what is not as it should be where `objects`, a list of policies and pods, are all there are; `None` where
-    /// exactly these are in force.
+    /// Says what is not as it should be where `objects`, a list, are all policies and pods that there are; `None`
+    /// where exactly these policies are in force, and for all of these pods.
     pub(crate) fn missing(&self, objects: &Value) -> Option<String> {
         let (mut policies, mut pods) = (BTreeMap::new(), BTreeMap::new());
         for item in objects["items"].as_array().into_iter().flatten() {
@@ -82,7 +82,10 @@ impl PolicyStatus {
                 "in force are {:?}, there are {policies:?}",
                 self.policies
             ))
-        } else if self.pods != pods {
+        } else if pods
+            .iter()
+            .any(|(key, addresses)| self.pods.get(key) != Some(addresses))
+        {
             Some(format!("known are {:?}, there are {pods:?}", self.pods))
         } else {
             self.error.clone()

@@ -80,7 +80,7 @@ fn reject_says_no_at_once() {
     place.lock(&json!([dns()]));
     let mark = place.lab.world().mark().unwrap();
     place.expect(&[(OUTSIDE, REFUSED), (API_SERVICE, REFUSED)]);
-    assert_eq!(place.arrived_since(mark), 0);
+    assert_eq!(place.arrived_since(mark, "client"), 0);
     // UDP is refused too, so that the resolver need not wait.
     place.lock(&json!([]));
     place.expect(&[(OUTSIDE, UNRESOLVED)]);

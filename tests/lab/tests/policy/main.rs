@@ -7,6 +7,7 @@
 
 mod engines;
 mod place;
+mod resolver;
 mod stream;
 
 use kubectl_egress_lab::PolicyEngine;
@@ -26,10 +27,10 @@ fn a_lock_blocks_and_its_removal_opens() {
     place.lock(&json!([dns()]));
     let mark = place.lab.world().mark().unwrap();
     place.expect(&[(OUTSIDE, TIMED_OUT), (API_SERVICE, TIMED_OUT)]);
-    assert_eq!(place.arrived_since(mark), 0);
+    assert_eq!(place.arrived_since(mark, "client"), 0);
     place.unlock();
     place.expect(&[(OUTSIDE, 0), (API_SERVICE, 0)]);
-    assert_eq!(place.arrived_since(mark), 1);
+    assert_eq!(place.arrived_since(mark, "client"), 1);
 }
 
 #[test]
@@ -61,6 +62,24 @@ fn the_api_server_is_found_by_its_endpoint_and_not_by_its_service() {
     place.expect(&[(API_SERVICE, TIMED_OUT)]);
     place.lock(&json!([dns(), endpoint]));
     place.expect(&[(API_SERVICE, 0), (OUTSIDE, TIMED_OUT)]);
+}
+
+#[test]
+fn a_new_pod_is_isolated_before_it_runs() {
+    let Some(place) = Place::new(PolicyEngine::AfterDnat) else {
+        return;
+    };
+    place.lock(&json!([]));
+    let mark = place.lab.world().mark().unwrap();
+    let url = format!("http://{}/", place.lab.world().addresses("kyma-project.io")[0]);
+    let hurry = format!("for i in $(seq 40); do curl -s -o /dev/null -m 0.1 {url}; done; exec sleep 3600");
+    place.start_pod("hurried", &["sh", "-c", &hurry]);
+    // Its readiness comes from the kubelet, a second or so after its first tries.
+    assert_eq!(place.arrived_since(mark, "hurried"), 0);
+    place.unlock();
+    let (code, text) = place.exec_in("hurried", &["curl", "-sS", "-o", "/dev/null", "-m", "3", &url]);
+    assert_eq!(code, 0, "{text}");
+    assert!(place.arrived_since(mark, "hurried") > 0);
 }
 
 #[test]

@@ -37,6 +37,15 @@ pub(crate) struct Place {
 impl Place {
     /// Makes it, with the engine asked for; `None` (and a word) where there is no lab.
     pub(crate) fn new(engine: PolicyEngine) -> Option<Self> {
+        Self::make(engine, false)
+    }
+
+    /// The same, with a resolver on the node.
+    pub(crate) fn with_node_local_dns(engine: PolicyEngine) -> Option<Self> {
+        Self::make(engine, true)
+    }
+
+    fn make(engine: PolicyEngine, node_local_dns: bool) -> Option<Self> {
         let turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let name = std::env::var("LAB_NAME").unwrap_or_else(|_| DEFAULT_NAME.to_owned());
         let Some(mut lab) = Lab::running_as(&name).unwrap() else {
@@ -51,6 +60,9 @@ impl Place {
         let suite = File::create(lab.state_dir().join("suite.lock")).unwrap();
         suite.lock().unwrap();
         lab.set_policy_engine(engine).unwrap();
+        if lab.options().node_local_dns != node_local_dns {
+            lab.set_node_local_dns(node_local_dns).unwrap();
+        }
         let place = Self {
             namespace: format!("policy-test-{}", COUNT.fetch_add(1, Ordering::Relaxed)),
             lab,
@@ -65,20 +77,16 @@ impl Place {
         let (key, value) = LABEL.split_once('=').unwrap();
         let metadata = json!({"name": place.namespace, "labels": {key: value}});
         place.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}));
-        place.start_pod("client");
+        place.start_pod("client", &["sleep", "3600"]);
         Some(place)
     }
 
-    /// Starts a pod with curl, labelled `app: NAME`, and waits until it runs.
-    pub(crate) fn start_pod(&self, name: &str) {
-        self.start_pod_with(name, &["sleep", "3600"]);
-    }
-
-    /// The same with another program in it.
-    pub(crate) fn start_pod_with(&self, name: &str, command: &[&str]) {
+    /// Starts a pod, labelled `app: NAME`, and waits until it runs; the policy selects every one but `server`.
+    pub(crate) fn start_pod(&self, name: &str, command: &[&str]) {
+        let locked = if name == "server" { "false" } else { "true" };
         self.apply(&json!({
             "apiVersion": "v1", "kind": "Pod",
-            "metadata": {"name": name, "namespace": self.namespace, "labels": {"app": name}},
+            "metadata": {"name": name, "namespace": self.namespace, "labels": {"app": name, "locked": locked}},
             "spec": {"terminationGracePeriodSeconds": 0, "containers": [{
                 "name": "main", "image": "docker.io/curlimages/curl:8.18.0", "imagePullPolicy": "IfNotPresent",
                 "command": command,
@@ -95,13 +103,13 @@ impl Place {
         .unwrap();
     }
 
-    /// Isolates the pod `client` for egress, but for these rules, and waits until that is in force.
+    /// Isolates the pods that it selects for egress, but for these rules, and waits until that is in force.
     pub(crate) fn lock(&self, egress: &Value) {
         self.lock_without_waiting(egress);
         self.lab.wait_for_policies(Duration::from_secs(20)).unwrap();
     }
 
-    /// Isolates the pod `client` for egress, but for these rules.
+    /// Isolates the pods that it selects for egress, but for these rules.
     pub(crate) fn lock_without_waiting(&self, egress: &Value) {
         self.apply(&self.policy(egress));
     }
@@ -128,9 +136,14 @@ impl Place {
 
     /// A command in the pod `client`: exit code, and what it wrote.
     pub(crate) fn exec(&self, words: &[&str]) -> (i32, String) {
+        self.exec_in("client", words)
+    }
+
+    /// A command in a pod: exit code, and what it wrote.
+    pub(crate) fn exec_in(&self, pod: &str, words: &[&str]) -> (i32, String) {
         let output = self
             .command()
-            .args(["-n", &self.namespace, "exec", "client", "--"])
+            .args(["-n", &self.namespace, "exec", pod, "--"])
             .args(words)
             .output()
             .unwrap();
@@ -161,9 +174,9 @@ impl Place {
         .unwrap()
     }
 
-    /// How many requests the outside world has seen from the pod `client` since then.
-    pub(crate) fn arrived_since(&self, mark: Mark) -> usize {
-        let address = self.address("client");
+    /// How many requests the outside world has seen from a pod since then.
+    pub(crate) fn arrived_since(&self, mark: Mark, pod: &str) -> usize {
+        let address = self.address(pod);
         let events = self.lab.world().since(mark).unwrap();
         events
             .iter()
@@ -204,7 +217,7 @@ impl Place {
             "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
             "metadata": {"name": "lock", "namespace": self.namespace},
             "spec": {
-                "podSelector": {"matchLabels": {"app": "client"}}, "policyTypes": ["Egress"], "egress": egress,
+                "podSelector": {"matchLabels": {"locked": "true"}}, "policyTypes": ["Egress"], "egress": egress,
             },
         })
     }
@@ -220,6 +233,9 @@ impl Drop for Place {
     fn drop(&mut self) {
         let _ = self.kubectl(&["delete", "namespace", &self.namespace, "--wait=false"]);
         let _ = self.lab.set_policy_engine(PolicyEngine::default());
+        if self.lab.options().node_local_dns {
+            let _ = self.lab.set_node_local_dns(false);
+        }
     }
 }
 

@@ -8,7 +8,7 @@ const PORT: &str = "9000";
 /// Starts the pod `server`.
 pub(crate) fn start_server(place: &Place) {
     // -ll: one connection after the other, with the program's own answers.
-    place.start_pod_with("server", &["nc", "-ll", "-p", PORT, "-e", "cat"]);
+    place.start_pod("server", &["nc", "-ll", "-p", PORT, "-e", "cat"]);
 }
 
 /// A connection that was begun.

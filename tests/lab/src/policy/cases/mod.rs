@@ -16,6 +16,7 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
+use super::announce::Announced;
 use super::compile::{Objects, compile};
 use super::object::{Namespace, NetworkPolicy, Pod, Protocol};
 use super::ruleset::{Packet, Ruleset, Verdict};
@@ -57,6 +58,7 @@ struct Case {
     policies: Vec<NetworkPolicy>,
     pods: Vec<Pod>,
     namespaces: Vec<Namespace>,
+    announced: Announced,
     outside_blocks: Vec<IpAddr>,
 }
 
@@ -74,6 +76,7 @@ fn case(specs: impl IntoIterator<Item = Value>) -> Case {
         policies: policies.map(read).collect(),
         pods: PODS.iter().map(|pod| read(pod_object(pod))).collect(),
         namespaces: namespaces.map(read).collect(),
+        announced: Announced::new(),
         outside_blocks: vec![],
     }
 }
@@ -108,6 +111,7 @@ impl Case {
             policies: self.policies.iter().collect(),
             pods: self.pods.iter().collect(),
             namespaces: self.namespaces.iter().collect(),
+            announced: self.announced.clone(),
             outside_blocks: &self.outside_blocks,
         })
     }

@@ -201,6 +201,26 @@ fn an_address_that_was_given_again_is_the_younger_pods() {
 }
 
 #[test]
+fn what_was_announced_is_newer_than_what_the_pod_says() {
+    let mut case = case([out_to(
+        json!([{"podSelector": {"matchLabels": {"role": "frontend"}}}]),
+    )]);
+    for (key, uid, address) in [
+        ("default/frontend", "f", "10.1.0.99"),
+        ("default/db", "d", "10.1.0.98"),
+    ] {
+        case.pod(key).metadata.uid = uid.into();
+        case.announced.insert(uid.into(), vec![address.parse().unwrap()]);
+    }
+    case.expect(&[
+        ("10.1.0.98", "10.1.0.99", "tcp/80", Allowed),
+        ("10.1.0.98", "default/frontend", "tcp/80", RefusedLeaving),
+    ]);
+    case.pod("default/frontend").status.phase = "Succeeded".into();
+    case.expect(&[("10.1.0.98", "10.1.0.99", "tcp/80", RefusedLeaving)]);
+}
+
+#[test]
 fn labels_of_now_count() {
     let mut case = case([in_from(json!([{"podSelector": clients()}]))]);
     case.expect(&[("default/plain", "default/db", "tcp/80", RefusedArriving)]);

@@ -7,6 +7,7 @@ mod binary;
 mod elsewhere;
 mod faults;
 mod kyma;
+mod lock;
 mod probing;
 mod served;
 mod story;

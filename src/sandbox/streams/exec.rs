@@ -54,7 +54,8 @@ fn run(inner: &Inner, pod: &Value, container: &str, command: &[String]) -> (Outp
     let output = match program.rsplit('/').next().unwrap_or_default() {
         "curl" if has_curl(pod, container) => {
             let mut state = inner.lock();
-            curl::run(inner, &mut state, pod, arguments)
+            let container = found(pod, container).unwrap_or(&Value::Null);
+            curl::run(inner, &mut state, pod, container, arguments)
         }
         "true" => Output::default(),
         "date" if arguments == ["+%s"] => Output {

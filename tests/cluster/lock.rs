@@ -66,7 +66,7 @@ fn a_namespace_is_locked_proven_verified_and_cleaned_up() {
         "somebody got past the gateway under the lock",
     );
     stage.egress("cleanup --verify").exits(0);
-    assert!(stage.kubectl.names("get networkpolicies -A").is_empty());
+    assert!(locks(&stage).is_empty());
 }
 
 #[test]

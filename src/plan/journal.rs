@@ -504,7 +504,6 @@ mod tests {
             spec: json!({"podSelector": {}, "policyTypes": ["Egress"], "egress": []}),
             reached_before: Vec::new(),
             confirmed: true,
-            reached_before: Vec::new(),
         }
     }
 

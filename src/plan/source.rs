@@ -52,7 +52,12 @@ pub fn selector() -> Value {
 
 /// The label selector as text: pods of the Deployment, not those that one run makes beside it.
 pub fn label_selector() -> String {
-    format!("app={},{}=source,!{}", names::SOURCE, names::ROLE_LABEL, names::MANAGED_BY_LABEL)
+    format!(
+        "app={},{}=source,!{}",
+        names::SOURCE,
+        names::ROLE_LABEL,
+        names::MANAGED_BY_LABEL
+    )
 }
 
 /// ServiceAccount, Service and Deployment. Several plans of a namespace share them.
@@ -126,11 +131,7 @@ pub fn probe_pod(plan: &PlanIdentity, settings: &ProbePodSettings<'_>) -> Manife
         Injection::None => json!({names::ROLE_LABEL: "unmeshed-source"}),
         _ => selector(),
     };
-    for (name, value) in pod_labels(&own, &of_source)
-        .as_object()
-        .into_iter()
-        .flatten()
-    {
+    for (name, value) in pod_labels(&own, &of_source).as_object().into_iter().flatten() {
         labels[name] = value.clone();
     }
     let mut metadata = json!({"labels": labels});

@@ -108,7 +108,6 @@ pub(super) fn go_on(inner: &Inner, key: &Key, stage: Stage) {
         }
         Stage::Finish => finish(inner, key),
     }
-    super::settle(inner, &mut inner.lock());
 }
 
 fn install(inner: &Inner, resource: &Value) {

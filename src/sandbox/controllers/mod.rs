@@ -76,7 +76,6 @@ impl Timer {
         Self { after, task }
     }
 
-    /// Kyma's module goes on.
     fn module(after: Duration, key: Key, stage: kyma::Stage) -> Self {
         let task = Task::Module(key, stage);
         Self { after, task }

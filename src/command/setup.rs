@@ -121,6 +121,7 @@ pub(super) fn wanted(
         lockdown: None,
         gateway: flags.gateway.as_ref().map(ToString::to_string),
         gateway_settings: GatewaySettings::default(),
+        create_istio_cr: false,
         create_namespace: false,
         inject_pod_only: false,
         image: names::SOURCE_IMAGE.to_owned(),
@@ -142,6 +143,7 @@ pub(super) fn dry_run(change: ChangeFlags) -> DryRun {
 }
 
 fn add_gateway(wanted: &mut SetupSettings, flags: &GatewayFlags) {
+    wanted.create_istio_cr = flags.create_istio_cr;
     wanted.gateway_settings.node_selector = flags
         .node_selectors
         .iter()

@@ -83,6 +83,7 @@ pub async fn make_probe_pod(
         name: &pod.name,
         image: &journal.image,
         labels: &pod.labels,
+        client_labels: &journal.client_labels,
         injection: pod.injection.clone(),
     };
     let manifest = source::probe_pod(&journal.plan.identity, &settings);

@@ -5,7 +5,7 @@ use super::{lockdown, pods};
 use crate::cluster::{Cluster, PodChange};
 use crate::error::Result;
 use crate::finding::{Finding, Severity, catalogue};
-use crate::istio::kinds;
+use crate::istio::{kinds, kyma};
 use crate::plan::journal::{Entry, Journal, LockRecord};
 use crate::plan::ownership::Manifest;
 use crate::plan::routing;
@@ -83,10 +83,13 @@ async fn lock_row(cluster: &Cluster, journal: &Journal, record: &LockRecord) -> 
 /// Reads the objects of a journal that is known already, but for its locks.
 pub(super) async fn of(cluster: &Cluster, journal: &Journal) -> Result<Vec<StatusRow>> {
     let rendered = routing::objects(&journal.plan, &journal.gateway);
+    let shown = |entry: &&Entry| {
+        matches!(entry, Entry::Object { .. }) || entry.reference().kind == kinds::istio_module()
+    };
     let references: Vec<ObjectReference> = journal
         .entries
         .iter()
-        .filter(|entry| matches!(entry, Entry::Object { .. }))
+        .filter(shown)
         .map(Entry::reference)
         .filter(|reference| journal.locks.iter().all(|lock| lock.reference() != *reference))
         .collect();
@@ -146,6 +149,7 @@ fn row(reference: &ObjectReference, live: Option<&Object>, wanted: Option<&Manif
         {
             Some(field) => (Health::Drifted, format!("{field} differs from the plan")),
             None if reference.kind == kinds::deployment() => deployment_health(live),
+            None if reference.kind == kinds::istio_module() => module_health(live),
             None => (Health::Good, String::new()),
         },
     };
@@ -165,6 +169,20 @@ fn deployment_health(live: &Object) -> (Health, String) {
         Health::Good
     };
     (health, format!("{available} of {wanted} pods available"))
+}
+
+/// A `Warning` stays for reasons that are none of ours.
+fn module_health(live: &Object) -> (Health, String) {
+    let status = kyma::Status::read(live.at("/status"));
+    if !super::module::wants_gateway(live) {
+        let detail = "spec.components.egressGateway.enabled is not true any more".to_owned();
+        return (Health::Drifted, detail);
+    }
+    match status.state {
+        kyma::State::Error | kyma::State::Deleting => (Health::Bad, status.to_string()),
+        kyma::State::Ready => (Health::Good, "egress gateway switched on".to_owned()),
+        _ => (Health::Good, format!("egress gateway switched on; {status}")),
+    }
 }
 
 /// The first field of `wanted` that `live` has otherwise. What only `live` has are defaults.
@@ -199,6 +217,10 @@ pub async fn watch(cluster: &Cluster, plan: &PlanIdentity) -> Result<mpsc::Recei
     watches.push(cluster.watch_pods(&plan.namespace, &crate::plan::source::label_selector()));
     for (kind, namespace) in watched(&journal) {
         watches.push(cluster.watch_objects(&kind, &namespace));
+    }
+    let of_module = |entry: &Entry| entry.reference().kind == kinds::istio_module();
+    if journal.entries.iter().any(of_module) {
+        watches.push(cluster.watch_objects(&kinds::istio_module(), kyma::NAMESPACE));
     }
     for mut changes in watches {
         let sender = sender.clone();
@@ -235,6 +257,23 @@ fn watched(journal: &Journal) -> Vec<(Kind, String)> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_warning_of_the_module_is_shown_and_an_error_is_bad() {
+        let module = |enabled: bool, state: &str| {
+            let live = json!({"spec": {"components": {"egressGateway": {"enabled": enabled}}},
+                "status": {"state": state, "description": "what happened"}});
+            module_health(&Object(live))
+        };
+        assert_eq!(module(true, "Ready").0, Health::Good);
+        let (health, detail) = module(true, "Warning");
+        assert!(
+            health == Health::Good && detail.contains("what happened"),
+            "{detail}"
+        );
+        assert_eq!(module(true, "Error").0, Health::Bad);
+        assert_eq!(module(false, "Ready").0, Health::Drifted);
+    }
 
     #[test]
     fn defaults_of_the_server_are_no_drift_and_a_changed_field_is_named() {

@@ -1,13 +1,14 @@
 //! Undoes a journal: deletes what is ours alone, gives back what is shared, restores what was replaced.
 
 use super::event::{Event, Events};
+use super::give_back::{Lent, give_back};
 use super::lease::Lease;
 use super::prepare::DryRun;
-use super::{ephemeral_container, journal_store, namespace, orphans};
+use super::{ephemeral_container, journal_store, module, namespace, orphans};
 use crate::cluster::{ApplyOptions, Cluster, DeleteOptions, Deleted};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::istio::kinds;
-use crate::plan::journal::{Entry, Journal, RESTORABLE_FIELDS};
+use crate::plan::journal::{Entry, Journal};
 use crate::plan::ownership;
 use crate::vocabulary::{Change, Object, ObjectReference, PlanIdentity, names};
 use futures::future::try_join_all;
@@ -109,17 +110,16 @@ async fn undo_entry(
             manager,
             pointer,
             before,
+            owners,
         } => {
-            restore_field(
-                cluster,
+            let lent = Lent {
                 reference,
                 manager,
                 pointer,
-                before.as_deref(),
-                settings,
-                events,
-            )
-            .await
+                before: before.as_ref(),
+                owners,
+            };
+            give_back(cluster, &lent, settings, events).await.map(|()| None)
         }
         // After everything else, by `remove_namespace`.
         Entry::Namespace { .. } => Ok(None),
@@ -173,8 +173,17 @@ async fn undo_object(
             "{reference} says that it belongs to another plan, so it is left as it is"
         )));
     }
+    if reference.kind == kinds::istio_module()
+        && let Some(user) = module::used_by_others(cluster, &plan.namespace).await?
+    {
+        release(cluster, reference, ours.manager, settings.dry_run).await?;
+        return Ok(Some(format!(
+            "{reference}, which we made, is kept without our fields, as deleting it would uninstall Istio for {user}"
+        )));
+    }
     // A Job's pods would stay behind otherwise: `batch/v1` orphans them unless told not to.
     let with_pods = [kinds::deployment(), kinds::job()].contains(&reference.kind);
+    let waited_for = with_pods || reference.kind == kinds::istio_module();
     let options = DeleteOptions {
         uid: Some(live.uid().to_owned()),
         propagation_foreground: with_pods,
@@ -189,10 +198,15 @@ async fn undo_object(
         }
         Deleted::Gone | Deleted::Deleting => {
             say(events, reference, Change::Deleted, settings.dry_run);
-            if !settings.dry_run.is_dry() && with_pods {
+            if !settings.dry_run.is_dry() && waited_for {
+                let what = if with_pods {
+                    format!("the pods of {reference} to be gone")
+                } else {
+                    format!("{reference} to be gone, and Istio with it")
+                };
                 events(Event::StepWaiting {
                     id: STEP.to_owned(),
-                    on: format!("the pods of {reference} to be gone"),
+                    on: what,
                 });
                 cluster.wait_gone(reference, live.uid(), settings.timeout).await?;
             }
@@ -242,50 +256,6 @@ pub(super) async fn release(
         ..ApplyOptions::new(reference, manager)
     };
     Ok(cluster.apply(&Object(bare), &options).await?.object)
-}
-
-async fn restore_field(
-    cluster: &Cluster,
-    reference: &ObjectReference,
-    manager: &str,
-    pointer: &str,
-    before: Option<&str>,
-    settings: UndoSettings,
-    events: &Events,
-) -> Result<Option<String>> {
-    if !RESTORABLE_FIELDS.contains(&pointer) {
-        return Err(Error::bug(format!(
-            "the field {pointer} is not in the closed list"
-        )));
-    }
-    let Some(live) = cluster.get(reference).await? else {
-        return Ok(None);
-    };
-    if !live.managers().any(|owner| owner == manager) {
-        return Ok(None);
-    }
-    let others = live
-        .managers()
-        .any(|owner| ownership::is_our_manager(owner) && owner != manager);
-    let after = release(cluster, reference, manager, settings.dry_run).await?;
-    if let (false, Some(before)) = (others, before)
-        && settings.dry_run != DryRun::Client
-        && after.at(pointer).as_str() != Some(before)
-    {
-        let name = pointer.rsplit('/').next().unwrap_or_default().replace("~1", "/");
-        let mut labels = serde_json::Map::new();
-        labels.insert(name, Value::String(before.to_owned()));
-        cluster
-            .merge_patch(
-                reference,
-                &json!({"metadata": {"labels": labels}}),
-                names::MANAGER,
-                settings.dry_run.is_dry(),
-            )
-            .await?;
-    }
-    say(events, reference, Change::Configured, settings.dry_run);
-    Ok(None)
 }
 
 /// Pods of a `verify` that was killed: they end by themselves, but cleaning up does not wait for that.

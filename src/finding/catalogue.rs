@@ -134,6 +134,18 @@ catalogue! {
     PROXY_UNREADABLE = "EGR-203", Info, "the proxy's configuration could not be read",
         "A port-forward to the proxy's admin port was refused, so the encryption of its hops stays unknown.",
         "ask for `create` on `pods/portforward` in that namespace";
+    /// An Istio custom resource of Kyma that does not count.
+    ISTIO_CR_IGNORED = "EGR-204", Info, "an Istio custom resource is ignored",
+        "The Kyma module follows the oldest Istio custom resource in kyma-system; newer ones, and those in other namespaces, change nothing.",
+        "move its settings to the one that counts, and delete it: `kubectl get istios -A` lists all";
+    /// The Kyma module is in state Warning or Error.
+    MODULE_TROUBLED = "EGR-205", Warning, "the Istio module reports trouble",
+        "The state of the Istio custom resource is Warning or Error, for the reason that it names. A Warning rarely concerns the egress gateway.",
+        "`kubectl describe istios -n kyma-system` shows its conditions; the set-up goes on as long as the egress gateway gets ready";
+    /// A pod lacks the label that the gateway's network policy asks for.
+    GATEWAY_LABEL_MISSING = "EGR-206", Warning, "a pod may not reach the egress gateway",
+        "The network policies of Kyma's Istio module let only pods with the label networking.kyma-project.io/to-egressgateway=allowed reach the egress gateway.",
+        "add the label networking.kyma-project.io/to-egressgateway=allowed to the pod template of its workload";
     /// A routing object of the plan is missing.
     OBJECT_MISSING = "EGR-301", Error, "an object of the plan is missing",
         "Somebody deleted it after the set-up.",

@@ -75,6 +75,11 @@ impl<'world> Network<'world> {
             self.enforce_at_source(&mut prediction);
             return prediction;
         }
+        self.enforce_hops(prediction)
+    }
+
+    /// The same where the first hop is the source's sidecar, or stands for it.
+    pub(super) fn enforce_hops(&self, mut prediction: Prediction) -> Prediction {
         for index in 0..prediction.hops.len() {
             if !self.enforce_at_hop(&mut prediction, index) {
                 break;

@@ -28,6 +28,6 @@ mod tests;
 
 pub use configuration::{Chain, Listener, ProxyConfiguration, configuration};
 pub use enforcement::can_ask_dns;
-pub use predict::{predict, predict_to_service};
+pub use predict::{predict, predict_at_gateway, predict_to_service};
 pub use prediction::{Dropped, PredictedHop, Prediction, Proxy, Request, SourcePod, Upstream};
 pub use world::World;

@@ -3,7 +3,7 @@
 use super::cluster::{self, Target, TargetState, Viewer};
 use super::enforcement::Network;
 use super::gateway::{self, Entrance};
-use super::prediction::{PredictedHop, Prediction, Proxy, Request, Upstream};
+use super::prediction::{Dropped, PredictedHop, Prediction, Proxy, Request, Upstream};
 use super::sidecar::{self, Way};
 use super::world::World;
 use crate::finding::{Finding, catalogue};
@@ -32,6 +32,26 @@ pub fn predict_to_service(world: &World, request: &Request, service_host: &str) 
     below_the_mesh(world, request, || {
         Traveller { world, request }.by_cluster(&destination, "", Some("default"))
     })
+}
+
+/// Predicts what becomes of a connection that a pod without sidecar makes to a gateway's pod, at the request's port.
+pub fn predict_at_gateway(world: &World, request: &Request, pod: &PodName) -> Prediction {
+    // As if a sidecar had sent it there; its hop is none.
+    let to = Upstream::Pod {
+        pod: pod.clone(),
+        address: String::new(),
+        port: request.port,
+    };
+    let arriving = PredictedHop::new(Proxy::Sidecar, "-", "-").to(to);
+    let way = Traveller { world, request }.at_gateway(arriving, pod, request.port);
+    let mut prediction = Network::new(world, request).enforce_hops(way);
+    prediction.hops.remove(0);
+    prediction.dropped = match prediction.dropped {
+        Some(Dropped::AtHop(0)) => Some(Dropped::AtSource),
+        Some(Dropped::AtHop(index)) => Some(Dropped::AtHop(index - 1)),
+        other => other,
+    };
+    prediction
 }
 
 /// The mesh's way, with what stops it below the mesh, before and on the way.

@@ -10,7 +10,8 @@ use crate::vocabulary::{Object, ObjectReference, PlanIdentity};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// Provider that is built into Istio and writes to the proxy's standard output.
+/// Provider that is built into Istio and writes to the proxy's standard output, unless the mesh configuration gives
+/// its name another meaning. Kyma's own of this name writes JSON.
 pub const BUILT_IN_PROVIDER: &str = "envoy";
 
 /// How a proxy's access log stands, ours not counted.
@@ -166,9 +167,25 @@ fn writes_to_stdout(name: &str, mesh: &Value) -> bool {
         .as_array()
         .and_then(|providers| providers.iter().find(|provider| provider["name"] == name));
     match configured {
-        Some(provider) => provider["envoyFileAccessLog"]["path"] == "/dev/stdout",
+        Some(provider) => provider
+            .get("envoyFileAccessLog")
+            // Without a path it is standard output (Istio's mesh configuration reference).
+            .is_some_and(|file| matches!(file["path"].as_str(), None | Some("" | "/dev/stdout"))),
         None => name == BUILT_IN_PROVIDER,
     }
+}
+
+/// Name of the provider that a Telemetry of ours can use: `envoy`, or where the mesh configuration gives that name
+/// another meaning, one that writes to standard output in a form that we read (JSON with labels, or Istio's default).
+pub fn provider(mesh: &Value) -> Option<&str> {
+    if writes_to_stdout(BUILT_IN_PROVIDER, mesh) {
+        return Some(BUILT_IN_PROVIDER);
+    }
+    let providers = mesh["extensionProviders"].as_array()?.iter();
+    providers
+        .filter(|provider| provider["envoyFileAccessLog"]["logFormat"]["text"].is_null())
+        .filter_map(|provider| provider["name"].as_str())
+        .find(|name| writes_to_stdout(name, mesh))
 }
 
 /// The Telemetry that switches the log on for the pods with these labels. Plans share it.
@@ -177,12 +194,13 @@ pub fn telemetry(
     namespace: &str,
     name: &str,
     labels: BTreeMap<String, String>,
+    provider: &str,
 ) -> Manifest {
     let spec = TelemetrySpec {
         selector: Some(WorkloadSelector { match_labels: labels }),
         access_logging: vec![AccessLogging {
             providers: vec![ProviderReference {
-                name: BUILT_IN_PROVIDER.to_owned(),
+                name: provider.to_owned(),
             }],
             disabled: None,
         }],
@@ -236,6 +254,32 @@ mod tests {
         let otel = json!({"defaultProviders": {"accessLogging": ["otel"]},
             "extensionProviders": [{"name": "otel", "envoyOtelAls": {}}]});
         assert_eq!(at_gateway(&[], &otel), AccessLog::Off);
+    }
+
+    #[test]
+    fn the_provider_is_one_that_the_mesh_configuration_lets_write_to_standard_output() {
+        assert_eq!(provider(&json!({})), Some("envoy"));
+        let json_file = json!({"path": "/dev/stdout", "logFormat": {"labels": {}}});
+        let kyma = json!({"extensionProviders": [
+            {"name": "kyma-traces", "opentelemetry": {}},
+            {"name": "envoy", "envoyFileAccessLog": json_file},
+            {"name": "stdout-json", "envoyFileAccessLog": {"logFormat": {"labels": {"method": "%REQ(:METHOD)%"}}}},
+        ]});
+        assert_eq!(provider(&kyma), Some("envoy"));
+        let taken = json!({"extensionProviders": [
+            {"name": "envoy", "envoyOtelAls": {}},
+            {"name": "short", "envoyFileAccessLog": {"path": "/dev/stdout", "logFormat": {"text": "%PROTOCOL%"}}},
+            {"name": "file", "envoyFileAccessLog": {"path": "/var/log/x"}},
+            {"name": "stdout-json", "envoyFileAccessLog": {"logFormat": {"labels": {"method": "%REQ(:METHOD)%"}}}},
+        ]});
+        assert_eq!(provider(&taken), Some("stdout-json"));
+        assert_eq!(
+            provider(&json!({"extensionProviders": [{"name": "envoy", "envoyOtelAls": {}}]})),
+            None
+        );
+        let on = json!({"accessLogging": [{"providers": [{"name": "stdout-json"}]}]});
+        let telemetry = telemetry_object("istio-system", "mesh-default", "2026-01-01T00:00:00Z", &on);
+        assert!(matches!(decide(&[telemetry], &kyma), AccessLog::On(_)));
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub struct SourceSettings {
     pub injection: Injection,
     /// Secret mounted at /etc/curl/tls, if asked for.
     pub secret: Option<String>,
+    /// Labels that the gateway's network policies ask of pods.
+    pub client_labels: BTreeMap<String, String>,
 }
 
 impl Default for SourceSettings {
@@ -38,6 +40,7 @@ impl Default for SourceSettings {
             image: names::SOURCE_IMAGE.to_owned(),
             injection: Injection::Namespace,
             secret: None,
+            client_labels: BTreeMap::new(),
         }
     }
 }
@@ -47,9 +50,14 @@ pub fn selector() -> Value {
     json!({"app": names::SOURCE, names::ROLE_LABEL: "source"})
 }
 
-/// The label selector as text.
+/// The label selector as text: pods of the Deployment, not those that one run makes beside it.
 pub fn label_selector() -> String {
-    format!("app={},{}=source", names::SOURCE, names::ROLE_LABEL)
+    format!(
+        "app={},{}=source,!{}",
+        names::SOURCE,
+        names::ROLE_LABEL,
+        names::MANAGED_BY_LABEL
+    )
 }
 
 /// ServiceAccount, Service and Deployment. Several plans of a namespace share them.
@@ -68,7 +76,7 @@ pub fn objects(plan: &PlanIdentity, settings: &SourceSettings) -> Vec<Manifest> 
             "replicas": 1,
             "selector": {"matchLabels": selector()},
             "template": {
-                "metadata": {"labels": pod_labels(&selector(), &settings.injection)},
+                "metadata": {"labels": pod_labels(&selector(), settings)},
                 "spec": pod_spec(settings, Some(names::SOURCE)),
             },
         },
@@ -97,6 +105,8 @@ pub struct ProbePodSettings<'run> {
     pub image: &'run str,
     /// Labels besides our own, for example those by which a lock selects its pods.
     pub labels: &'run BTreeMap<String, String>,
+    /// Labels that the gateway's network policies ask of pods, so that none of them is taken for the lock's work.
+    pub client_labels: &'run BTreeMap<String, String>,
     /// How it is injected. Without a sidecar, what it reaches, nothing in the mesh can stop.
     pub injection: Injection,
 }
@@ -107,6 +117,7 @@ pub fn probe_pod(plan: &PlanIdentity, settings: &ProbePodSettings<'_>) -> Manife
         image: settings.image.to_owned(),
         injection: settings.injection.clone(),
         secret: None,
+        client_labels: settings.client_labels.clone(),
     };
     let mut spec = pod_spec(&of_source, None);
     spec["restartPolicy"] = json!("Never");
@@ -120,11 +131,7 @@ pub fn probe_pod(plan: &PlanIdentity, settings: &ProbePodSettings<'_>) -> Manife
         Injection::None => json!({names::ROLE_LABEL: "unmeshed-source"}),
         _ => selector(),
     };
-    for (name, value) in pod_labels(&own, &settings.injection)
-        .as_object()
-        .into_iter()
-        .flatten()
-    {
+    for (name, value) in pod_labels(&own, &of_source).as_object().into_iter().flatten() {
         labels[name] = value.clone();
     }
     let mut metadata = json!({"labels": labels});
@@ -135,9 +142,12 @@ pub fn probe_pod(plan: &PlanIdentity, settings: &ProbePodSettings<'_>) -> Manife
     super::ownership::owned(plan, &kinds::pod(), settings.namespace, settings.name, body)
 }
 
-fn pod_labels(base: &Value, injection: &Injection) -> Value {
+fn pod_labels(base: &Value, settings: &SourceSettings) -> Value {
     let mut labels = base.clone();
-    match injection {
+    for (name, value) in &settings.client_labels {
+        labels[name] = json!(value);
+    }
+    match &settings.injection {
         Injection::Namespace => {}
         Injection::Pod => labels["sidecar.istio.io/inject"] = json!("true"),
         Injection::PodRevision(revision) => labels["istio.io/rev"] = json!(revision),
@@ -226,7 +236,7 @@ mod tests {
 
     #[test]
     fn the_unmeshed_pod_says_no_to_injection_and_ends_by_itself() {
-        let pod = made(&BTreeMap::new(), Injection::None);
+        let pod = made(&BTreeMap::new(), &BTreeMap::new());
         assert_eq!(pod.label("sidecar.istio.io/inject"), Some("false"));
         assert_eq!(pod.at("/spec/activeDeadlineSeconds"), 600);
         assert!(pod.at("/spec/readinessGates").is_null());
@@ -235,7 +245,7 @@ mod tests {
     #[test]
     fn a_pod_with_labels_of_somebody_elses_workload_never_serves() {
         let labels = BTreeMap::from([("app".to_owned(), "shop".to_owned())]);
-        let pod = made(&labels, Injection::None);
+        let pod = made(&labels, &BTreeMap::new());
         assert_eq!(pod.label("app"), Some("shop"));
         assert_eq!(
             pod.at("/spec/readinessGates")[0]["conditionType"],
@@ -243,14 +253,36 @@ mod tests {
         );
     }
 
-    fn made(labels: &BTreeMap<String, String>, injection: Injection) -> crate::vocabulary::Object {
+    /// A pod without sidecar.
+    fn made(
+        labels: &BTreeMap<String, String>,
+        client_labels: &BTreeMap<String, String>,
+    ) -> crate::vocabulary::Object {
         let settings = ProbePodSettings {
             namespace: "demo",
             name: "x",
             image: names::SOURCE_IMAGE,
             labels,
-            injection,
+            client_labels,
+            injection: Injection::None,
         };
         probe_pod(&plan(), &settings).object
+    }
+
+    #[test]
+    fn labels_that_the_gateway_asks_for_are_on_the_pods_and_not_in_the_selector() {
+        let labels: BTreeMap<String, String> = [("to/gateway".to_owned(), "allowed".to_owned())].into();
+        let settings = SourceSettings {
+            client_labels: labels.clone(),
+            ..SourceSettings::default()
+        };
+        let deployment = &objects(&plan(), &settings)[2].object;
+        assert_eq!(
+            deployment.text("/spec/template/metadata/labels/to~1gateway"),
+            "allowed"
+        );
+        assert_eq!(deployment.at("/spec/selector/matchLabels"), &selector());
+        let pod = made(&BTreeMap::new(), &labels);
+        assert_eq!(pod.label("to/gateway"), Some("allowed"));
     }
 }

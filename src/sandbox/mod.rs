@@ -10,7 +10,7 @@
 //! | `store` | objects, revisions, the history that watches read |
 //! | `api` | paths, verbs, errors in the API server's words, discovery, reviews, watches |
 //! | `apply` | server-side apply: path sets, merging, conflicts |
-//! | `controllers` | Deployments to pods, injection, Services to endpoints |
+//! | `controllers` | Deployments to pods, injection, Services to endpoints, Kyma's Istio module |
 //! | `network` | curl, the outside world, access logs |
 //! | `streams` | exec, logs, port-forward, Envoy's admin port |
 
@@ -30,7 +30,7 @@ mod streams;
 
 pub use fault::{Fault, FaultKind};
 pub use network::{OutsideHost, OutsideRequest, Reachability};
-pub use settings::{Denial, SandboxSettings};
+pub use settings::{Denial, KymaSettings, SandboxSettings};
 pub use state::RecordedRequest;
 
 use crate::error::{Error, Result};

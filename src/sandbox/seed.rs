@@ -3,7 +3,9 @@
 use super::api;
 use super::controllers;
 use super::network::reach::{API_SERVER_PORT, NODE_ADDRESS};
+use super::settings::KymaSettings;
 use super::state::Inner;
+use crate::istio::{kinds, kyma};
 use serde_json::{Value, json};
 
 /// Plants them. Their pods are running at once.
@@ -33,6 +35,9 @@ fn objects(inner: &Inner) -> Vec<Value> {
     let mut namespaces = vec!["default", "kube-system", "kube-public"];
     if settings.istio {
         namespaces.push("istio-system");
+    }
+    if settings.kyma.is_some() {
+        namespaces.push(kyma::NAMESPACE);
     }
     for name in namespaces {
         objects.push(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}));
@@ -92,6 +97,9 @@ fn istio(inner: &Inner) -> Vec<Value> {
     if settings.outbound_policy_registry_only {
         mesh += "outboundTrafficPolicy:\n  mode: REGISTRY_ONLY\n";
     }
+    if settings.kyma.is_some() {
+        mesh += KYMA_PROVIDERS;
+    }
     mesh += "rootNamespace: istio-system\ntrustDomain: cluster.local\n";
     let mut objects = vec![json!({
         "apiVersion": "v1", "kind": "ConfigMap",
@@ -140,19 +148,65 @@ fn istio(inner: &Inner) -> Vec<Value> {
             "spec": {"group": "networking.istio.io", "names": {"plural": plural}, "versions": versions},
         }));
     }
-    if settings.egress_gateway {
-        objects.extend(egress_gateway(inner));
+    match &settings.kyma {
+        Some(module) => objects.extend(of_kyma(module)),
+        None if settings.egress_gateway => objects.extend(egress_gateway(inner)),
+        None => {}
     }
     objects
 }
 
-fn egress_gateway(inner: &Inner) -> Vec<Value> {
+/// Extension providers of Kyma's mesh configuration: empty labels mean Istio's own JSON.
+const KYMA_PROVIDERS: &str = "extensionProviders:
+- name: kyma-traces
+  opentelemetry: {service: telemetry-otlp-traces.kyma-system.svc.cluster.local, port: 4317}
+- name: envoy
+  envoyFileAccessLog: {path: /dev/stdout, logFormat: {labels: {}}}
+- name: stdout-json
+  envoyFileAccessLog: {path: /dev/stdout, logFormat: {labels: {start_time: '%START_TIME%'}}}
+- name: kyma-logs
+  envoyOtelAls: {service: telemetry-otlp-logs.kyma-system.svc.cluster.local, port: 4317}
+";
+
+fn of_kyma(settings: &KymaSettings) -> Vec<Value> {
+    let group = kinds::istio_module().group;
+    let mut objects = vec![
+        json!({
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": format!("istios.{group}")},
+            "spec": {"group": group, "names": {"plural": "istios"}, "versions": [{"name": "v1alpha2", "served": true}]},
+        }),
+        json!({
+            "apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication",
+            "metadata": {"name": "default", "namespace": "istio-system", "labels": {kyma::MODULE_LABEL: kyma::MODULE}},
+            "spec": {"mtls": {"mode": "STRICT"}},
+        }),
+    ];
+    if settings.custom_resource {
+        objects.push(json!({
+            "apiVersion": format!("{group}/v1alpha2"), "kind": "Istio",
+            "metadata": {
+                "name": kyma::DEFAULT_NAME, "namespace": kyma::NAMESPACE,
+                "labels": {"app.kubernetes.io/name": kyma::DEFAULT_NAME},
+            },
+        }));
+    }
+    objects
+}
+
+/// The egress gateway, by istioctl or by Kyma's module.
+pub(super) fn egress_gateway(inner: &Inner) -> Vec<Value> {
     let image = format!("docker.io/istio/proxyv2:{}", inner.settings.istio_version);
+    let mut labels =
+        json!({"app": "istio-egressgateway", "istio": "egressgateway", "sidecar.istio.io/inject": "false"});
+    if inner.settings.kyma.is_some() {
+        labels[kyma::MODULE_LABEL] = json!(kyma::MODULE);
+    }
     workload(
         "istio-system",
         "istio-egressgateway",
         "istio-egressgateway",
-        &json!({"app": "istio-egressgateway", "istio": "egressgateway", "sidecar.istio.io/inject": "false"}),
+        &labels,
         &json!({"containers": [{
             "name": "istio-proxy", "image": image, "args": ["proxy", "router"],
             "ports": [
@@ -178,7 +232,7 @@ fn workload(
 ) -> [Value; 3] {
     let mut selector = labels.clone();
     if let Some(labels) = selector.as_object_mut() {
-        labels.retain(|label, _| !label.contains("istio.io"));
+        labels.retain(|label, _| !label.contains("istio.io") && label != kyma::MODULE_LABEL);
     }
     [
         json!({

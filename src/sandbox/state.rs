@@ -57,6 +57,8 @@ pub(super) struct State {
     pub(super) outside: Vec<OutsideRequest>,
     /// Counters of the proxies' clusters, by `namespace/pod`, cluster and upstream address.
     pub(super) counters: BTreeMap<(String, String, String), Counters>,
+    /// Generations of Istio custom resources that Kyma's module has seen, by their UID.
+    pub(super) modules: BTreeMap<String, u64>,
     /// Work for later that a controller asked for.
     pub(super) timers: Vec<controllers::Timer>,
     /// Timers that run, with the time at which they are due by the cluster's clock.

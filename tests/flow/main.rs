@@ -6,6 +6,8 @@
 mod binary;
 mod elsewhere;
 mod faults;
+mod kyma;
+mod lock;
 mod probing;
 mod served;
 mod story;

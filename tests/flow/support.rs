@@ -53,6 +53,7 @@ pub(crate) fn settings(hosts: &[&str]) -> SetupSettings {
         lockdown: None,
         gateway: None,
         gateway_settings: GatewaySettings::default(),
+        create_istio_cr: false,
         create_namespace: true,
         inject_pod_only: false,
         image: names::SOURCE_IMAGE.to_owned(),
@@ -70,12 +71,16 @@ pub(crate) async fn set_up(cluster: &Cluster, settings: SetupSettings) -> Result
 }
 
 pub(crate) async fn clean_up(cluster: &Cluster) -> Result<Vec<String>> {
+    clean_up_plan(cluster, &plan()).await
+}
+
+pub(crate) async fn clean_up_plan(cluster: &Cluster, plan: &PlanIdentity) -> Result<Vec<String>> {
     let how = UndoSettings {
         dry_run: DryRun::No,
         keep_namespace: false,
         timeout: Duration::from_secs(10),
     };
-    undo::whole_plan(cluster, &plan(), how, &silent()).await
+    undo::whole_plan(cluster, plan, how, &silent()).await
 }
 
 /// What `verify` proves of the usual plan from its own source, with no pod made for it.

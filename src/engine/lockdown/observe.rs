@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Where kubelet writes the addresses of a pod's nameservers.
-const RESOLV_CONF: &str = "file:///etc/resolv.conf";
+const RESOLV_CONF: &str = "/etc/resolv.conf";
 const READ_DEADLINE: Duration = Duration::from_secs(10);
 /// Service and EndpointSlice that stand for the API server.
 const API_SERVER: &str = "kubernetes";
@@ -72,24 +72,29 @@ pub(super) async fn observe(
     })
 }
 
-/// With curl, because that is what a source is known to have.
+/// With `cat`, or with curl where there is none: a source is known to have that.
 async fn read_resolv_conf(cluster: &Cluster, source: &ProbeSource) -> Result<String> {
-    let command = ["curl", "--silent", "--show-error", "--disable", RESOLV_CONF].map(str::to_owned);
-    let output = cluster
-        .exec(&source.pod, Some(&source.container), &command, READ_DEADLINE)
-        .await?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    match output.end {
-        ExecEnd::Exited(0) if !text.trim().is_empty() => Ok(text),
-        ExecEnd::Exited(code) => Err(unread(
-            source,
-            format!(
-                "curl's exit {code}: {}",
-                String::from_utf8_lossy(&output.stderr).trim()
-            ),
-        )),
-        ExecEnd::Lost(why) => Err(unread(source, why)),
+    let ways: [&[&str]; 2] = [
+        &["cat", RESOLV_CONF],
+        &["curl", "--silent", "--show-error", "--disable", "file:///etc/resolv.conf"],
+    ];
+    let mut cause = String::new();
+    for way in ways {
+        let command: Vec<String> = way.iter().map(|word| (*word).to_owned()).collect();
+        let output = cluster
+            .exec(&source.pod, Some(&source.container), &command, READ_DEADLINE)
+            .await;
+        match output {
+            Ok(output) if output.end == ExecEnd::Exited(0) && !output.stdout.is_empty() => {
+                return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+            }
+            Ok(output) => {
+                cause = format!("`{}`: {}", way[0], String::from_utf8_lossy(&output.stderr).trim());
+            }
+            Err(error) => cause = error.to_string(),
+        }
     }
+    Err(unread(source, cause))
 }
 
 fn unread(source: &ProbeSource, cause: String) -> Error {

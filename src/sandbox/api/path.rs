@@ -60,13 +60,6 @@ fn further_kinds() -> Vec<Kind> {
             "poddisruptionbudgets",
             true,
         ),
-        Kind::new(
-            "autoscaling",
-            "v2",
-            "HorizontalPodAutoscaler",
-            "horizontalpodautoscalers",
-            true,
-        ),
         Kind::new("", "v1", "Endpoints", "endpoints", true),
         Kind::new("", "v1", "ResourceQuota", "resourcequotas", true),
         Kind::new(
@@ -116,7 +109,9 @@ pub(in crate::sandbox) fn served_kinds(settings: &SandboxSettings) -> Vec<Kind> 
             all.push(kind);
         }
     }
+    let module = kinds::istio_module().group;
     all.retain(|kind| settings.istio || !of_istio(&kind.group));
+    all.retain(|kind| settings.kyma.is_some() || kind.group != module);
     all
 }
 

@@ -6,6 +6,7 @@ mod defaults;
 mod deployments;
 mod injection;
 mod jobs;
+mod kyma;
 mod pods;
 mod programs;
 mod security;
@@ -47,6 +48,8 @@ enum Task {
     Expire(Key),
     /// The dead-man's switch in this pod, of this UID, acts.
     Switch(Key, String),
+    /// Kyma's module goes on.
+    Module(Key, kyma::Stage),
 }
 
 impl Timer {
@@ -72,6 +75,11 @@ impl Timer {
         let task = Task::Switch(key, uid);
         Self { after, task }
     }
+
+    fn module(after: Duration, key: Key, stage: kyma::Stage) -> Self {
+        let task = Task::Module(key, stage);
+        Self { after, task }
+    }
 }
 
 /// Does what a timer was set for.
@@ -80,13 +88,16 @@ pub(super) fn fire(inner: &Inner, timer: &Timer) {
     if let Task::Switch(key, uid) = &timer.task {
         switch::act(inner, key, uid);
     }
+    if let Task::Module(key, stage) = &timer.task {
+        return kyma::go_on(inner, key, *stage);
+    }
     let mut state = inner.lock();
     match &timer.task {
         Task::Start(key) => start::start(inner, &mut state, key),
         Task::End(key) if key.plural == "namespaces" => empty(&mut state, key),
         Task::End(key) => api::forget(&mut state, key),
         Task::Expire(key) => jobs::expire(inner, &mut state, key),
-        Task::Switch(..) => {}
+        Task::Switch(..) | Task::Module(..) => {}
     }
     settle(inner, &mut state);
 }
@@ -108,6 +119,10 @@ fn empty(state: &mut State, namespace: &Key) {
 
 /// Runs the controllers that a write of this kind concerns.
 pub(super) fn reconcile(inner: &Inner, state: &mut State, kind: &Kind) {
+    let of_module = kind.plural == "istios";
+    if of_module {
+        kyma::reconcile(inner, state);
+    }
     let concerned = matches!(
         kind.plural.as_str(),
         "deployments"
@@ -123,7 +138,7 @@ pub(super) fn reconcile(inner: &Inner, state: &mut State, kind: &Kind) {
     if kind.plural == "networkpolicies" {
         start::try_again(inner, state);
     }
-    if concerned {
+    if concerned || of_module {
         settle(inner, state);
     }
 }

@@ -159,7 +159,7 @@ pub(super) fn act(inner: &Inner, key: &Key, uid: &str) {
     let name = switch.variable("SWITCH_LOCK");
     let status = switch.undo(name, "");
     let lock = format!("NetworkPolicy {}/{name}", switch.variable("SWITCH_NAMESPACE"));
-    let said = match (switch.variable("SWITCH_UNDO"), status.as_str()) {
+    let outcome = match (switch.variable("SWITCH_UNDO"), status.as_str()) {
         ("delete", "200") => format!("{lock} was deleted: no proof came before the deadline"),
         ("restore", "200") => format!("{lock} was put back as it was: no proof came before the deadline"),
         (_, "404") => format!("{lock} is gone: nothing to undo"),
@@ -172,8 +172,8 @@ pub(super) fn act(inner: &Inner, key: &Key, uid: &str) {
             return;
         }
     };
-    log(inner, key, container, &said);
-    start::finish(inner, &mut inner.lock(), key, 0, &said);
+    log(inner, key, container, &outcome);
+    start::finish(inner, &mut inner.lock(), key, 0, &outcome);
 }
 
 /// Writes a line, unless the last one says the same.

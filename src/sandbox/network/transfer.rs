@@ -1,7 +1,7 @@
 //! One transfer of curl: name resolution, the way through the mesh, the host's answer, and curl's view of it.
 
 use super::outside::{OutsideHost, OutsideRequest, Reachability};
-use super::{proxies, reach};
+use super::{proxies, resolution, to_pod};
 use crate::mesh::{self, Dropped, Prediction, SourcePod};
 use crate::sandbox::controllers;
 use crate::sandbox::state::{Inner, State};
@@ -57,8 +57,6 @@ pub(super) enum AtAddress {
 const CONNECT_TIMEOUT: u64 = 10_000;
 /// How long the kernel tries to connect, in milliseconds, where curl sets no limit.
 const KERNEL_TIMEOUT: u64 = 134_000;
-/// How long the resolver asks DNS servers that do not answer, in milliseconds (truth.md 2).
-const RESOLVER_TIMEOUT: u64 = 19_800;
 
 /// A transfer under way.
 pub(super) struct Transfer<'sandbox> {
@@ -81,11 +79,9 @@ pub(in crate::sandbox) fn transfer(
     source: &Value,
     request: &TransferRequest,
 ) -> TransferResult {
-    if asks_dns(request) && !reach::dns(inner, state, source) {
-        return not_resolved_in_time(request);
-    }
-    let Some(address) = resolve(inner, state, source, request) else {
-        return not_resolved(request, 3);
+    let address = match resolution::address(inner, state, source, request) {
+        Ok(address) => address,
+        Err(failed) => return *failed,
     };
     let local_port = state.next_port();
     let mut transfer = Transfer {
@@ -104,66 +100,11 @@ pub(in crate::sandbox) fn transfer(
     }
 }
 
-/// Whether curl must ask DNS: it was given no address, neither as the host nor with `--resolve`.
-fn asks_dns(request: &TransferRequest) -> bool {
-    let host = request.connect_to.trim_end_matches('.');
-    let given = request.resolve.contains_key(&format!("{host}:{}", request.port));
-    !given && host.parse::<std::net::IpAddr>().is_err()
-}
-
-fn not_resolved(request: &TransferRequest, time: u64) -> TransferResult {
-    TransferResult {
-        exit: 6,
-        error: format!("Could not resolve host: {}", request.connect_to),
-        time,
-        ..TransferResult::default()
-    }
-}
-
-/// The DNS packets are dropped: curl or the resolver gives up.
-fn not_resolved_in_time(request: &TransferRequest) -> TransferResult {
-    match request.limit().filter(|limit| *limit < RESOLVER_TIMEOUT) {
-        None => not_resolved(request, RESOLVER_TIMEOUT),
-        Some(limit) => TransferResult {
-            exit: 28,
-            error: format!("Resolving timed out after {limit} milliseconds"),
-            time: limit,
-            ..TransferResult::default()
-        },
-    }
-}
-
 impl TransferRequest {
     /// How long curl lets the connection take, in milliseconds.
-    fn limit(&self) -> Option<u64> {
+    pub(super) fn limit(&self) -> Option<u64> {
         [self.max_time, self.connect_timeout].into_iter().flatten().min()
     }
-}
-
-fn resolve(inner: &Inner, state: &State, source: &Value, request: &TransferRequest) -> Option<String> {
-    let host = request.connect_to.trim_end_matches('.');
-    if let Some(address) = request.resolve.get(&format!("{host}:{}", request.port)) {
-        return Some(address.clone());
-    }
-    if host.parse::<std::net::IpAddr>().is_ok() {
-        return Some(host.to_owned());
-    }
-    if let Some(address) = service_address(state, source, host) {
-        return Some(address);
-    }
-    outside(&inner.settings.outside, host).map(|host| host.address.clone())
-}
-
-/// The cluster address of a Service by its name, as cluster DNS searches it.
-fn service_address(state: &State, source: &Value, host: &str) -> Option<String> {
-    let short = host
-        .strip_suffix(".svc.cluster.local")
-        .or_else(|| host.strip_suffix(".svc"))
-        .unwrap_or(host);
-    let own = source["metadata"]["namespace"].as_str().unwrap_or_default();
-    let (name, namespace) = short.split_once('.').unwrap_or((short, own));
-    let service = state.object("", "services", namespace, name)?;
-    service["spec"]["clusterIP"].as_str().map(str::to_owned)
 }
 
 /// The outside host of a name: exact before wildcard.
@@ -223,6 +164,9 @@ impl Transfer<'_> {
             return Self::not_modelled("requests of pods without sidecar to Services");
         }
         let (address, port) = (self.address.clone(), self.request.port);
+        if let Some(pod) = self.pod_at() {
+            return to_pod::connect(self, &pod);
+        }
         let dropped = self.predict(None).dropped.is_some();
         match self.at(&address, port) {
             _ if dropped => self.no_answer(),
@@ -232,20 +176,26 @@ impl Transfer<'_> {
                 self.arrive(&peer, port);
                 self.answer(200, 30)
             }
-            AtAddress::Refuses => TransferResult {
-                exit: 7,
-                error: format!(
-                    "Failed to connect to {} port {port} after 3 ms: Could not connect to server",
-                    self.request.connect_to
-                ),
-                time: 3,
-                ..TransferResult::default()
-            },
+            AtAddress::Refuses => self.refused(),
+        }
+    }
+
+    /// A connection that no sidecar took is refused.
+    pub(super) fn refused(&self) -> TransferResult {
+        let Self { request, .. } = self;
+        TransferResult {
+            exit: 7,
+            error: format!(
+                "Failed to connect to {} port {} after 3 ms: Could not connect to server",
+                request.connect_to, request.port
+            ),
+            time: 3,
+            ..TransferResult::default()
         }
     }
 
     /// Nobody answers a connection that no sidecar took.
-    fn no_answer(&self) -> TransferResult {
+    pub(super) fn no_answer(&self) -> TransferResult {
         let limit = self.request.limit().unwrap_or(KERNEL_TIMEOUT);
         TransferResult {
             exit: 28,
@@ -271,8 +221,17 @@ impl Transfer<'_> {
     }
 
     /// Asks the mesh for the way, to a Service if its address is connected to.
-    fn predict(&self, service: Option<&str>) -> Prediction {
+    pub(super) fn predict(&self, service: Option<&str>) -> Prediction {
         let world = self.inner.world(self.state);
+        let request = self.question();
+        match service {
+            Some(service) => mesh::predict_to_service(&world, &request, service),
+            None => mesh::predict(&world, &request),
+        }
+    }
+
+    /// The transfer as the mesh is asked about it.
+    pub(super) fn question(&self) -> mesh::Request {
         let metadata = &self.source["metadata"];
         let text = |name: &str| metadata[name].as_str().unwrap_or_default().to_owned();
         let labels = metadata["labels"]
@@ -281,7 +240,7 @@ impl Transfer<'_> {
             .flatten()
             .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
             .collect();
-        let request = mesh::Request {
+        mesh::Request {
             source: SourcePod {
                 namespace: text("namespace"),
                 name: text("name"),
@@ -294,11 +253,16 @@ impl Transfer<'_> {
             address: self.address.parse().ok(),
             // That was done before.
             asks_dns: false,
-        };
-        match service {
-            Some(service) => mesh::predict_to_service(&world, &request, service),
-            None => mesh::predict(&world, &request),
         }
+    }
+
+    /// The running pod that has the address.
+    fn pod_at(&self) -> Option<Value> {
+        let mut pods = self.state.store.list("", "pods", None);
+        let found = pods.find(|(_, pod)| {
+            pod["status"]["podIP"] == self.address.as_str() && pod["status"]["phase"] == "Running"
+        });
+        found.map(|(_, pod)| pod.clone())
     }
 
     /// Says that the sandbox does not know, rather than guessing.

@@ -54,9 +54,14 @@ fn run(inner: &Inner, pod: &Value, container: &str, command: &[String]) -> (Outp
     let output = match program.rsplit('/').next().unwrap_or_default() {
         "curl" if has_curl(pod, container) => {
             let mut state = inner.lock();
-            curl::run(inner, &mut state, pod, arguments)
+            let container = found(pod, container).unwrap_or(&Value::Null);
+            curl::run(inner, &mut state, pod, container, arguments)
         }
         "true" => Output::default(),
+        "date" if arguments == ["+%s"] => Output {
+            stdout: format!("{}\n", inner.now().as_second()).into_bytes(),
+            ..Output::default()
+        },
         "cat" => cat(inner, pod, container, arguments),
         "sh" if is_rehearsal(arguments) => match found(pod, container) {
             Some(container) => switch(inner, pod, container, arguments),
@@ -117,13 +122,12 @@ fn cat(inner: &Inner, pod: &Value, container: &str, paths: &[String]) -> Output 
     let state = inner.lock();
     for path in paths {
         let text = found(pod, container).and_then(|container| files::read(&state, pod, container, path));
-        match text {
-            Some(text) => output.stdout.extend_from_slice(text.as_bytes()),
-            None => {
-                let line = format!("cat: can't open '{path}': No such file or directory\n");
-                output.stderr.extend_from_slice(line.as_bytes());
-                output.exit = 1;
-            }
+        if let Some(text) = text {
+            output.stdout.extend_from_slice(text.as_bytes());
+        } else {
+            let line = format!("cat: can't open '{path}': No such file or directory\n");
+            output.stderr.extend_from_slice(line.as_bytes());
+            output.exit = 1;
         }
     }
     output

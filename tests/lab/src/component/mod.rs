@@ -154,6 +154,23 @@ impl Cluster {
     }
 }
 
+/// This program as it was when the lab came up: a new build does not replace the file of running components, and a
+/// test that changes a running lab is another program.
+///
+/// # Errors
+/// It cannot be copied.
+pub(crate) fn own_program(layout: &ClusterLayout) -> Result<PathBuf> {
+    let program = own_program_path(layout);
+    if !program.exists() {
+        std::fs::copy(std::env::current_exe()?, &program)?;
+    }
+    Ok(program)
+}
+
+fn own_program_path(layout: &ClusterLayout) -> PathBuf {
+    layout.state_dir().join("kubectl-egress-lab")
+}
+
 /// A path as an argument.
 fn text(path: impl Into<PathBuf>) -> String {
     path.into().to_string_lossy().into_owned()

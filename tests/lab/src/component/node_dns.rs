@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{Cluster, kubelet};
+use super::{Cluster, kubelet, own_program};
 use crate::layout::ClusterLayout;
 use crate::shell::{inside, output};
 use crate::wait::Look;
@@ -44,8 +44,7 @@ pub(crate) fn start(cluster: &mut Cluster) -> Result<()> {
         "dev",
         "lo",
     ]))?;
-    let program = layout.state_dir().join(NAME);
-    std::fs::copy(std::env::current_exe()?, &program)?;
+    let program = own_program(&layout)?;
     let socket = |address| SocketAddr::from((address, PORT)).to_string();
     let arguments = [
         COMMAND.to_owned(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 
-use super::{Cluster, apiserver, kubectl, text};
+use super::{Cluster, apiserver, kubectl, own_program, own_program_path, text};
 use crate::layout::ClusterLayout;
 use crate::policy::{Access, PolicyEngine, PolicyStatus, Settings};
 use crate::wait::{Look, until};
@@ -55,9 +55,7 @@ pub(crate) fn start(cluster: &mut Cluster) -> Result<()> {
     let layout = cluster.layout.clone();
     let engine = cluster.state.options.policy_engine;
     engine.ask(&layout.policy())?;
-    // A copy, so that a new build of the lab does not replace a running program's file.
-    let program = layout.state_dir().join(NAME);
-    std::fs::copy(std::env::current_exe()?, &program)?;
+    let program = own_program(&layout)?;
     let mut arguments = vec![COMMAND.to_owned(), "--folder".into(), text(layout.policy())];
     arguments.extend(["--server".into(), layout.server_url()]);
     for address in node_addresses(&layout) {
@@ -75,7 +73,7 @@ pub(crate) fn start(cluster: &mut Cluster) -> Result<()> {
 pub(crate) fn plugin_script(layout: &ClusterLayout) -> String {
     format!(
         "#!/bin/sh\nexec {} {PLUGIN_COMMAND} --folder {}\n",
-        layout.state_dir().join(NAME).display(),
+        own_program_path(layout).display(),
         layout.policy().display()
     )
 }

@@ -6,7 +6,7 @@ use kubectl_egress_lab::PolicyEngine;
 use serde_json::{Value, json};
 
 use crate::place::{Place, REFUSED, TIMED_OUT, UNRESOLVED, block, dns};
-use crate::stream::{Stream, start_server};
+use crate::stream::Stream;
 use crate::{API_SERVICE, OUTSIDE};
 
 #[test]
@@ -91,7 +91,7 @@ fn established_connections_stay() {
     let Some(place) = Place::new(PolicyEngine::AfterDnat) else {
         return;
     };
-    start_server(&place);
+    place.start_server();
     let stream = Stream::begin(&place, "before");
     place.lock(&json!([dns()]));
     assert!(stream.goes_on(), "an established connection was cut");
@@ -102,7 +102,7 @@ fn cut_cuts_what_is_not_allowed_and_nothing_else() {
     let Some(place) = Place::new(PolicyEngine::Cut) else {
         return;
     };
-    start_server(&place);
+    place.start_server();
     let stream = Stream::begin(&place, "before");
     place.lock(&json!([dns(), server()]));
     assert!(stream.goes_on(), "an allowed connection was cut");
@@ -116,5 +116,5 @@ fn cut_cuts_what_is_not_allowed_and_nothing_else() {
 
 /// A rule that lets out to the pod `server`.
 fn server() -> Value {
-    json!({"to": [{"podSelector": {"matchLabels": {"app": "server"}}}], "ports": [{"port": 9000}]})
+    json!({"to": [{"podSelector": {"matchLabels": {"app": "server"}}}], "ports": [{"port": "echo"}]})
 }

@@ -83,6 +83,27 @@ fn a_new_pod_is_isolated_before_it_runs() {
 }
 
 #[test]
+fn a_closed_pod_is_open_to_its_peers_to_itself_and_to_the_kubelet() {
+    let Some(place) = Place::new(PolicyEngine::AfterDnat) else {
+        return;
+    };
+    place.close_server(&json!([]));
+    // It becomes ready, though nobody may reach it: the kubelet is not filtered.
+    place.start_server();
+    let (address, service) = (place.address("server"), place.serve_server());
+    assert!(!place.is_answered("client", &address));
+    let client = json!([{"podSelector": {"matchLabels": {"app": "client"}}}]);
+    place.close_server(&json!([{"from": client, "ports": [{"port": "echo"}]}]));
+    assert!(place.comes_to_answer("client", &address));
+    assert!(place.comes_to_answer("client", &service));
+    // By way of its Service it leaves the pod and comes back.
+    assert!(place.comes_to_answer("server", &service));
+    // Both ends must allow it.
+    place.lock(&json!([dns()]));
+    assert!(!place.is_answered("client", &address));
+}
+
+#[test]
 fn without_an_engine_a_lock_has_no_effect() {
     let Some(place) = Place::new(PolicyEngine::None) else {
         return;

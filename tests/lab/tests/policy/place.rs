@@ -19,6 +19,9 @@ const PATIENCE: &str = "3";
 /// Every namespace of these tests has this label.
 const LABEL: &str = "kubectl-egress-lab/policy-test=true";
 
+/// The port of the pod `server`.
+pub(crate) const SERVER_PORT: u16 = 9000;
+
 /// curl's exit code for "could not resolve host".
 pub(crate) const UNRESOLVED: i32 = 6;
 /// curl's exit code for a connection that was refused.
@@ -81,16 +84,32 @@ impl Place {
         Some(place)
     }
 
-    /// Starts a pod, labelled `app: NAME`, and waits until it runs; the policy selects every one but `server`.
+    /// Starts a pod with curl, labelled `app: NAME`, that the lock selects, and waits until it runs.
     pub(crate) fn start_pod(&self, name: &str, command: &[&str]) {
-        let locked = if name == "server" { "false" } else { "true" };
+        self.run_pod(name, "true", &json!({"command": command}));
+    }
+
+    /// Starts the pod `server`, which the lock does not select: it sends back what comes to its port, and the kubelet
+    /// asks it for its readiness there.
+    pub(crate) fn start_server(&self) {
+        let container = json!({
+            // -ll: one connection after the other, each with the program's answers.
+            "command": ["nc", "-ll", "-p", SERVER_PORT.to_string(), "-e", "cat"],
+            "ports": [{"name": "echo", "containerPort": SERVER_PORT}],
+            "readinessProbe": {"tcpSocket": {"port": SERVER_PORT}, "periodSeconds": 1},
+        });
+        self.run_pod("server", "false", &container);
+    }
+
+    fn run_pod(&self, name: &str, locked: &str, container: &Value) {
+        let mut container = container.clone();
+        container["name"] = json!("main");
+        container["image"] = json!("docker.io/curlimages/curl:8.18.0");
+        container["imagePullPolicy"] = json!("IfNotPresent");
         self.apply(&json!({
             "apiVersion": "v1", "kind": "Pod",
             "metadata": {"name": name, "namespace": self.namespace, "labels": {"app": name, "locked": locked}},
-            "spec": {"terminationGracePeriodSeconds": 0, "containers": [{
-                "name": "main", "image": "docker.io/curlimages/curl:8.18.0", "imagePullPolicy": "IfNotPresent",
-                "command": command,
-            }]},
+            "spec": {"terminationGracePeriodSeconds": 0, "containers": [container]},
         }));
         self.kubectl(&[
             "-n",
@@ -112,6 +131,39 @@ impl Place {
     /// Isolates the pods that it selects for egress, but for these rules.
     pub(crate) fn lock_without_waiting(&self, egress: &Value) {
         self.apply(&self.policy(egress));
+    }
+
+    /// Isolates the pod `server` for ingress, but for these rules, and waits until that is in force.
+    pub(crate) fn close_server(&self, ingress: &Value) {
+        self.apply(&json!({
+            "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+            "metadata": {"name": "closed", "namespace": self.namespace},
+            "spec": {"podSelector": {"matchLabels": {"app": "server"}}, "ingress": ingress},
+        }));
+        self.lab.wait_for_policies(Duration::from_secs(20)).unwrap();
+    }
+
+    /// A Service for the pod `server`; its address.
+    pub(crate) fn serve_server(&self) -> String {
+        self.apply(&json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": "server", "namespace": self.namespace},
+            "spec": {"selector": {"app": "server"}, "ports": [{"port": SERVER_PORT}]},
+        }));
+        let address = "jsonpath={.spec.clusterIP}";
+        self.kubectl(&["-n", &self.namespace, "get", "service", "server", "-o", address])
+            .unwrap()
+    }
+
+    /// Whether the pod `server` comes to answer another pod at an address: kube-proxy may be a moment behind.
+    pub(crate) fn comes_to_answer(&self, pod: &str, address: &str) -> bool {
+        (0..5).any(|_| self.is_answered(pod, address))
+    }
+
+    /// Whether the pod `server` answers another pod at an address.
+    pub(crate) fn is_answered(&self, pod: &str, address: &str) -> bool {
+        let script = format!("echo word | timeout 3 nc {address} {SERVER_PORT} | head -n 1");
+        let (_, text) = self.exec_in(pod, &["sh", "-c", &script]);
+        text.trim() == "word"
     }
 
     /// Takes the policy away again and waits until that is in force.

@@ -1,15 +1,6 @@
 //! A connection that stays open: the pod `client` sends a line again and again, the pod `server` sends it back.
 
-use crate::place::Place;
-
-/// The server's port.
-const PORT: &str = "9000";
-
-/// Starts the pod `server`.
-pub(crate) fn start_server(place: &Place) {
-    // -ll: one connection after the other, with the program's own answers.
-    place.start_pod("server", &["nc", "-ll", "-p", PORT, "-e", "cat"]);
-}
+use crate::place::{Place, SERVER_PORT};
 
 /// A connection that was begun.
 pub(crate) struct Stream<'a> {
@@ -23,7 +14,7 @@ impl<'a> Stream<'a> {
         let received = format!("/tmp/{name}");
         let server = place.address("server");
         let script = format!(
-            "(while :; do echo line; sleep 0.1; done) 2>/dev/null | nc {server} {PORT} >{received} 2>/dev/null </dev/stdin &"
+            "(while :; do echo line; sleep 0.1; done) 2>/dev/null | nc {server} {SERVER_PORT} >{received} 2>/dev/null </dev/stdin &"
         );
         let (code, text) = place.exec(&["sh", "-c", &script]);
         assert_eq!(code, 0, "{text}");

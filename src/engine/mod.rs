@@ -1,5 +1,6 @@
 //! Runs steps as a graph, journals before it changes, undoes, probes; says what happens as events.
 
+mod access_logs;
 pub mod ephemeral_container;
 pub mod event;
 pub mod facts;
@@ -10,6 +11,7 @@ pub mod graph;
 mod holders;
 pub mod journal_store;
 pub mod lease;
+mod listener;
 pub mod lockdown;
 mod module;
 mod namespace;

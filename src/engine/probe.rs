@@ -30,6 +30,8 @@ pub struct ProbeSource {
     pub labels: serde_json::Value,
     /// Whether a sidecar carries its traffic.
     pub meshed: bool,
+    /// The command that switches its sidecar's access log on, if it is not the one for our own source.
+    pub log_switch: Option<String>,
 }
 
 impl ProbeSource {
@@ -62,6 +64,7 @@ impl ProbeSource {
             addresses: pods::addresses(pod),
             labels: pod.at("/metadata/labels").clone(),
             meshed: pods::has_sidecar(pod),
+            log_switch: None,
         })
     }
 }

@@ -151,6 +151,7 @@ impl<'run> Round<'run> {
                     } else {
                         LogState::Absent
                     },
+                    log_switch: from.log_switch.clone(),
                 },
                 curl: curl.clone(),
                 sidecar_lines: self.witness.sidecar_lines(&from.pod),

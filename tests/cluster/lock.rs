@@ -2,7 +2,7 @@
 //! proof is not complete.
 
 use crate::support::{Run, Stage, open};
-use kubectl_egress_lab::{EventKind, Mark, PolicyEngine};
+use kubectl_egress_lab::{EventKind, Mark, PolicyEngine, WorldEvent};
 use std::net::IpAddr;
 
 /// A web server that every pod of the cluster reaches.
@@ -331,7 +331,7 @@ fn strangers(stage: &Stage, mark: Mark) -> Vec<IpAddr> {
     let mut found: Vec<IpAddr> = events
         .iter()
         .filter(|event| event.event == EventKind::Request && event.host.as_deref() == Some(&stage.host))
-        .map(|event| event.peer_ip())
+        .map(WorldEvent::peer_ip)
         .filter(|peer| !gateway.contains(peer))
         .collect();
     found.dedup();

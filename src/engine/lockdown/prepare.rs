@@ -156,17 +156,8 @@ pub async fn prepare(cluster: &Cluster, settings: LockdownSettings) -> Result<De
         probe_labels,
     };
     prepared.findings = prepared.ways_out(&prepared.policies);
-    if prepared
-        .observed
-        .pods
-        .iter()
-        .any(|pod| pod.namespace() == Some(&prepared.settings.namespace) && pods::is_ready(pod))
-    {
-        prepared.findings.extend(holes::not_selected(
-            &prepared.policies,
-            &prepared.settings.lock.selector,
-        ));
-    }
+    let not_held = holes::not_held(&prepared.policies, &prepared.settings.lock.selector);
+    prepared.findings.extend(not_held);
     if current.is_some_and(|(_, live)| *live.at("/spec") == prepared.spec) {
         return Ok(Decision::Unchanged(Box::new(prepared)));
     }

@@ -72,7 +72,7 @@ pub async fn standing(cluster: &Cluster, journal: &Journal, namespace: &str) -> 
         &proxies,
     ));
     if live.is_some() {
-        findings.extend(holes::not_selected(&policies, &record.settings.selector));
+        findings.extend(holes::not_held(&policies, &record.settings.selector));
     }
     Ok(Standing {
         record: Some(record.clone()),

@@ -16,7 +16,7 @@ mod tests;
 
 pub use change::{Cleanup, DeployCurl, EnableGateway, Route, Setup};
 pub use connection::Connection;
-pub use learn::{Explain, SandboxServer, Story, Tutorial, Version};
+pub use learn::{Explain, Platform, SandboxServer, Story, Tutorial, Version};
 pub use lock::{Lockdown, Unlock};
 pub use look::{Diff, Logs, Probe, Render, Status, Verify};
 pub use scheduling::{NodeSelector, TaintEffect, Toleration};

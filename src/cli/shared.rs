@@ -94,6 +94,9 @@ pub struct GatewayFlags {
     /// Create an egress gateway if there is none (else you are asked)
     #[arg(long)]
     pub create_gateway: bool,
+    /// On Kyma, create the Istio custom resource if there is none; the module then installs Istio
+    #[arg(long = "create-istio-cr")]
+    pub create_istio_cr: bool,
     /// Label that the gateway's nodes must have (repeat for several)
     #[arg(long = "node-selector", value_name = "KEY=VALUE", value_parser = scheduling::node_selector)]
     pub node_selectors: Vec<NodeSelector>,

@@ -40,7 +40,9 @@ pub enum LogEvent {
     Line(Vec<u8>),
     /// Lines may be missing here, and why.
     Gap(String),
-    /// The log cannot be followed; final.
+    /// We may not read it (403); final.
+    Forbidden(Error),
+    /// The log cannot be followed for another reason; final.
     Failed(Error),
     /// The pod is gone or has ended; final.
     Ended,
@@ -109,8 +111,14 @@ impl Following {
                 Err(failure) if failure.is_absent_object() => return self.tell(LogEvent::Ended).await,
                 Err(failure) if failure.is_transient() => self.interrupted = true,
                 Err(failure) => {
+                    let forbidden = failure.code() == Some(403);
                     let error = self.cluster.transport().explain(failure, &self.subject());
-                    return self.tell(LogEvent::Failed(error)).await;
+                    let event = if forbidden {
+                        LogEvent::Forbidden(error)
+                    } else {
+                        LogEvent::Failed(error)
+                    };
+                    return self.tell(event).await;
                 }
             }
             if self.sender.is_closed() {

@@ -66,10 +66,24 @@ impl Cluster {
         namespace: Option<&str>,
         label_selector: Option<&str>,
     ) -> Result<Vec<Object>> {
+        let listed = self.list_if_served(kind, namespace, label_selector).await?;
+        Ok(listed.unwrap_or_default())
+    }
+
+    /// Like [`Self::list`], and `None` if the kind is not served.
+    ///
+    /// # Errors
+    /// If the server is unreachable or refuses; also where the kind is not served, for users who may not list it.
+    pub async fn list_if_served(
+        &self,
+        kind: &Kind,
+        namespace: Option<&str>,
+        label_selector: Option<&str>,
+    ) -> Result<Option<Vec<Object>>> {
         let listed = self.list_versioned(kind, namespace, label_selector).await;
         match listed {
-            Ok((objects, _)) => Ok(objects),
-            Err(failure) if failure.is_unknown_kind() => Ok(Vec::new()),
+            Ok((objects, _)) => Ok(Some(objects)),
+            Err(failure) if failure.is_unknown_kind() => Ok(None),
             Err(failure) => {
                 let subject = Subject::collection("list", kind, namespace);
                 Err(self.transport().explain(failure, &subject))

@@ -4,7 +4,7 @@ use super::Cluster;
 use super::failure::{Failure, Subject};
 use super::transport::Call;
 use crate::error::Result;
-use crate::vocabulary::Object;
+use crate::vocabulary::{Kind, Object};
 use serde_json::Value;
 
 /// The server's version.
@@ -70,5 +70,24 @@ impl Cluster {
         // The sort is stable: the server's own order stays behind the preferred one.
         versions.sort_by_key(|version| *version != preferred);
         Ok(versions)
+    }
+
+    /// Whether the server serves a kind; everybody who is logged in may ask that.
+    ///
+    /// # Errors
+    /// If the server is unreachable or refuses.
+    pub async fn serves(&self, kind: &Kind) -> Result<bool> {
+        let path = format!("/apis/{}", kind.api_version());
+        let call = Call::get(path.clone(), Subject::path(&path));
+        let reply = match self.transport().plain(&call).await {
+            Ok(reply) => reply,
+            Err(failure) if failure.code() == Some(404) => return Ok(false),
+            Err(failure) => return Err(self.transport().explain(failure, &call.subject)),
+        };
+        let resources: Object = self.read(&call, &reply)?;
+        Ok(resources
+            .items("/resources")
+            .iter()
+            .any(|resource| resource["name"] == kind.plural.as_str()))
     }
 }

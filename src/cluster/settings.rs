@@ -53,6 +53,17 @@ pub enum Notice {
         /// Why, as a fragment.
         reason: String,
     },
+    /// A request was answered, or failed. Of a stream (watch, log, exec, port-forward) only its opening.
+    Requested {
+        /// HTTP method.
+        method: String,
+        /// Path without the query, which can hold what a command is given.
+        path: String,
+        /// The status, for example `200`, or why there is none, as a fragment.
+        answer: String,
+        /// From the sending to the answer's headers.
+        elapsed: Duration,
+    },
     /// The text of a `Warning:` header (PodSecurity, deprecations).
     Warning(String),
     /// A credential plugin of this name starts; it may want the terminal.

@@ -4,8 +4,12 @@ use super::failure::Failure;
 use super::transport::Transport;
 use http::Request;
 use hyper_util::rt::TokioIo;
+use std::time::Instant;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
+
+/// The status of a server that agrees: `101 Switching Protocols`.
+const SWITCHED: u16 = 101;
 
 /// An open session.
 pub(super) type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
@@ -32,8 +36,13 @@ impl Transport {
             .body(Vec::new())
             .map_err(|error| Failure::Garbled(format!("the request cannot be written: {error}")))?;
         self.authorize(request.headers_mut()).await?;
+        let started = Instant::now();
         let connection = timeout(self.request_timeout, self.client.connect(request)).await;
-        let connection = connection.map_err(|_| Failure::NoAnswer(self.request_timeout))??;
-        Ok(connection.into_stream())
+        let connection = connection
+            .map_err(|_| Failure::NoAnswer(self.request_timeout))
+            .and_then(|connection| connection.map_err(Failure::from));
+        let status = connection.as_ref().map(|_| SWITCHED);
+        self.tell_of("GET", path, status, started);
+        Ok(connection?.into_stream())
     }
 }

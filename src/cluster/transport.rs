@@ -168,7 +168,7 @@ impl Transport {
             };
             (self.observer)(Notice::Retrying {
                 method: call.method.to_string(),
-                path: call.path.split('?').next().unwrap_or_default().to_owned(),
+                path: without_query(&call.path),
                 reason: failure.brief(),
             });
             tokio::time::sleep(pause).await;
@@ -224,10 +224,26 @@ impl Transport {
     async fn exchange(&self, call: &Call) -> Result<Response<Body>, Failure> {
         let mut request: Request<Body> = call.request()?;
         self.authorize(request.headers_mut()).await?;
+        let started = Instant::now();
         let sent = timeout(self.request_timeout, self.client.send(request)).await;
-        let response = sent.map_err(|_| Failure::NoAnswer(self.request_timeout))??;
+        let answer = sent
+            .map_err(|_| Failure::NoAnswer(self.request_timeout))
+            .and_then(|sent| sent.map_err(Failure::from));
+        let status = answer.as_ref().map(|response| response.status().as_u16());
+        self.tell_of(call.method.as_str(), &call.path, status, started);
+        let response = answer?;
         self.hear(response.headers());
         Ok(response)
+    }
+
+    /// Tells of a request that was answered with a status, or failed.
+    pub(super) fn tell_of(&self, method: &str, path: &str, status: Result<u16, &Failure>, started: Instant) {
+        (self.observer)(Notice::Requested {
+            method: method.to_owned(),
+            path: without_query(path),
+            answer: status.map_or_else(Failure::brief, |status| status.to_string()),
+            elapsed: started.elapsed(),
+        });
     }
 
     /// Puts the credential plugin's token into a request.
@@ -297,6 +313,11 @@ impl Transport {
             }
         }
     }
+}
+
+/// The query may hold a command's arguments.
+fn without_query(path: &str) -> String {
+    path.split('?').next().unwrap_or_default().to_owned()
 }
 
 /// How long to wait before the next try, or `None` if there is to be none.

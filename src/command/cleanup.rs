@@ -1,6 +1,7 @@
 //! `cleanup`: undoes the plan's journal, and with `--verify` looks whether anything of ours is left.
 
 use super::connection::{connect_to_plan, or_interrupted};
+use super::setup::dry_run;
 use crate::cli::{self, Connection};
 use crate::engine::undo::{self, UndoSettings};
 use crate::error::Result;
@@ -17,12 +18,12 @@ pub(super) async fn cleanup(
 ) -> Result<ExitCode> {
     let connected = connect_to_plan(connection, &settings.plan, printer).await?;
     let (cluster, plan) = (&connected.cluster, &connected.plan);
-    let dry_run = settings.change.dry_run != cli::DryRun::None;
     let how = UndoSettings {
-        dry_run,
+        dry_run: dry_run(settings.change),
         keep_namespace: settings.keep_namespace,
         timeout: settings.plan.timeout,
     };
+    let dry_run = how.dry_run.is_dry();
     let remains = or_interrupted(undo::whole_plan(cluster, plan, how, &printer.events()), plan).await?;
     let left = if settings.verify && !dry_run {
         Some(undo::leftovers(cluster, plan).await?)

@@ -99,6 +99,17 @@ pub(super) fn observer(printer: &Printer) -> Observer {
         Notice::Retrying { method, path, reason } => {
             events(Event::Retrying(format!("{method} {path}: {reason}")));
         }
+        Notice::Requested {
+            method,
+            path,
+            answer,
+            elapsed,
+        } => {
+            let elapsed = elapsed.as_millis();
+            events(Event::Requested(format!(
+                "{method} {path}: {answer} ({elapsed} ms)"
+            )));
+        }
         Notice::Warning(text) => events(Event::Warning(format!("the API server warns: {text}"))),
         Notice::CredentialPluginStarts(_) => events(Event::ScreenPaused),
         Notice::CredentialPluginEnds => events(Event::ScreenResumed),

@@ -8,7 +8,7 @@ use crate::engine::prepare::{Parts, Prepared, prepare};
 use crate::error::{Error, Result};
 use crate::plan::ownership::Manifest;
 use crate::report::{Printer, view};
-use crate::vocabulary::{ExitCode, Object};
+use crate::vocabulary::{ExitCode, Object, names};
 use futures::future::try_join_all;
 use serde_json::{Value, json};
 use similar::TextDiff;
@@ -49,7 +49,10 @@ pub(super) async fn diff(
             texts.extend(unified(&reference.to_string(), Some(&live), None)?);
         }
     }
-    let document = json!({"kind": "Diff", "differences": texts});
+    let document = json!({
+        "apiVersion": names::API_VERSION, "kind": "Diff",
+        "plan": prepared.plan.identity.name, "namespace": prepared.plan.identity.namespace, "differences": texts,
+    });
     printer.document(&document, |style| {
         texts.iter().map(|text| view::diff(text, style)).collect()
     })?;

@@ -1,16 +1,138 @@
-//! `lockdown`: locks a namespace and proves it, or rolls back.
+//! `lockdown`: shows what a lock would let through, asks, locks, proves, confirms; or everything is as before.
 
+use super::connection::{Connected, connect, or_interrupted};
+use super::source;
 use crate::cli::{self, Connection};
+use crate::engine::lockdown::{self as engine, Decision, Lockdown, LockdownEnd, LockdownSettings, Prepared};
+use crate::engine::verify::stored_plan;
 use crate::error::{Error, Result};
-use crate::report::Printer;
-use crate::vocabulary::ExitCode;
+use crate::finding::Severity;
+use crate::plan::lock::LockSettings;
+use crate::report::{Printer, view};
+use crate::vocabulary::{ExitCode, HostName, OutputFormat, Verdict, names};
 
-/// Filled in by the engine's lockdown.
-#[expect(clippy::unused_async, reason = "the signature that all commands have")]
+/// Locks, or says why not.
 pub(super) async fn lockdown(
-    _connection: &Connection,
-    _settings: cli::Lockdown,
-    _printer: &Printer,
+    connection: &Connection,
+    settings: cli::Lockdown,
+    printer: &Printer,
 ) -> Result<ExitCode> {
-    Err(Error::bug("not there yet"))
+    let connected = connect(connection, &settings.plan, printer).await?;
+    let deciding = async {
+        let wanted = wanted(&connected, &settings, printer).await?;
+        engine::prepare(&connected.cluster, wanted).await
+    };
+    let prepared = match or_interrupted(deciding, &connected.plan).await? {
+        Decision::Unchanged(prepared) => {
+            let mut document = prepared.document();
+            document.end = LockdownEnd::Unchanged;
+            return conclude(&document, printer);
+        }
+        Decision::Lock(prepared) => prepared,
+    };
+    if settings.change.dry_run != cli::DryRun::None {
+        return show(&connected, &prepared, settings.change.dry_run, printer).await;
+    }
+    if prepared.is_refused() {
+        return conclude(&prepared.document(), printer);
+    }
+    for peer in &prepared.peers {
+        printer.note(&format!("the lock lets through {}", peer.explain()));
+    }
+    let question = format!(
+        "Lock {} of namespace {}, for at most {} s unless the proof succeeds?",
+        which(&prepared.settings.lock),
+        prepared.settings.namespace,
+        prepared.settings.confirm_within.as_secs()
+    );
+    if !printer.confirm(&question).await? {
+        return Err(Error::consent("nothing was changed, as you did not agree").because(question));
+    }
+    let interrupted = async {
+        // Without a handler the signal would end us at once, and the switch would do the rest.
+        let _ = tokio::signal::ctrl_c().await;
+    };
+    let document = engine::run(&connected.cluster, &prepared, &printer.events(), interrupted).await?;
+    conclude(&document, printer)
+}
+
+async fn wanted(
+    connected: &Connected,
+    settings: &cli::Lockdown,
+    printer: &Printer,
+) -> Result<LockdownSettings> {
+    let journal = stored_plan(&connected.cluster, &connected.plan).await?;
+    let of_plan = journal.plan.lockdown.clone().unwrap_or_default();
+    let timeout = settings.plan.timeout;
+    let source = source::find(connected, &settings.probe, &journal.image, timeout, printer).await?;
+    let forbidden = if settings.forbidden.is_empty() {
+        default_forbidden()
+    } else {
+        settings.forbidden.clone()
+    };
+    Ok(LockdownSettings {
+        plan: connected.plan.clone(),
+        namespace: connected.namespace.clone(),
+        lock: LockSettings {
+            in_cluster: settings.in_cluster.unwrap_or(of_plan.in_cluster),
+            selector: settings.selector.clone().unwrap_or(of_plan.selector),
+            api_server: settings.allow_api_server || of_plan.api_server,
+        },
+        confirm_within: settings.confirm_within,
+        forbidden,
+        source,
+        ca_certificate: settings.probe.ca_certificate.clone(),
+        max_time_seconds: settings.probe.max_time,
+        timeout,
+    })
+}
+
+fn default_forbidden() -> Vec<HostName> {
+    names::DEFAULT_FORBIDDEN_HOST.parse().into_iter().collect()
+}
+
+fn which(lock: &LockSettings) -> String {
+    if lock.selector.requirements.is_empty() {
+        "all pods".to_owned()
+    } else {
+        format!("the pods {}", lock.selector)
+    }
+}
+
+/// A dry run: what it lets through, or the manifest itself with `-o yaml|json`.
+async fn show(
+    connected: &Connected,
+    prepared: &Prepared,
+    dry_run: cli::DryRun,
+    printer: &Printer,
+) -> Result<ExitCode> {
+    let manifest = prepared.lock_manifest();
+    if dry_run == cli::DryRun::Server {
+        engine::dry_run(&connected.cluster, prepared).await?;
+    }
+    if printer.settings().output == OutputFormat::Text {
+        printer.data(&view::lockdown(&prepared.document(), printer.style()));
+    } else {
+        printer.document(&manifest.object.0, |_| String::new())?;
+    }
+    Ok(if prepared.is_refused() {
+        ExitCode::Disproven
+    } else {
+        ExitCode::Success
+    })
+}
+
+fn conclude(document: &Lockdown, printer: &Printer) -> Result<ExitCode> {
+    printer.document(document, |style| view::lockdown(document, style))?;
+    printer.next(&view::next_after_lockdown(document));
+    let faulty = document
+        .findings
+        .iter()
+        .any(|finding| finding.severity == Severity::Error);
+    Ok(match (document.end, document.verdict) {
+        (LockdownEnd::Locked | LockdownEnd::Unchanged, _) => ExitCode::Success,
+        (_, Verdict::Disproven) => ExitCode::Disproven,
+        _ if faulty => ExitCode::Disproven,
+        _ => ExitCode::Inconclusive,
+    })
 }

@@ -43,7 +43,10 @@ pub(super) async fn logs(
         tokio::spawn(async move {
             loop {
                 let event = log.next().await;
-                let last = matches!(event, LogEvent::Failed(_) | LogEvent::Ended);
+                let last = matches!(
+                    event,
+                    LogEvent::Forbidden(_) | LogEvent::Failed(_) | LogEvent::Ended
+                );
                 if sender.send((pod.clone(), event)).await.is_err() || last {
                     return;
                 }
@@ -64,7 +67,7 @@ pub(super) async fn logs(
                 Some((pod, LogEvent::Gap(why))) => {
                     printer.warning(&format!("lines of {pod} may be missing: {why}"));
                 }
-                Some((_, LogEvent::Failed(error))) => return Err(error),
+                Some((_, LogEvent::Forbidden(error) | LogEvent::Failed(error))) => return Err(error),
                 Some((_, LogEvent::Opened | LogEvent::Ended)) => {}
             }
             if printer.output_is_closed() {

@@ -3,8 +3,8 @@
 use super::connection::{Connected, connect, or_interrupted};
 use super::source;
 use crate::cli::{self, Connection};
-use crate::engine::bare_pod::{bare_pod_name, make_bare_pod, remove_bare_pod};
 use crate::engine::probe::ProbeSource;
+use crate::engine::probe_pod::{ProbePod, make_probe_pod, remove_probe_pod};
 use crate::engine::verify::{self, Planned, probe_from};
 use crate::engine::{Event, sentinel};
 use crate::error::Result;
@@ -13,6 +13,7 @@ use crate::plan::journal::Journal;
 use crate::report::{Printer, view};
 use crate::vocabulary::{ExitCode, Outcome, Scheme, names};
 use serde_json::json;
+use std::collections::BTreeMap;
 
 /// Redirects that are followed, as curl's own default is 50 and browsers' is 20; a loop shows long before.
 const MOST_REDIRECTS: usize = 10;
@@ -45,6 +46,8 @@ pub(super) async fn probe(
                 }
             }
         }
+        let findings = judged.iter().flat_map(|result| &result.findings);
+        text.push_str(&view::what_to_do(findings, style));
         text
     })?;
     Ok(exit_code(&judged, settings.expect))
@@ -68,13 +71,14 @@ async fn run(
         .await?;
         return Ok(follow(connected, &journal, &source, settings, printer).await);
     }
-    let pod = bare_pod_name(&connected.namespace);
-    let made = make_bare_pod(&connected.cluster, &journal, &pod, settings.plan.timeout, &events).await;
+    let (cluster, namespace) = (&connected.cluster, &connected.namespace);
+    let pod = ProbePod::unmeshed(BTreeMap::new());
+    let made = make_probe_pod(cluster, &journal, namespace, &pod, settings.plan.timeout, &events).await;
     let results = match made {
         Ok(source) => Ok(follow(connected, &journal, &source, settings, printer).await),
         Err(error) => Err(error),
     };
-    remove_bare_pod(&connected.cluster, &pod, &events).await;
+    remove_probe_pod(cluster, namespace, &pod, &events).await;
     results
 }
 
@@ -167,7 +171,7 @@ fn expected(journal: &Journal, request: &ProbeRequest, source: &ProbeSource) -> 
     if planned && source.meshed {
         Expected::Routed
     } else {
-        Expected::Reachable
+        Expected::Nothing
     }
 }
 
@@ -213,17 +217,21 @@ fn answer(curl: &CurlResult) -> serde_json::Value {
     }
 }
 
+/// As `verify` judges: 1 if what was to be is shown not to be so, 3 if nothing was shown. A host that does not answer
+/// shows nothing about the way, neither for nor against.
 fn exit_code(results: &[&ProbeResult], expect: Option<Outcome>) -> ExitCode {
-    let bad = |result: &&&ProbeResult| match expect {
-        Some(expected) => result.outcome != expected,
-        None => match result.expected {
-            Expected::Routed => !matches!(result.outcome, Outcome::Routed | Outcome::Direct),
-            _ => matches!(result.outcome, Outcome::Unreachable | Outcome::Inconclusive),
-        },
+    let code = |result: &&ProbeResult| match (expect, result.outcome) {
+        (Some(expected), outcome) if expected == outcome => ExitCode::Success,
+        (_, Outcome::Inconclusive) | (None, Outcome::Unreachable) => ExitCode::Inconclusive,
+        (Some(_), _) => ExitCode::Disproven,
+        (None, Outcome::Bypassed | Outcome::Blocked) if result.expected == Expected::Routed => {
+            ExitCode::Disproven
+        }
+        (None, _) => ExitCode::Success,
     };
-    match results.iter().find(bad) {
-        None => ExitCode::Success,
-        Some(result) if result.outcome == Outcome::Inconclusive => ExitCode::Inconclusive,
-        Some(_) => ExitCode::Disproven,
-    }
+    let codes: Vec<ExitCode> = results.iter().map(code).collect();
+    let worst = [ExitCode::Disproven, ExitCode::Inconclusive]
+        .into_iter()
+        .find(|code| codes.contains(code));
+    worst.unwrap_or(ExitCode::Success)
 }

@@ -1,9 +1,9 @@
 //! `sandbox`: serves the embedded cluster on 127.0.0.1, for `kubectl` and for us to look at.
 
-use crate::cli::SandboxServer;
+use crate::cli::{Platform, SandboxServer};
 use crate::error::{Error, Result};
 use crate::report::Printer;
-use crate::sandbox::{Sandbox, SandboxSettings};
+use crate::sandbox::{KymaSettings, Sandbox, SandboxSettings};
 use crate::vocabulary::ExitCode;
 use std::net::Ipv4Addr;
 
@@ -22,7 +22,10 @@ pub(super) async fn sandbox(settings: SandboxServer, printer: &Printer) -> Resul
     printer.data(&kubeconfig(port));
     printer.note("this cluster is simulated; it ends with Ctrl-C, and nothing of it stays");
     printer.next("save the above as sandbox.yaml, then: kubectl egress setup kyma-project.io -n demo --create-namespace --kubeconfig sandbox.yaml");
-    let cluster = Sandbox::new(SandboxSettings::default());
+    let cluster = Sandbox::new(SandboxSettings {
+        kyma: (settings.platform == Platform::Kyma).then(KymaSettings::default),
+        ..SandboxSettings::default()
+    });
     tokio::select! {
         served = cluster.serve(listener) => served.map(|()| ExitCode::Success),
         _ = tokio::signal::ctrl_c() => Ok(ExitCode::Success),

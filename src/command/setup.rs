@@ -121,22 +121,29 @@ pub(super) fn wanted(
         lockdown: None,
         gateway: flags.gateway.as_ref().map(ToString::to_string),
         gateway_settings: GatewaySettings::default(),
+        create_istio_cr: false,
         create_namespace: false,
         inject_pod_only: false,
         image: names::SOURCE_IMAGE.to_owned(),
         secret: None,
         parts,
-        dry_run: match change.dry_run {
-            cli::DryRun::None => DryRun::No,
-            cli::DryRun::Client => DryRun::Client,
-            cli::DryRun::Server => DryRun::Server,
-        },
+        dry_run: dry_run(change),
         force_conflicts: change.force_conflicts,
         timeout: flags.timeout,
     }
 }
 
+/// The engine's word for `--dry-run`.
+pub(super) fn dry_run(change: ChangeFlags) -> DryRun {
+    match change.dry_run {
+        cli::DryRun::None => DryRun::No,
+        cli::DryRun::Client => DryRun::Client,
+        cli::DryRun::Server => DryRun::Server,
+    }
+}
+
 fn add_gateway(wanted: &mut SetupSettings, flags: &GatewayFlags) {
+    wanted.create_istio_cr = flags.create_istio_cr;
     wanted.gateway_settings.node_selector = flags
         .node_selectors
         .iter()
@@ -267,7 +274,7 @@ async fn take_back(
     printer: &Printer,
 ) -> Error {
     let settings = UndoSettings {
-        dry_run: false,
+        dry_run: DryRun::No,
         keep_namespace: false,
         timeout: flags.timeout,
     };

@@ -4,14 +4,17 @@ use super::connection::{Connected, connect, observer, or_interrupted};
 use super::setup;
 use crate::cli::{self, ChangeFlags, Connection, PlanArgument, PlanFlags, ProbeFlags, Tutorial};
 use crate::cluster::Cluster;
-use crate::engine::prepare::{Parts, SetupSettings};
+use crate::engine::lockdown::{self, Decision, LockdownEnd, LockdownSettings};
+use crate::engine::prepare::{DryRun, Parts, SetupSettings};
+use crate::engine::probe::ProbeSource;
 use crate::engine::undo::{self, UndoSettings};
 use crate::engine::verify::{self, VerifySettings};
 use crate::error::{Error, Result};
 use crate::plan::PlannedHost;
+use crate::plan::lock::LockSettings;
 use crate::report::{Printer, Tone, view};
 use crate::sandbox::{Sandbox, SandboxSettings};
-use crate::vocabulary::{ExitCode, PlanIdentity, Verdict, names};
+use crate::vocabulary::{ExitCode, HostName, PlanIdentity, Verdict, names};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
@@ -20,6 +23,8 @@ const NAMESPACE: &str = "egress-tutorial";
 /// Host of the story, the one of the tutorial that this replaces.
 const HOST: &str = "kyma-project.io";
 const TIMEOUT: Duration = Duration::from_secs(180);
+/// More than the ten seconds after which Envoy gives a connection up.
+const MAX_TIME_SECONDS: u32 = 12;
 
 /// Tells it on the sandbox, or on the cluster of the context.
 pub(super) async fn tutorial(
@@ -119,7 +124,7 @@ async fn story(connected: &Connected, printer: &Printer) -> Result<ExitCode> {
         &format!("kubectl egress verify -n {namespace}"),
     );
     let flags = ProbeFlags {
-        max_time: 12,
+        max_time: MAX_TIME_SECONDS,
         ..ProbeFlags::default()
     };
     let source = super::source::find(connected, &flags, names::SOURCE_IMAGE, TIMEOUT, printer).await?;
@@ -127,9 +132,9 @@ async fn story(connected: &Connected, printer: &Printer) -> Result<ExitCode> {
         plan: connected.plan.clone(),
         namespace: connected.namespace.clone(),
         hosts: Vec::new(),
-        forbidden: names::DEFAULT_FORBIDDEN_HOST.parse().into_iter().collect(),
+        forbidden: forbidden(),
         without_sidecar: true,
-        source,
+        source: source.clone(),
         ca_certificate: None,
         max_time_seconds: flags.max_time,
         enforced_required: false,
@@ -144,7 +149,7 @@ async fn story(connected: &Connected, printer: &Printer) -> Result<ExitCode> {
             &format!(
                 "The declared host is routed. What is not declared, such as {HOST} on port 80, still leaves directly, and a pod"
             ),
-            "without sidecar reaches everything: Istio routes, it does not lock. Only a NetworkPolicy below the mesh does.",
+            "without sidecar reaches everything: Istio routes, it does not lock. Only a policy below the mesh does.",
         ],
         &[],
         "",
@@ -152,13 +157,30 @@ async fn story(connected: &Connected, printer: &Printer) -> Result<ExitCode> {
 
     tell(
         printer,
-        "3. Put everything back",
+        "3. Lock it",
+        &[
+            "The lock lets the namespace's pods reach DNS, istiod and the gateway's pods, and nothing else. Before it is",
+            "applied, a Job is armed in the cluster that takes it back unless the proof succeeds, whatever becomes of this",
+            "program. The proof comes from pods that started under the lock, with sidecar and without.",
+        ],
+        &[
+            "export KUBE_DNS_ADDRESS=$(kubectl get svc -n kube-system kube-dns -o jsonpath='{.spec.clusterIP}')",
+            "kubectl apply -f networkpolicy.yaml (which opens all of istio-system, its ingress gateway included)",
+            "kubectl exec … curl https://www.google.com (exit 35, which a sidecar gives without any policy as well)",
+        ],
+        &format!("kubectl egress lockdown -n {namespace}"),
+    );
+    let locked = lock(connected, source, printer).await?;
+
+    tell(
+        printer,
+        "4. Put everything back",
         &["The set-up wrote down what it changed, and what was there before, before it changed it."],
         &["kubectl delete … (some twelve objects and a label, from memory)"],
         &format!("kubectl egress cleanup -n {namespace} --verify"),
     );
     let how = UndoSettings {
-        dry_run: false,
+        dry_run: DryRun::No,
         keep_namespace: false,
         timeout: TIMEOUT,
     };
@@ -170,11 +192,39 @@ async fn story(connected: &Connected, printer: &Printer) -> Result<ExitCode> {
     if left.is_empty() {
         printer.styled("Nothing of ours is left.\n");
     }
-    Ok(match (verification.verdict, left.is_empty()) {
-        (Verdict::Proven, true) => ExitCode::Success,
-        (Verdict::Inconclusive, true) => ExitCode::Inconclusive,
+    Ok(match (verification.verdict, locked, left.is_empty()) {
+        (Verdict::Proven, LockdownEnd::Locked, true) => ExitCode::Success,
+        (Verdict::Inconclusive, _, true) => ExitCode::Inconclusive,
         _ => ExitCode::Disproven,
     })
+}
+
+/// Locks the story's namespace, as `lockdown --yes` does.
+async fn lock(connected: &Connected, source: ProbeSource, printer: &Printer) -> Result<LockdownEnd> {
+    let wanted = LockdownSettings {
+        plan: connected.plan.clone(),
+        namespace: connected.namespace.clone(),
+        lock: LockSettings::default(),
+        confirm_within: TIMEOUT,
+        forbidden: forbidden(),
+        source,
+        ca_certificate: None,
+        max_time_seconds: MAX_TIME_SECONDS,
+        timeout: TIMEOUT,
+    };
+    let document = match lockdown::prepare(&connected.cluster, wanted).await? {
+        Decision::Unchanged(prepared) => prepared.document(),
+        Decision::Lock(prepared) => {
+            let never = std::future::pending();
+            lockdown::run(&connected.cluster, &prepared, &printer.events(), never).await?
+        }
+    };
+    printer.styled(&view::lockdown(&document, printer.style()));
+    Ok(document.end)
+}
+
+fn forbidden() -> Vec<HostName> {
+    names::DEFAULT_FORBIDDEN_HOST.parse().into_iter().collect()
 }
 
 fn wanted(plan: &PlanIdentity) -> Result<SetupSettings> {
@@ -192,6 +242,7 @@ fn wanted(plan: &PlanIdentity) -> Result<SetupSettings> {
         .map_err(|error| Error::bug(format!("{HOST}: {error}")))?;
     Ok(SetupSettings {
         hosts: vec![PlannedHost::passthrough(host, 443)],
+        create_istio_cr: false,
         create_namespace: true,
         ..setup::wanted(plan, Parts::ALL, &flags, change)
     })

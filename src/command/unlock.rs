@@ -1,16 +1,37 @@
 //! `unlock`: takes the lock of a namespace away.
 
+use super::connection::{connect, or_interrupted};
 use crate::cli::{self, Connection};
-use crate::error::{Error, Result};
+use crate::engine::lockdown;
+use crate::error::Result;
 use crate::report::Printer;
-use crate::vocabulary::ExitCode;
+use crate::vocabulary::{ExitCode, names};
+use serde_json::json;
 
-/// Filled in by the engine's lockdown.
-#[expect(clippy::unused_async, reason = "the signature that all commands have")]
+/// Takes it away; that there is none is no failure.
 pub(super) async fn unlock(
-    _connection: &Connection,
-    _settings: cli::Unlock,
-    _printer: &Printer,
+    connection: &Connection,
+    settings: cli::Unlock,
+    printer: &Printer,
 ) -> Result<ExitCode> {
-    Err(Error::bug("not there yet"))
+    let connected = connect(connection, &settings.plan, printer).await?;
+    let (plan, namespace) = (&connected.plan, &connected.namespace);
+    let dry_run = settings.change.dry_run != cli::DryRun::None;
+    let events = printer.events();
+    let work = lockdown::unlock(&connected.cluster, plan, namespace, dry_run, &events);
+    let removed: Vec<String> = or_interrupted(work, plan)
+        .await?
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let document = json!({
+        "apiVersion": names::API_VERSION, "kind": "Unlock",
+        "plan": plan.to_string(), "namespace": namespace, "dryRun": dry_run, "removed": removed,
+    });
+    printer.document(&document, |_| match (removed.is_empty(), dry_run) {
+        (true, _) => format!("Namespace {namespace} has no lock of the plan {plan}.\n"),
+        (false, true) => format!("Would be removed:\n  {}\n", removed.join("\n  ")),
+        (false, false) => format!("Namespace {namespace} is not locked any more.\n"),
+    })?;
+    Ok(ExitCode::Success)
 }

@@ -4,7 +4,8 @@
 use super::pods;
 use super::probe::ProbeSource;
 use crate::cluster::{Cluster, ExecEnd, Waited};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::evidence::says_no_curl;
 use crate::istio::kinds;
 use crate::vocabulary::{Object, ObjectReference};
 use serde_json::json;
@@ -16,20 +17,28 @@ const CONTAINER: &str = "kubectl-egress-curl";
 /// Whether curl can be started in the source's container.
 ///
 /// # Errors
-/// If the cluster refuses the exec for another reason than a missing program.
+/// If the exec is refused or lost for another reason than a missing program.
 pub async fn has_curl(cluster: &Cluster, from: &ProbeSource) -> Result<bool> {
     let command = ["curl".to_owned(), "--version".to_owned()];
-    match cluster
-        .exec(
-            &from.pod,
-            Some(&from.container),
-            &command,
-            Duration::from_secs(15),
-        )
-        .await
-    {
-        Ok(output) => Ok(output.end == ExecEnd::Exited(0)),
-        Err(error) if error.to_string().contains("executable file not found") => Ok(false),
+    let ran = cluster.exec(
+        &from.pod,
+        Some(&from.container),
+        &command,
+        Duration::from_secs(15),
+    );
+    match ran.await {
+        Ok(output) => match output.end {
+            ExecEnd::Exited(code) => Ok(code == 0),
+            ExecEnd::Lost(why) if says_no_curl(&why) => Ok(false),
+            // A cut connection says nothing about the container: nobody is asked to change the pod for it.
+            ExecEnd::Lost(why) => Err(Error::cluster(format!(
+                "cannot find out whether container {} of pod {} has curl",
+                from.container, from.pod
+            ))
+            .because(why)
+            .hint("run the command again")),
+        },
+        Err(error) if says_no_curl(&error.to_string()) => Ok(false),
         Err(error) => Err(error),
     }
 }

@@ -74,6 +74,8 @@ pub enum Event {
     Warning(String),
     /// A request is tried again; shown with `-v`.
     Retrying(String),
+    /// A request was answered, or failed; shown with `-vv`. Method, path, status, time: nothing of what was sent.
+    Requested(String),
     /// A credential plugin talks to the user: the live screen pauses.
     ScreenPaused,
     /// The plugin is done: the live screen goes on.

@@ -1,6 +1,7 @@
 //! What must be known about the cluster before anything is changed, asked for side by side.
 
 use super::gateway_finder;
+use super::platform::{self, Platform};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::istio::kinds;
@@ -18,6 +19,10 @@ pub struct Facts {
     pub istio_version: String,
     /// Revisions of the control plane. `default` answers to `istio-injection=enabled`.
     pub revisions: Vec<String>,
+    /// What decides about the egress gateway.
+    pub platform: Platform,
+    /// Whether Istio is there. It may be missing on Kyma as long as the module has no resource to follow.
+    pub istio: bool,
     /// The mesh configuration, as JSON; empty if it cannot be read.
     pub mesh: Value,
     /// The plan's namespace, if it exists.
@@ -63,10 +68,11 @@ impl Facts {
             async { Ok(cluster.get(&mesh).await.unwrap_or(None)) },
             cluster.get(&journal),
         );
-        let ((services, telemetries, virtual_services, service_entries, destination_rules), single) =
-            futures::future::try_join(lists, single).await?;
+        let (lists, single, platform) =
+            futures::future::try_join3(lists, single, Platform::detect(cluster)).await?;
+        let (services, telemetries, virtual_services, service_entries, destination_rules) = lists;
         let (version, istio_versions, namespace, mesh, journal) = single;
-        check_istio(&istio_versions)?;
+        check_istio(cluster, &istio_versions, &platform).await?;
         let mesh = mesh.map_or(Value::Null, |map| {
             serde_saphyr::from_str(map.text("/data/mesh")).unwrap_or(Value::Null)
         });
@@ -104,6 +110,8 @@ impl Facts {
             kubernetes_version: version.git_version,
             istio_version,
             revisions,
+            platform,
+            istio: !istio_versions.is_empty(),
             mesh,
             namespace,
             journal: journal
@@ -260,10 +268,14 @@ async fn list_visible(
     }
 }
 
-fn check_istio(versions: &[String]) -> Result<()> {
+async fn check_istio(cluster: &Cluster, versions: &[String], platform: &Platform) -> Result<()> {
     if versions.is_empty() {
-        return Err(Error::cluster("this cluster has no Istio: the API group networking.istio.io is not served")
-            .hint("install Istio first (`istioctl install`, or the Istio module on Kyma), or try `kubectl egress tutorial --sandbox`"));
+        return match platform.kyma().map(|kyma| kyma.modules.counted.as_ref()) {
+            Some(Some(counted)) => Err(platform::not_installed_yet(counted)),
+            // Whether the resource may be made is decided where the gateway is chosen.
+            Some(None) => Ok(()),
+            None => Err(no_istio(cluster).await),
+        };
     }
     if !versions.iter().any(|version| version == "v1") {
         return Err(Error::cluster(format!(
@@ -273,6 +285,21 @@ fn check_istio(versions: &[String]) -> Result<()> {
         .hint("upgrade Istio to 1.22 or newer"));
     }
     Ok(())
+}
+
+async fn no_istio(cluster: &Cluster) -> Error {
+    // Every module of Kyma has its kind in this group.
+    let group = kinds::istio_module().group;
+    if cluster
+        .served_versions(&group)
+        .await
+        .is_ok_and(|versions| !versions.is_empty())
+    {
+        return Error::cluster("this Kyma cluster has no Istio: the Istio module is missing")
+            .hint("add it: kyma module add istio --default-cr (or in Kyma dashboard)");
+    }
+    Error::cluster("this cluster has no Istio: the API group networking.istio.io is not served")
+        .hint("install Istio first (`istioctl install`, or the Istio module on Kyma), or try `kubectl egress tutorial --sandbox`")
 }
 
 fn check_namespace(namespace: &Object) -> Result<()> {

@@ -1,7 +1,9 @@
 //! One run at a time per plan: a Lease, renewed while the run lives, taken over when its holder is dead.
 //!
-//! Age is measured by the API server's clock, so that a client whose clock is wrong neither steals nor waits.
+//! Age is measured by the API server's clock, so that a client whose clock is wrong neither steals nor waits. A
+//! holder whose process is known to be gone, which only its own machine can know, is not waited for.
 
+use super::process::ProcessIdentity;
 use crate::cluster::{Cluster, DeleteOptions};
 use crate::error::{Error, Result};
 use crate::istio::kinds;
@@ -132,7 +134,7 @@ fn refusal(existing: &Object, now: Timestamp, plan: &PlanIdentity) -> Option<Err
     let renewed: Timestamp = existing.text("/spec/renewTime").parse().ok()?;
     let lifetime = existing.at("/spec/leaseDurationSeconds").as_i64().unwrap_or(15);
     let age = now.duration_since(renewed);
-    if age > SignedDuration::from_secs(lifetime) {
+    if age > SignedDuration::from_secs(lifetime) || is_holder_gone(existing) {
         return None;
     }
     let since: Timestamp = existing.text("/spec/acquireTime").parse().unwrap_or(renewed);
@@ -147,12 +149,23 @@ fn refusal(existing: &Object, now: Timestamp, plan: &PlanIdentity) -> Option<Err
     )
 }
 
+fn is_holder_gone(existing: &Object) -> bool {
+    let process = existing.annotation(names::PROCESS_ANNOTATION);
+    process
+        .and_then(|process| process.parse::<ProcessIdentity>().ok())
+        .is_some_and(|process| process.is_gone())
+}
+
 fn body(plan: &PlanIdentity, reference: &ObjectReference, holder: &str, now: Timestamp) -> Object {
     // MicroTime of the API: exactly six digits.
     let time = format!("{now:.6}");
+    let process = ProcessIdentity::own().map(|process| process.to_string());
     Object(json!({
         "apiVersion": kinds::lease().api_version(), "kind": "Lease",
-        "metadata": {"name": reference.name, "namespace": reference.namespace, "labels": crate::plan::ownership::plan_labels(plan)},
+        "metadata": {
+            "name": reference.name, "namespace": reference.namespace, "labels": crate::plan::ownership::plan_labels(plan),
+            "annotations": process.map(|process| json!({names::PROCESS_ANNOTATION: process})),
+        },
         "spec": {"holderIdentity": holder, "leaseDurationSeconds": LIFETIME.as_secs(), "acquireTime": time, "renewTime": time},
     }))
 }
@@ -192,6 +205,24 @@ mod tests {
         );
         assert_eq!(error.code(), ExitCode::Consent);
         assert_eq!(refusal(&lease("2026-11-21T03:00:44.000000Z"), now, &plan), None);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_holder_whose_process_is_gone_from_this_machine_is_not_waited_for() {
+        let plan = PlanIdentity::new("demo", "default").unwrap();
+        let now: Timestamp = "2026-11-21T03:01:00Z".parse().unwrap();
+        let reference = ObjectReference::namespaced(kinds::lease(), "demo", "x");
+        let mut lease = body(&plan, &reference, "h", now);
+        assert!(refusal(&lease, now, &plan).is_some(), "we are alive");
+        let annotations = &mut lease.0["metadata"]["annotations"][names::PROCESS_ANNOTATION];
+        let own = annotations.as_str().unwrap().to_owned();
+        // Our number, and a start that was not ours: numbers are used again.
+        let (rest, _) = own.rsplit_once(' ').unwrap();
+        *annotations = json!(format!("{rest} 1"));
+        assert_eq!(refusal(&lease, now, &plan), None);
+        lease.0["metadata"]["annotations"][names::PROCESS_ANNOTATION] = json!(format!("elsewhere/{rest} 1"));
+        assert!(refusal(&lease, now, &plan).is_some(), "another machine's");
     }
 
     #[test]

@@ -1,21 +1,29 @@
 //! Runs steps as a graph, journals before it changes, undoes, probes; says what happens as events.
 
-pub mod bare_pod;
+mod access_logs;
 pub mod ephemeral_container;
 pub mod event;
 pub mod facts;
+mod gateway_choice;
 mod gateway_finder;
+mod give_back;
 pub mod graph;
 mod holders;
 pub mod journal_store;
 pub mod lease;
+mod listener;
+pub mod lockdown;
+mod module;
 mod namespace;
 mod orphans;
 pub mod permissions;
+pub mod platform;
 pub mod pods;
 pub mod prepare;
 pub mod probe;
 mod probe_plan;
+pub mod probe_pod;
+mod process;
 pub mod proxy;
 mod round;
 pub mod sentinel;

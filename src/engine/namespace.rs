@@ -1,7 +1,7 @@
 //! A namespace that we created: taken away if nothing else is in it, else handed over to the user.
 
 use super::event::{Event, Events};
-use super::undo::{Remains, STEP, UndoSettings, release, say};
+use super::undo::{Remains, STEP, UndoSettings, delete, release, say};
 use crate::cluster::{Cluster, DeleteOptions};
 use crate::error::{Error, Result};
 use crate::istio::kinds;
@@ -9,6 +9,7 @@ use crate::plan::journal::{Entry, Journal};
 use crate::plan::ownership;
 use crate::vocabulary::{Change, Object, ObjectReference, PlanIdentity, names};
 use futures::future::try_join_all;
+use std::collections::BTreeSet;
 
 /// Kinds whose objects keep a namespace from being called empty.
 fn content_kinds() -> Vec<crate::vocabulary::Kind> {
@@ -77,18 +78,21 @@ pub(super) async fn remove_namespace(
     let kinds = content_kinds();
     let lists = kinds.iter().map(|kind| async move {
         let objects = cluster
-            .list(kind, Some(&name_of(&journal.plan.identity)), None)
+            .list(kind, Some(&journal.plan.identity.namespace), None)
             .await?;
+        let objects = objects.into_iter().filter(|object| !comes_by_itself(object));
         Ok::<_, Error>(
             objects
-                .into_iter()
-                .filter(|object| !comes_by_itself(object))
-                .map(|object| object.reference(kind))
+                .map(|object| (object.reference(kind), object))
                 .collect::<Vec<_>>(),
         )
     });
-    let content: Vec<ObjectReference> = try_join_all(lists).await?.into_iter().flatten().collect();
-    if let Some(first) = content.first() {
+    let mut content: Vec<(ObjectReference, Object)> =
+        try_join_all(lists).await?.into_iter().flatten().collect();
+    if settings.dry_run.is_dry() {
+        leave_out_what_would_go(&mut content, &journal.plan.identity);
+    }
+    if let Some((first, _)) = content.first() {
         let more = if content.len() > 1 {
             format!(" and {} more", content.len() - 1)
         } else {
@@ -102,12 +106,11 @@ pub(super) async fn remove_namespace(
     }
     let options = DeleteOptions {
         uid: Some(uid.clone()),
-        dry_run: settings.dry_run,
         ..DeleteOptions::default()
     };
-    cluster.delete(&reference, &options).await?;
+    delete(cluster, &reference, options, settings.dry_run).await?;
     say(events, &reference, Change::Deleted, settings.dry_run);
-    if !settings.dry_run {
+    if !settings.dry_run.is_dry() {
         events(Event::StepWaiting {
             id: STEP.to_owned(),
             on: format!("{reference} to be gone"),
@@ -117,8 +120,34 @@ pub(super) async fn remove_namespace(
     Ok(Remains::new())
 }
 
-fn name_of(plan: &PlanIdentity) -> String {
-    plan.namespace.clone()
+/// After a dry run everything is still there: what the plan alone owns would be gone, and what belongs to that.
+fn leave_out_what_would_go(content: &mut Vec<(ObjectReference, Object)>, plan: &PlanIdentity) {
+    let shared_manager = plan.shared_manager();
+    let is_the_plans = |object: &Object| {
+        let mut managers = object
+            .managers()
+            .filter(|manager| ownership::is_our_manager(manager));
+        ownership::plan_of(object).as_ref() == Some(plan)
+            || ownership::is_ours(object) && managers.all(|manager| manager == shared_manager)
+    };
+    let mut gone = BTreeSet::new();
+    loop {
+        let known = gone.len();
+        content.retain(|(_, object)| {
+            let goes = is_the_plans(object)
+                || object
+                    .items("/metadata/ownerReferences")
+                    .iter()
+                    .any(|owner| owner["uid"].as_str().is_some_and(|uid| gone.contains(uid)));
+            if goes {
+                gone.insert(object.uid().to_owned());
+            }
+            !goes
+        });
+        if gone.len() == known {
+            return;
+        }
+    }
 }
 
 /// What every namespace of a cluster with Istio has without anybody's doing, and what is on its way out.

@@ -1,12 +1,13 @@
 //! What of a plan is in the cluster, found by our labels and field managers, without a journal: what a killed run
 //! left, and whether anything is left after a clean-up.
 
+use super::platform::{self, Listed};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
-use crate::istio::kinds;
+use crate::istio::{kinds, kyma};
 use crate::plan::journal::{Entry, Journal, RESTORABLE_FIELDS};
 use crate::plan::{Plan, gateway_workload, ownership};
-use crate::vocabulary::{ObjectReference, PlanIdentity, names};
+use crate::vocabulary::{Kind, Object, ObjectReference, PlanIdentity, names};
 use futures::future::try_join_all;
 
 /// A journal made of what is there; `None` if nothing is.
@@ -22,10 +23,13 @@ pub(super) async fn journal(cluster: &Cluster, plan: &PlanIdentity) -> Result<Op
     let lists = kinds.iter().map(|kind| {
         let shared_manager = &shared_manager;
         async move {
-            let objects = cluster.list(kind, None, None).await?;
+            let objects = list_all(cluster, kind).await?;
             let ours = objects.into_iter().filter_map(|object| {
                 let shared = object.managers().any(|manager| manager == shared_manager);
                 let owned = ownership::plan_of(&object).as_ref() == Some(plan);
+                if shared && *kind == kinds::istio_module() && !ownership::is_ours(&object) {
+                    return Some(switch(object.reference(kind), shared_manager));
+                }
                 (shared || owned).then(|| Entry::Object {
                     reference: object.reference(kind),
                     manager: if shared {
@@ -49,6 +53,7 @@ pub(super) async fn journal(cluster: &Cluster, plan: &PlanIdentity) -> Result<Op
                 manager: shared_manager.clone(),
                 pointer: (*pointer).to_owned(),
                 before: None,
+                owners: Vec::new(),
             }));
         }
         if ownership::plan_of(&namespace).as_ref() == Some(plan) {
@@ -76,6 +81,29 @@ pub(super) async fn journal(cluster: &Cluster, plan: &PlanIdentity) -> Result<Op
     Ok(Some(journal))
 }
 
+/// The module's switch in a resource of somebody else's.
+fn switch(reference: ObjectReference, manager: &str) -> Entry {
+    Entry::Field {
+        reference,
+        manager: manager.to_owned(),
+        pointer: kyma::GATEWAY_SWITCH.to_owned(),
+        before: None,
+        owners: Vec::new(),
+    }
+}
+
+async fn list_all(cluster: &Cluster, kind: &Kind) -> Result<Vec<Object>> {
+    if *kind != kinds::istio_module() {
+        return cluster.list(kind, None, None).await;
+    }
+    // Most clusters have no such kind, and tell a user without permission so only by discovery.
+    match platform::list(cluster).await? {
+        Listed::NotServed => Ok(Vec::new()),
+        Listed::Resources(resources) => Ok(resources),
+        Listed::Refused(error) => Err(error),
+    }
+}
+
 /// Looks for anything of a plan in the cluster: objects with our labels, fields with our managers.
 ///
 /// # Errors
@@ -87,7 +115,7 @@ pub async fn leftovers(cluster: &Cluster, plan: &PlanIdentity) -> Result<Vec<Str
     let lists = kinds.iter().map(|kind| {
         let manager = &manager;
         async move {
-            let objects = cluster.list(kind, None, None).await?;
+            let objects = list_all(cluster, kind).await?;
             Ok::<_, Error>(
                 objects
                     .into_iter()

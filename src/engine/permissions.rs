@@ -2,19 +2,41 @@
 //! is not enough.
 
 use super::prepare::Parts;
-use crate::cluster::{Answer, Cluster};
+use crate::cluster::{Answer, Cluster, Rules};
 use crate::error::{Error, Result};
-use crate::istio::kinds;
+use crate::istio::{kinds, kyma};
 use crate::plan::GatewayTarget;
+use crate::plan::istio_module::ModuleChange;
+use crate::plan::journal::Entry;
 use crate::vocabulary::{Kind, PlanIdentity};
+use std::collections::BTreeMap;
 
-/// One permission: verb, API group, resource (with subresource), namespace; and whether the run can go on without it.
+/// One permission: verb, API group, resource (with subresource), namespace; and what it is for.
 struct Need<'need> {
     verb: &'static str,
     group: String,
     resource: String,
+    /// One object, where rules may be limited to it.
+    name: Option<String>,
     namespace: &'need str,
-    essential: bool,
+    purpose: Purpose,
+}
+
+/// What a permission is for. Without the essential ones a run does not begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    SetUp,
+    Proof,
+    CleanUp,
+}
+
+/// What a run wants to do.
+#[derive(Debug, Clone, Copy)]
+pub struct Wants<'run> {
+    /// Which parts.
+    pub parts: Parts,
+    /// What it changes at the Kyma module.
+    pub module: Option<&'run ModuleChange>,
 }
 
 /// Checks everything that the run will need.
@@ -25,20 +47,33 @@ pub async fn check(
     cluster: &Cluster,
     plan: &PlanIdentity,
     gateway: &GatewayTarget,
-    parts: Parts,
+    wants: Wants<'_>,
 ) -> Result<Vec<String>> {
-    let needs = needs(plan, gateway, parts);
-    let (own, other) =
-        futures::future::try_join(cluster.rules(&plan.namespace), cluster.rules(&gateway.namespace)).await?;
+    let needs = needs(plan, gateway, wants);
+    let of_module = async {
+        match wants.module {
+            Some(_) => cluster.rules(kyma::NAMESPACE).await,
+            None => Ok(Rules::default()),
+        }
+    };
+    let (own, other, of_module) = futures::future::try_join3(
+        cluster.rules(&plan.namespace),
+        cluster.rules(&gateway.namespace),
+        of_module,
+    )
+    .await?;
     let mut missing = Vec::new();
     let mut remarks = Vec::new();
+    let mut kept: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for need in &needs {
         let rules = if need.namespace == plan.namespace {
             &own
-        } else {
+        } else if need.namespace == gateway.namespace {
             &other
+        } else {
+            &of_module
         };
-        let allowed = match rules.allows(need.verb, &need.group, &need.resource, None) {
+        let allowed = match rules.allows(need.verb, &need.group, &need.resource, need.name.as_deref()) {
             Answer::Yes => true,
             Answer::No => false,
             Answer::Unknown => {
@@ -53,12 +88,17 @@ pub async fn check(
             with_group(need),
             need.namespace
         );
-        match (allowed, need.essential) {
-            (true, _) => {}
-            (false, true) => missing.push(text),
-            (false, false) => remarks.push(format!("you may not {text}; without it less can be proven")),
+        match need.purpose {
+            _ if allowed => {}
+            Purpose::SetUp => missing.push(text),
+            Purpose::Proof => remarks.push(format!("you may not {text}; without it less can be proven")),
+            Purpose::CleanUp => kept.entry(need.namespace).or_default().push(with_group(need)),
         }
     }
+    remarks.extend(kept.into_iter().map(|(namespace, resources)| {
+        let resources = resources.join(", ");
+        format!("you may not delete {resources} in namespace {namespace}; `cleanup` could not take away what is set up now")
+    }));
     if missing.is_empty() {
         return Ok(remarks);
     }
@@ -81,17 +121,27 @@ fn with_group(need: &Need<'_>) -> String {
     }
 }
 
-fn needs<'need>(plan: &'need PlanIdentity, gateway: &'need GatewayTarget, parts: Parts) -> Vec<Need<'need>> {
+fn needs<'need>(
+    plan: &'need PlanIdentity,
+    gateway: &'need GatewayTarget,
+    wants: Wants<'_>,
+) -> Vec<Need<'need>> {
+    let parts = wants.parts;
     let mut needs = Vec::new();
     let own = plan.namespace.as_str();
     let mut writes = |kind: &Kind, namespace: &'need str| {
-        for verb in ["create", "patch"] {
+        for (verb, purpose) in [
+            ("create", Purpose::SetUp),
+            ("patch", Purpose::SetUp),
+            ("delete", Purpose::CleanUp),
+        ] {
             needs.push(Need {
                 verb,
                 group: kind.group.clone(),
                 resource: kind.plural.clone(),
+                name: None,
                 namespace,
-                essential: true,
+                purpose,
             });
         }
     };
@@ -117,20 +167,46 @@ fn needs<'need>(plan: &'need PlanIdentity, gateway: &'need GatewayTarget, parts:
             writes(&kind, &gateway.namespace);
         }
     }
-    let core = |verb, resource: &str, namespace, essential| Need {
+    let core = |verb, resource: &str, namespace, purpose| Need {
         verb,
         group: String::new(),
         resource: resource.to_owned(),
+        name: None,
         namespace,
-        essential,
+        purpose,
     };
-    needs.push(core("list", "pods", gateway.namespace.as_str(), true));
-    needs.push(core("list", "pods", own, true));
+    needs.push(core("list", "pods", gateway.namespace.as_str(), Purpose::SetUp));
+    needs.push(core("list", "pods", own, Purpose::SetUp));
     for namespace in [own, gateway.namespace.as_str()] {
-        needs.push(core("get", "pods/log", namespace, false));
-        needs.push(core("create", "pods/portforward", namespace, false));
+        needs.push(core("get", "pods/log", namespace, Purpose::Proof));
+        needs.push(core("create", "pods/portforward", namespace, Purpose::Proof));
     }
     // Kubernetes 1.35 asks for `create` where older servers ask for `get` (kubernetes pull 134577).
-    needs.push(core("create", "pods/exec", own, false));
+    needs.push(core("create", "pods/exec", own, Purpose::Proof));
+    if let Some(module) = wants.module {
+        needs.extend(of_module(module));
+    }
     needs
+}
+
+/// Server-side apply needs `patch`, and `create` where there is nothing yet.
+fn of_module(module: &ModuleChange) -> Vec<Need<'static>> {
+    let reference = &module.manifest.reference;
+    let whole = matches!(module.entry, Entry::Object { .. });
+    let also: &[(&str, Purpose)] = if whole {
+        &[("create", Purpose::SetUp), ("delete", Purpose::CleanUp)]
+    } else {
+        &[]
+    };
+    let need = |(verb, purpose)| Need {
+        verb,
+        group: reference.kind.group.clone(),
+        resource: reference.kind.plural.clone(),
+        // Nobody can be limited to creating one name.
+        name: (verb != "create").then(|| reference.name.clone()),
+        namespace: kyma::NAMESPACE,
+        purpose,
+    };
+    let all = also.iter().copied().chain([("patch", Purpose::SetUp)]);
+    all.map(need).collect()
 }

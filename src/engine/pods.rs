@@ -16,6 +16,44 @@ pub fn is_ready(pod: &Object) -> bool {
             .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
 }
 
+/// Whether all containers of a pod are ready, whatever its readiness gates say.
+pub fn are_containers_ready(pod: &Object) -> bool {
+    pod.at("/metadata/deletionTimestamp").is_null()
+        && pod
+            .items("/status/conditions")
+            .iter()
+            .any(|condition| condition["type"] == "ContainersReady" && condition["status"] == "True")
+}
+
+/// What a pod that is not ready waits for, in the words of its status.
+pub fn why_not_ready(pod: &Object) -> String {
+    let waiting = ["/status/initContainerStatuses", "/status/containerStatuses"]
+        .iter()
+        .flat_map(|pointer| pod.items(pointer))
+        .find_map(|status| {
+            let reason = status["state"]["waiting"]["reason"].as_str()?;
+            Some(format!(
+                "container {}: {reason}",
+                status["name"].as_str().unwrap_or_default()
+            ))
+        });
+    let not_ready = || {
+        pod.items("/status/initContainerStatuses")
+            .iter()
+            .chain(pod.items("/status/containerStatuses"))
+            .find(|status| status["ready"] == false && !status["state"]["running"].is_null())
+            .map(|status| {
+                format!(
+                    "container {} to be ready",
+                    status["name"].as_str().unwrap_or_default()
+                )
+            })
+    };
+    waiting
+        .or_else(not_ready)
+        .unwrap_or_else(|| "the pod to be scheduled and started".to_owned())
+}
+
 /// Whether a pod has a sidecar, native (an init container that keeps running) or not.
 pub fn has_sidecar(pod: &Object) -> bool {
     ["/spec/containers", "/spec/initContainers"]

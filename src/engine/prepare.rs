@@ -1,13 +1,16 @@
 //! From what the user wants and what the cluster is like to what a run will do; nothing is changed here.
 
 use super::facts::Facts;
+use super::gateway_choice::{self, Choice};
 use super::{holders, permissions};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::istio::kinds;
 use crate::plan::access_log::{self, AccessLog, Workload};
+use crate::plan::field_owner::{FieldOwner, owners_of};
 use crate::plan::gateway_workload::{self, GatewaySettings};
+use crate::plan::istio_module::ModuleChange;
 use crate::plan::journal::{Entry, Journal, RESTORABLE_FIELDS};
 use crate::plan::lock::LockSettings;
 use crate::plan::ownership::Manifest;
@@ -49,6 +52,13 @@ pub enum DryRun {
     Server,
 }
 
+impl DryRun {
+    /// Whether nothing is changed.
+    pub fn is_dry(self) -> bool {
+        self != Self::No
+    }
+}
+
 /// What the user wants.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -65,6 +75,8 @@ pub struct SetupSettings {
     pub gateway: Option<String>,
     /// How a gateway that we create is scheduled.
     pub gateway_settings: GatewaySettings,
+    /// Whether an Istio custom resource is made on a Kyma cluster that has none.
+    pub create_istio_cr: bool,
     /// Whether a namespace that is not there is made.
     pub create_namespace: bool,
     /// Whether only our pod is injected, by a label of its own.
@@ -94,6 +106,10 @@ pub struct Prepared {
     pub plan: Plan,
     /// Its gateway.
     pub gateway: GatewayTarget,
+    /// What is changed at the Kyma module, so that it makes the gateway.
+    pub module: Option<ModuleChange>,
+    /// Whether the gateway was found, and not only planned.
+    pub gateway_was_there: bool,
     /// The namespace's label to set, if any: JSON pointer, label, value, and the value before.
     pub injection_label: Option<InjectionLabel>,
     /// Objects of the gateway: its workload if it is made, its Telemetry.
@@ -127,6 +143,8 @@ pub struct InjectionLabel {
     pub value: String,
     /// What it was before.
     pub before: Option<String>,
+    /// Who owned it before, as far as it was there.
+    pub owners: Vec<FieldOwner>,
 }
 
 const INJECTION: &str = "istio-injection";
@@ -148,39 +166,27 @@ pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepa
         );
     }
     let plan = plan_of(&settings, facts.journal.as_ref())?;
-    let named = plan
-        .gateway
-        .clone()
-        .or_else(|| facts.journal.as_ref().map(|journal| journal.gateway.to_string()));
-    let found = match facts.gateway(cluster, named.as_deref()).await {
-        // A gateway of ours that was deleted meanwhile is made again.
-        Err(_)
-            if plan.gateway.is_none()
-                && facts
-                    .journal
-                    .as_ref()
-                    .is_some_and(|journal| journal.gateway.created) =>
-        {
-            None
-        }
-        result => result?,
-    };
-    let mut consents = Vec::new();
-    let gateway = found.unwrap_or_else(|| {
-        consents.push(format!(
-            "There is no egress gateway. Create one, Deployment {}/{} with its Service and ServiceAccount?",
-            facts.root_namespace(),
-            gateway_workload::NAME
-        ));
-        gateway_workload::target(facts.root_namespace())
-    });
+    let choice = gateway_choice::choose(cluster, &facts, &plan, &settings).await?;
+    let Choice {
+        gateway,
+        module,
+        was_there,
+        mut consents,
+        mut findings,
+        mut remarks,
+    } = choice;
     if settings.parts.routing {
         holders::check(&plan, &facts)?;
     }
-    let remarks = permissions::check(cluster, &settings.plan, &gateway, settings.parts).await?;
+    let wants = permissions::Wants {
+        parts: settings.parts,
+        module: module.as_ref(),
+    };
+    remarks.extend(permissions::check(cluster, &settings.plan, &gateway, wants).await?);
+    findings.extend(holders::remarks(&plan, &gateway, &facts));
     let (injection, injection_label) = injection(&settings, &facts, &mut consents)?;
     let mut prepared = Prepared {
-        findings: holders::remarks(&plan, &gateway, &facts),
+        findings,
         journal: facts
             .journal
             .clone()
@@ -195,6 +201,8 @@ pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepa
         consents,
         plan,
         gateway,
+        module,
+        gateway_was_there: was_there,
         facts,
         settings,
     };
@@ -274,15 +282,25 @@ fn injection(
         Some(revision) if disabled.is_none() => (1, REVISION, revision),
         _ => (0, INJECTION, "enabled".to_owned()),
     };
+    let pointer = RESTORABLE_FIELDS[index];
     Ok((
         Injection::Namespace,
         Some(InjectionLabel {
-            pointer: RESTORABLE_FIELDS[index],
+            pointer,
             label,
             value,
             before: disabled,
+            owners: namespace.map_or_else(Vec::new, |namespace| owners_of(namespace, pointer)),
         }),
     ))
+}
+
+fn no_provider() -> Error {
+    Error::usage(
+        "no provider of the mesh configuration writes an access log to standard output that can be read",
+    )
+    .because("`envoy`, which does elsewhere, has another meaning in its extensionProviders")
+    .hint("add one: {name: stdout-json, envoyFileAccessLog: {path: /dev/stdout, logFormat: {labels: {}}}}")
 }
 
 impl Prepared {
@@ -304,6 +322,7 @@ impl Prepared {
                 image: self.settings.image.clone(),
                 injection,
                 secret: self.settings.secret.clone(),
+                client_labels: self.facts.platform.client_labels(),
             };
             self.source_objects = source::objects(&plan, &settings);
             let telemetry = self.telemetry(&plan.namespace, "kubectl-egress-source", &source::selector())?;
@@ -323,7 +342,8 @@ impl Prepared {
             AccessLog::On(_) => Ok(None),
             AccessLog::Off => {
                 let labels = labels.as_object().into_iter().flatten().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect();
-                Ok(Some(access_log::telemetry(&self.plan.identity, namespace, name, labels)))
+                let provider = access_log::provider(&self.facts.mesh).ok_or_else(no_provider)?;
+                Ok(Some(access_log::telemetry(&self.plan.identity, namespace, name, labels, provider)))
             }
             AccessLog::Held(holder) => Err(Error::consent(format!("{holder} decides the access log of these pods, and leaves it off"))
                 .because("Istio follows the oldest Telemetry that selects a workload, so one of ours would be ignored")
@@ -379,8 +399,17 @@ impl Prepared {
         }
         self.journal.plan = self.plan.clone();
         self.journal.gateway = self.gateway.clone();
+        self.journal.client_labels = self.facts.platform.client_labels();
         if self.settings.parts.source {
             self.journal.image = self.settings.image.clone();
+        }
+        if let Some(module) = &self.module {
+            if module.owned {
+                self.journal.record(module.entry.clone());
+            } else {
+                // Whoever took the field from us meanwhile is the one to give it back to.
+                self.journal.record_anew(module.entry.clone());
+            }
         }
         if let Some(label) = &self.injection_label
             && self.settings.parts.source
@@ -389,7 +418,8 @@ impl Prepared {
                 reference: ObjectReference::cluster(kinds::namespace(), &self.plan.identity.namespace),
                 manager: self.plan.identity.shared_manager(),
                 pointer: label.pointer.to_owned(),
-                before: label.before.clone(),
+                before: label.before.clone().map(Into::into),
+                owners: label.owners.clone(),
             });
         }
         for manifest in self
@@ -404,8 +434,9 @@ impl Prepared {
 
     /// All objects that the run applies, in an order in which they can be applied one after the other.
     pub fn manifests(&self) -> impl Iterator<Item = &Manifest> {
-        self.gateway_objects
-            .iter()
+        let module = self.module.iter().map(|module| &module.manifest);
+        module
+            .chain(&self.gateway_objects)
             .chain(&self.source_objects)
             .chain(&self.routing_objects)
     }

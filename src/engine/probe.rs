@@ -3,10 +3,10 @@
 use super::pods;
 use crate::cluster::{Cluster, ExecEnd};
 use crate::error::{Error, Result};
-use crate::evidence::{CurlResult, ProbeRequest, ProcessEnd, curl_arguments, curl_results};
+use crate::evidence::{CurlResult, ProbeRequest, ProcessEnd, curl_arguments, curl_results, says_no_curl};
 use crate::istio::kinds;
 use crate::plan::source;
-use crate::vocabulary::{ExitCode, LabelSelector, Object, ObjectReference, PodName, names};
+use crate::vocabulary::{LabelSelector, Object, ObjectReference, PodName, names};
 use futures::stream::{self, StreamExt};
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ pub struct ProbeSource {
     pub labels: serde_json::Value,
     /// Whether a sidecar carries its traffic.
     pub meshed: bool,
+    /// The command that switches its sidecar's access log on, if it is not the one for our own source.
+    pub log_switch: Option<String>,
 }
 
 impl ProbeSource {
@@ -62,6 +64,7 @@ impl ProbeSource {
             addresses: pods::addresses(pod),
             labels: pod.at("/metadata/labels").clone(),
             meshed: pods::has_sidecar(pod),
+            log_switch: None,
         })
     }
 }
@@ -148,9 +151,7 @@ async fn send_batch(cluster: &Cluster, from: &ProbeSource, batch: &[ProbeRequest
             curl_results(batch, &output.stdout, &output.stderr, &end)
         }
         Err(error) => {
-            let result = if error.code() == ExitCode::Cluster
-                && error.to_string().contains("executable file not found")
-            {
+            let result = if says_no_curl(&error.to_string()) {
                 CurlResult::NoCurl(format!("container {} has no curl", from.container))
             } else {
                 CurlResult::Lost(error.to_string())

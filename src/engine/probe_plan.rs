@@ -1,7 +1,6 @@
 //! Which requests prove a plan: declared hosts, the same hosts on the other port, hosts that must not be reachable.
 
 use super::sentinel;
-use super::verify::VerifySettings;
 use crate::evidence::{Expected, ProbeRequest};
 use crate::plan::PlannedHost;
 use crate::vocabulary::{HostName, Scheme};
@@ -15,14 +14,27 @@ pub struct Planned {
     pub expected: Expected,
 }
 
+/// What is to be probed, and how.
+#[derive(Debug, Clone)]
+pub(super) struct ProbePlan {
+    /// Declared hosts.
+    pub hosts: Vec<PlannedHost>,
+    /// Hosts that must not be reachable; none: only declared hosts are probed, for their route.
+    pub forbidden: Vec<HostName>,
+    /// Path of a CA bundle in the source's container.
+    pub ca_certificate: Option<String>,
+    /// After how many seconds curl gives up.
+    pub max_time_seconds: u32,
+}
+
 /// Declared hosts, the same hosts on the other port, forbidden hosts on both; from a source with a sidecar or without.
-pub(super) fn of(hosts: &[PlannedHost], settings: &VerifySettings, meshed: bool) -> Vec<Planned> {
-    let forbidden = &settings.forbidden;
+pub(super) fn of(plan: &ProbePlan, meshed: bool) -> Vec<Planned> {
+    let (hosts, forbidden) = (&plan.hosts, &plan.forbidden);
     let mut probes = Vec::new();
     let mut add = |host: &HostName, port: u16, expected: Expected| {
         let id = u32::try_from(probes.len()).unwrap_or(u32::MAX);
         probes.push(Planned {
-            request: request(id, host, port, settings),
+            request: request(id, host, port, plan),
             expected,
         });
     };
@@ -53,7 +65,7 @@ pub(super) fn of(hosts: &[PlannedHost], settings: &VerifySettings, meshed: bool)
     probes
 }
 
-fn request(id: u32, host: &HostName, port: u16, settings: &VerifySettings) -> ProbeRequest {
+fn request(id: u32, host: &HostName, port: u16, plan: &ProbePlan) -> ProbeRequest {
     ProbeRequest {
         id,
         nonce: sentinel::nonce(),
@@ -62,8 +74,8 @@ fn request(id: u32, host: &HostName, port: u16, settings: &VerifySettings) -> Pr
         port,
         path: "/".to_owned(),
         method: "GET".to_owned(),
-        max_time_seconds: settings.max_time_seconds,
-        ca_certificate: settings.ca_certificate.clone(),
+        max_time_seconds: plan.max_time_seconds,
+        ca_certificate: plan.ca_certificate.clone(),
         show_headers: false,
         show_body: false,
         resolve: None,

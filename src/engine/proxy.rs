@@ -121,6 +121,38 @@ impl ProxyAdmin {
         let clusters = self.get("/clusters?format=json").await?;
         Ok(ProxyConfiguration::read(&listeners, &clusters))
     }
+
+    /// Reads which upstream connections are open now.
+    ///
+    /// # Errors
+    /// If the connection is gone or the answer is not what Envoy gives.
+    pub async fn open_connections(&mut self) -> Result<OpenConnections> {
+        Ok(open_connections(&self.get("/clusters?format=json").await?))
+    }
+}
+
+/// Open upstream connections by cluster; clusters without any are left out.
+pub type OpenConnections = BTreeMap<String, u64>;
+
+/// Reads `clusters?format=json`. A gauge of zero has no value (truth.md 9).
+fn open_connections(clusters: &Value) -> OpenConnections {
+    let statuses = clusters["cluster_statuses"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
+    let mut open = OpenConnections::new();
+    for status in statuses {
+        let hosts = status["host_statuses"].as_array().map_or(&[][..], Vec::as_slice);
+        let gauges = hosts
+            .iter()
+            .flat_map(|host| host["stats"].as_array().map_or(&[][..], Vec::as_slice))
+            .filter(|gauge| gauge["name"] == "cx_active")
+            .filter_map(|gauge| gauge["value"].as_str()?.parse::<u64>().ok());
+        let active: u64 = gauges.sum();
+        if let (Some(name), true) = (status["name"].as_str(), active > 0) {
+            *open.entry(name.to_owned()).or_default() += active;
+        }
+    }
+    open
 }
 
 /// The part of a proxy's configuration that routing by SNI depends on.
@@ -226,6 +258,19 @@ mod tests {
             !ProxyConfiguration::read(&dump("draining_state"), &clusters)
                 .leads("a.example", "outbound|443||a.example")
         );
+    }
+
+    #[test]
+    fn open_connections_are_counted_over_the_hosts_of_a_cluster() {
+        let host = |stats: Value| json!({"stats": stats});
+        let clusters = json!({"cluster_statuses": [
+            {"name": "PassthroughCluster", "host_statuses": [
+                host(json!([{"name": "cx_total", "value": "9"}, {"name": "cx_active", "type": "GAUGE", "value": "2"}])),
+                host(json!([{"name": "cx_active", "type": "GAUGE", "value": "1"}])),
+                host(json!([{"name": "cx_active", "type": "GAUGE"}]))]},
+            {"name": "idle", "host_statuses": [host(json!([{"name": "cx_active", "type": "GAUGE"}]))]}]});
+        let expected = OpenConnections::from([("PassthroughCluster".to_owned(), 3)]);
+        assert_eq!(open_connections(&clusters), expected);
     }
 
     #[test]

@@ -10,7 +10,10 @@ use crate::evidence::{
     log_is_settled,
 };
 use crate::istio::kinds;
-use crate::vocabulary::Encryption;
+use crate::mesh::network_policy::NetworkPolicies;
+use crate::plan::lock::ReachedBefore;
+use crate::vocabulary::{Encryption, Object};
+use serde_json::json;
 use std::time::{Duration, Instant};
 
 /// How long lines may come after the last probe: Envoy flushes once a second, and a line of a connection that Envoy
@@ -22,6 +25,8 @@ pub(super) struct Round<'run> {
     cluster: &'run Cluster,
     witness: &'run Witness,
     policies: Option<bool>,
+    /// What answered before a lock: a control for what must be silent under it.
+    reached_before: &'run [ReachedBefore],
     events: &'run Events,
 }
 
@@ -31,12 +36,14 @@ impl<'run> Round<'run> {
         cluster: &'run Cluster,
         witness: &'run Witness,
         from: &ProbeSource,
+        reached_before: &'run [ReachedBefore],
         events: &'run Events,
     ) -> Self {
         Self {
             cluster,
             witness,
             policies: any_policy(cluster, from).await,
+            reached_before,
             events,
         }
     }
@@ -121,6 +128,11 @@ impl<'run> Round<'run> {
                     known = Some(known == Some(true) || report.exit_code == 0);
                 }
             }
+            let before =
+                |reached: &ReachedBefore| reached.host == request.host && reached.port == request.port;
+            if known != Some(true) && self.reached_before.iter().any(before) {
+                known = Some(true);
+            }
             known
         };
         sent.iter()
@@ -139,6 +151,7 @@ impl<'run> Round<'run> {
                     } else {
                         LogState::Absent
                     },
+                    log_switch: from.log_switch.clone(),
                 },
                 curl: curl.clone(),
                 sidecar_lines: self.witness.sidecar_lines(&from.pod),
@@ -161,16 +174,13 @@ async fn any_policy(cluster: &Cluster, from: &ProbeSource) -> Option<bool> {
         .list(&kinds::network_policy(), Some(&from.pod.namespace), None)
         .await
         .ok()?;
-    Some(policies.iter().any(|policy| {
-        let types = policy.items("/spec/policyTypes");
-        let egress = types.iter().any(|kind| kind == "Egress") || !policy.at("/spec/egress").is_null();
-        let wanted = policy.at("/spec/podSelector/matchLabels").as_object();
-        // Expressions are not evaluated here: such a policy counts as one that may select the source.
-        egress
-            && wanted.is_none_or(|wanted| {
-                wanted
-                    .iter()
-                    .all(|(name, value)| from.labels.get(name) == Some(value))
-            })
-    }))
+    // Only whether one selects the pod, for which the namespaces are not needed.
+    let pod = Object(
+        json!({"metadata": {"namespace": from.pod.namespace, "name": from.pod.name, "labels": from.labels}}),
+    );
+    Some(
+        !NetworkPolicies::new(&policies, &[])
+            .egress_policies_of(&pod)
+            .is_empty(),
+    )
 }

@@ -3,13 +3,15 @@
 use super::event::{Event, Events};
 use super::graph::{self, Step, StepEnd};
 use super::lease::Lease;
+use super::module::Follower;
 use super::prepare::{DryRun, Prepared};
 use super::proxy::{ProxyAdmin, ProxyConfiguration};
 use super::undo::{self, UndoSettings};
-use super::{journal_store, pods};
-use crate::cluster::{ApplyOptions, Cluster};
+use super::{gateway_choice, journal_store, pods};
+use crate::cluster::{Applied, ApplyOptions, Cluster};
 use crate::error::{Error, Result};
 use crate::istio::kinds;
+use crate::plan::istio_module::ModuleChange;
 use crate::plan::journal::{Entry, Journal};
 use crate::plan::ownership::Manifest;
 use crate::plan::source;
@@ -31,10 +33,13 @@ pub async fn dry_run(cluster: &Cluster, prepared: &Prepared, events: &Events) ->
     let manifests = namespace.iter().chain(prepared.manifests());
     for manifest in manifests {
         let inside = manifest.reference.namespace.as_deref() == Some(&prepared.plan.identity.namespace);
-        let change = if prepared.settings.dry_run == DryRun::Client || (missing_namespace && inside) {
+        // Without Istio the server knows none of its kinds yet.
+        let unknown = !prepared.facts.istio && manifest.reference.kind.group.ends_with(".istio.io");
+        let unasked = prepared.settings.dry_run == DryRun::Client || (missing_namespace && inside) || unknown;
+        let change = if unasked {
             Change::Configured
         } else {
-            apply(cluster, manifest, prepared, true).await?.1
+            apply(cluster, manifest, prepared, true).await?.change
         };
         changed(events, "dry-run", &manifest.reference, change, true);
     }
@@ -69,9 +74,9 @@ async fn make_namespace(cluster: &Cluster, prepared: &Prepared, events: &Events)
         return Ok(None);
     }
     let manifest = prepared.namespace_manifest();
-    let (uid, change) = apply(cluster, &manifest, prepared, false).await?;
-    changed(events, "namespace", &manifest.reference, change, false);
-    Ok(Some(uid))
+    let applied = apply(cluster, &manifest, prepared, false).await?;
+    changed(events, "namespace", &manifest.reference, applied.change, false);
+    Ok(Some(applied.object.uid().to_owned()))
 }
 
 async fn run_locked(
@@ -128,7 +133,7 @@ async fn remove_obsolete(
     events: &Events,
 ) -> Result<()> {
     let settings = UndoSettings {
-        dry_run: false,
+        dry_run: DryRun::No,
         keep_namespace: true,
         timeout: prepared.settings.timeout,
     };
@@ -159,11 +164,15 @@ impl<'run> Run<'run> {
     fn steps(self) -> Vec<Step<'run>> {
         let prepared = self.prepared;
         let mut steps = Vec::new();
+        if !prepared.facts.istio {
+            let title = "Istio, installed by the Kyma module".to_owned();
+            steps.push(Self::step("istio", title, &[], self.istio()));
+        }
         if prepared.settings.parts.gateway {
             steps.push(Self::step(
                 "gateway",
                 format!("egress gateway {}", prepared.gateway),
-                &[],
+                &["istio"],
                 self.gateway(),
             ));
         }
@@ -172,13 +181,13 @@ impl<'run> Run<'run> {
             steps.push(Self::step(
                 "injection",
                 format!("sidecar injection in {namespace}"),
-                &[],
+                &["istio"],
                 self.injection(),
             ));
             steps.push(Self::step(
                 "source",
                 format!("source {namespace}/{}", names::SOURCE),
-                &["injection"],
+                &["istio", "injection"],
                 self.source(),
             ));
         }
@@ -190,7 +199,7 @@ impl<'run> Run<'run> {
             steps.push(Self::step(
                 "routing",
                 format!("routing of {hosts}"),
-                &[],
+                &["istio"],
                 self.routing(),
             ));
             let needs: &[&str] = &["gateway", "source", "routing"];
@@ -219,16 +228,20 @@ impl<'run> Run<'run> {
     }
 
     async fn apply_all(self, step: &str, manifests: &[&Manifest]) -> Result<()> {
-        let work = manifests.iter().map(|manifest| async move {
-            let (uid, change) = apply(self.cluster, manifest, self.prepared, false).await?;
-            self.journal
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .note_uid(&manifest.reference, &uid);
-            changed(self.events, step, &manifest.reference, change, false);
-            Ok::<_, Error>(())
-        });
+        let work = manifests
+            .iter()
+            .map(|manifest| async move { self.apply_one(step, manifest).await });
         try_join_all(work).await.map(drop)
+    }
+
+    async fn apply_one(self, step: &str, manifest: &Manifest) -> Result<Applied> {
+        let applied = apply(self.cluster, manifest, self.prepared, false).await?;
+        self.journal
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .note_uid(&manifest.reference, applied.object.uid());
+        changed(self.events, step, &manifest.reference, applied.change, false);
+        Ok(applied)
     }
 
     fn progress(self, step: &'static str) -> impl Fn(&str) + Send + Sync + 'run {
@@ -241,10 +254,53 @@ impl<'run> Run<'run> {
         }
     }
 
+    /// The resource that we make, and what the module makes of it.
+    async fn istio(self) -> Result<StepEnd> {
+        let (prepared, progress) = (self.prepared, self.progress("istio"));
+        let Some(module) = &prepared.module else {
+            return Err(Error::bug("there is no Istio, and nothing that would install it"));
+        };
+        let applied = self.apply_one("istio", &module.manifest).await?;
+        let timeout = prepared.settings.timeout;
+        Follower::of(self.cluster, None, &applied.object, timeout, &progress)
+            .installed()
+            .await?;
+        Ok(StepEnd::Done(None))
+    }
+
+    /// Has the Kyma module make the gateway. What the gateway needs besides is applied meanwhile.
+    async fn module_gateway(self, module: &ModuleChange) -> Result<()> {
+        let (prepared, gateway) = (self.prepared, &self.prepared.gateway);
+        let applied = self.apply_one("gateway", &module.manifest).await?;
+        let (timeout, progress) = (prepared.settings.timeout, self.progress("gateway"));
+        let kyma = prepared.facts.platform.kyma();
+        let before = kyma.and_then(|kyma| kyma.modules.counted.as_ref());
+        let follower = Follower::of(self.cluster, before, &applied.object, timeout, &progress);
+        let selector = gateway.label_selector();
+        if !follower.changes_something
+            && !pods::ready(self.cluster, &gateway.namespace, &selector)
+                .await?
+                .is_empty()
+        {
+            return Ok(());
+        }
+        follower.gateway(prepared.gateway_was_there).await?;
+        if prepared.gateway_was_there {
+            return Ok(());
+        }
+        gateway_choice::confirm(self.cluster, gateway).await
+    }
+
     async fn gateway(self) -> Result<StepEnd> {
         let (prepared, timeout) = (self.prepared, self.prepared.settings.timeout);
-        self.apply_all("gateway", &prepared.gateway_objects.iter().collect::<Vec<_>>())
-            .await?;
+        let objects: Vec<&Manifest> = prepared.gateway_objects.iter().collect();
+        let module = async {
+            match &prepared.module {
+                Some(module) => self.module_gateway(module).await,
+                None => Ok(()),
+            }
+        };
+        futures::future::try_join(self.apply_all("gateway", &objects), module).await?;
         let gateway = &prepared.gateway;
         if gateway.created {
             let deployment =
@@ -405,14 +461,18 @@ async fn apply(
     manifest: &Manifest,
     prepared: &Prepared,
     dry_run: bool,
-) -> Result<(String, Change)> {
+) -> Result<Applied> {
+    // The user was asked about the value that is replaced.
+    let agreed = prepared
+        .module
+        .as_ref()
+        .is_some_and(|module| module.replaces.is_some() && module.manifest.reference == manifest.reference);
     let options = ApplyOptions {
-        force: prepared.settings.force_conflicts,
+        force: agreed || prepared.settings.force_conflicts,
         dry_run,
         ..ApplyOptions::new(&manifest.reference, &manifest.manager)
     };
-    let applied = cluster.apply(&manifest.object, &options).await?;
-    Ok((applied.object.uid().to_owned(), applied.change))
+    cluster.apply(&manifest.object, &options).await
 }
 
 fn changed(events: &Events, step: &str, object: &ObjectReference, change: Change, dry_run: bool) {

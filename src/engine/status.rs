@@ -1,14 +1,15 @@
 //! How a plan stands: each object of its journal, against what the plan renders.
 
-use super::pods;
 use super::verify::stored_plan;
+use super::{lockdown, pods};
 use crate::cluster::{Cluster, PodChange};
 use crate::error::Result;
-use crate::istio::kinds;
-use crate::plan::journal::Entry;
+use crate::finding::{Finding, Severity, catalogue};
+use crate::istio::{kinds, kyma};
+use crate::plan::journal::{Entry, Journal, LockRecord};
 use crate::plan::ownership::Manifest;
 use crate::plan::routing;
-use crate::vocabulary::{Object, ObjectReference, PlanIdentity};
+use crate::vocabulary::{Kind, Object, ObjectReference, PlanIdentity};
 use futures::future::try_join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -47,12 +48,50 @@ pub struct StatusRow {
 /// If there is no plan, or the cluster refuses.
 pub async fn read(cluster: &Cluster, plan: &PlanIdentity) -> Result<Vec<StatusRow>> {
     let journal = stored_plan(cluster, plan).await?;
+    let locks = journal
+        .locks
+        .iter()
+        .map(|record| lock_row(cluster, &journal, record));
+    let (mut rows, locks) = futures::future::try_join(of(cluster, &journal), try_join_all(locks)).await?;
+    rows.extend(locks);
+    Ok(rows)
+}
+
+/// A lock, with whatever is wrong with it or undermines it.
+async fn lock_row(cluster: &Cluster, journal: &Journal, record: &LockRecord) -> Result<StatusRow> {
+    let standing = lockdown::standing(cluster, journal, &record.namespace).await?;
+    let faults: Vec<String> = standing
+        .findings
+        .iter()
+        .map(|finding| format!("{} {}", finding.code, finding.message))
+        .collect();
+    let bad = standing
+        .findings
+        .iter()
+        .any(|finding| finding.severity == Severity::Error);
+    Ok(StatusRow {
+        object: format!("lock {}", record.reference()),
+        health: if bad { Health::Bad } else { Health::Good },
+        detail: if faults.is_empty() {
+            "as it was proven".to_owned()
+        } else {
+            faults.join("; ")
+        },
+    })
+}
+
+/// Reads the objects of a journal that is known already, but for its locks.
+pub(super) async fn of(cluster: &Cluster, journal: &Journal) -> Result<Vec<StatusRow>> {
     let rendered = routing::objects(&journal.plan, &journal.gateway);
+    let shown = |entry: &&Entry| {
+        matches!(entry, Entry::Object { .. }) || entry.reference().kind == kinds::istio_module()
+    };
     let references: Vec<ObjectReference> = journal
         .entries
         .iter()
-        .filter(|entry| matches!(entry, Entry::Object { .. }))
+        .filter(shown)
         .map(Entry::reference)
+        .filter(|reference| journal.locks.iter().all(|lock| lock.reference() != *reference))
         .collect();
     let lives = try_join_all(references.iter().map(|reference| cluster.get(reference))).await?;
     let mut rows = vec![gateway_row(cluster, &journal.gateway).await?];
@@ -62,12 +101,27 @@ pub async fn read(cluster: &Cluster, plan: &PlanIdentity) -> Result<Vec<StatusRo
     }));
     if !journal.complete {
         rows.push(StatusRow {
-            object: format!("set-up of the plan {plan}"),
+            object: format!("set-up of the plan {}", journal.plan.identity),
             health: Health::Bad,
             detail: "it did not come to its end; run setup again".to_owned(),
         });
     }
     Ok(rows)
+}
+
+/// What is wrong with the objects themselves, whatever the probes showed.
+pub(super) fn findings(rows: &[StatusRow]) -> Vec<Finding> {
+    let finding = |row: &StatusRow| {
+        let article = match row.health {
+            Health::Missing => &catalogue::OBJECT_MISSING,
+            Health::Drifted => &catalogue::OBJECT_DRIFTED,
+            // Whether what is there works, the probes tell.
+            Health::Good | Health::Bad => return None,
+        };
+        let message = format!("{}: {}", row.object, row.detail);
+        Some(Finding::new(article, message).about(&row.object))
+    };
+    rows.iter().filter_map(finding).collect()
 }
 
 async fn gateway_row(cluster: &Cluster, gateway: &crate::plan::GatewayTarget) -> Result<StatusRow> {
@@ -95,6 +149,7 @@ fn row(reference: &ObjectReference, live: Option<&Object>, wanted: Option<&Manif
         {
             Some(field) => (Health::Drifted, format!("{field} differs from the plan")),
             None if reference.kind == kinds::deployment() => deployment_health(live),
+            None if reference.kind == kinds::istio_module() => module_health(live),
             None => (Health::Good, String::new()),
         },
     };
@@ -116,6 +171,20 @@ fn deployment_health(live: &Object) -> (Health, String) {
     (health, format!("{available} of {wanted} pods available"))
 }
 
+/// A `Warning` stays for reasons that are none of ours.
+fn module_health(live: &Object) -> (Health, String) {
+    let status = kyma::Status::read(live.at("/status"));
+    if !super::module::wants_gateway(live) {
+        let detail = "spec.components.egressGateway.enabled is not true any more".to_owned();
+        return (Health::Drifted, detail);
+    }
+    match status.state {
+        kyma::State::Error | kyma::State::Deleting => (Health::Bad, status.to_string()),
+        kyma::State::Ready => (Health::Good, "egress gateway switched on".to_owned()),
+        _ => (Health::Good, format!("egress gateway switched on; {status}")),
+    }
+}
+
 /// The first field of `wanted` that `live` has otherwise. What only `live` has are defaults.
 fn first_difference(wanted: &Value, live: &Value, at: &str) -> Option<String> {
     match (wanted, live) {
@@ -135,7 +204,8 @@ fn first_difference(wanted: &Value, live: &Value, at: &str) -> Option<String> {
     }
 }
 
-/// Says when something changed: pods of the gateway and of the plan's namespace.
+/// Says when something changed that [`read`] may show: the plan's objects, wherever they are, and the pods of gateway
+/// and source.
 ///
 /// # Errors
 /// If there is no plan.
@@ -145,13 +215,12 @@ pub async fn watch(cluster: &Cluster, plan: &PlanIdentity) -> Result<mpsc::Recei
     let mut watches = Vec::new();
     watches.push(cluster.watch_pods(&journal.gateway.namespace, &journal.gateway.label_selector()));
     watches.push(cluster.watch_pods(&plan.namespace, &crate::plan::source::label_selector()));
-    for kind in [
-        kinds::gateway(),
-        kinds::destination_rule(),
-        kinds::virtual_service(),
-        kinds::service_entry(),
-    ] {
-        watches.push(cluster.watch_objects(&kind, &plan.namespace));
+    for (kind, namespace) in watched(&journal) {
+        watches.push(cluster.watch_objects(&kind, &namespace));
+    }
+    let of_module = |entry: &Entry| entry.reference().kind == kinds::istio_module();
+    if journal.entries.iter().any(of_module) {
+        watches.push(cluster.watch_objects(&kinds::istio_module(), kyma::NAMESPACE));
     }
     for mut changes in watches {
         let sender = sender.clone();
@@ -170,10 +239,41 @@ pub async fn watch(cluster: &Cluster, plan: &PlanIdentity) -> Result<mpsc::Recei
     Ok(receiver)
 }
 
+/// Each kind with each namespace that the journal names, once.
+fn watched(journal: &Journal) -> Vec<(Kind, String)> {
+    let mut watched = Vec::new();
+    for entry in &journal.entries {
+        let ObjectReference { kind, namespace, .. } = entry.reference();
+        let Some(namespace) = namespace else { continue };
+        let target = (kind, namespace);
+        if !watched.contains(&target) {
+            watched.push(target);
+        }
+    }
+    watched
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_warning_of_the_module_is_shown_and_an_error_is_bad() {
+        let module = |enabled: bool, state: &str| {
+            let live = json!({"spec": {"components": {"egressGateway": {"enabled": enabled}}},
+                "status": {"state": state, "description": "what happened"}});
+            module_health(&Object(live))
+        };
+        assert_eq!(module(true, "Ready").0, Health::Good);
+        let (health, detail) = module(true, "Warning");
+        assert!(
+            health == Health::Good && detail.contains("what happened"),
+            "{detail}"
+        );
+        assert_eq!(module(true, "Error").0, Health::Bad);
+        assert_eq!(module(false, "Ready").0, Health::Drifted);
+    }
 
     #[test]
     fn defaults_of_the_server_are_no_drift_and_a_changed_field_is_named() {

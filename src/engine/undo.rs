@@ -1,12 +1,14 @@
 //! Undoes a journal: deletes what is ours alone, gives back what is shared, restores what was replaced.
 
 use super::event::{Event, Events};
+use super::give_back::{Lent, give_back};
 use super::lease::Lease;
-use super::{ephemeral_container, journal_store, namespace, orphans};
+use super::prepare::DryRun;
+use super::{ephemeral_container, journal_store, module, namespace, orphans};
 use crate::cluster::{ApplyOptions, Cluster, DeleteOptions, Deleted};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::istio::kinds;
-use crate::plan::journal::{Entry, Journal, RESTORABLE_FIELDS};
+use crate::plan::journal::{Entry, Journal};
 use crate::plan::ownership;
 use crate::vocabulary::{Change, Object, ObjectReference, PlanIdentity, names};
 use futures::future::try_join_all;
@@ -19,8 +21,8 @@ pub const STEP: &str = "undo";
 /// How undoing is done.
 #[derive(Debug, Clone, Copy)]
 pub struct UndoSettings {
-    /// Only ask the server what it would do.
-    pub dry_run: bool,
+    /// Whether anything is changed.
+    pub dry_run: DryRun,
     /// Leave a namespace that we created.
     pub keep_namespace: bool,
     /// How long to wait for pods to be gone.
@@ -50,11 +52,8 @@ pub async fn undo(
     remains.extend(remove_probe_pods(cluster, plan, settings, events).await?);
     let at = Journal::reference_of(plan);
     if remains.is_empty() {
-        let options = DeleteOptions {
-            dry_run: settings.dry_run,
-            ..DeleteOptions::default()
-        };
-        if cluster.delete(&at, &options).await? != Deleted::NotThere {
+        let deleted = delete(cluster, &at, DeleteOptions::default(), settings.dry_run).await?;
+        if deleted != Deleted::NotThere {
             say(events, &at, Change::Deleted, settings.dry_run);
         }
     }
@@ -111,17 +110,16 @@ async fn undo_entry(
             manager,
             pointer,
             before,
+            owners,
         } => {
-            restore_field(
-                cluster,
+            let lent = Lent {
                 reference,
                 manager,
                 pointer,
-                before.as_deref(),
-                settings,
-                events,
-            )
-            .await
+                before: before.as_ref(),
+                owners,
+            };
+            give_back(cluster, &lent, settings, events).await.map(|()| None)
         }
         // After everything else, by `remove_namespace`.
         Entry::Namespace { .. } => Ok(None),
@@ -175,15 +173,23 @@ async fn undo_object(
             "{reference} says that it belongs to another plan, so it is left as it is"
         )));
     }
+    if reference.kind == kinds::istio_module()
+        && let Some(user) = module::used_by_others(cluster, &plan.namespace).await?
+    {
+        release(cluster, reference, ours.manager, settings.dry_run).await?;
+        return Ok(Some(format!(
+            "{reference}, which we made, is kept without our fields, as deleting it would uninstall Istio for {user}"
+        )));
+    }
     // A Job's pods would stay behind otherwise: `batch/v1` orphans them unless told not to.
     let with_pods = [kinds::deployment(), kinds::job()].contains(&reference.kind);
+    let waited_for = with_pods || reference.kind == kinds::istio_module();
     let options = DeleteOptions {
         uid: Some(live.uid().to_owned()),
-        dry_run: settings.dry_run,
         propagation_foreground: with_pods,
         ..DeleteOptions::default()
     };
-    match cluster.delete(reference, &options).await? {
+    match delete(cluster, reference, options, settings.dry_run).await? {
         Deleted::NotThere => {}
         Deleted::OtherUid => {
             return Ok(Some(format!(
@@ -192,10 +198,15 @@ async fn undo_object(
         }
         Deleted::Gone | Deleted::Deleting => {
             say(events, reference, Change::Deleted, settings.dry_run);
-            if !settings.dry_run && with_pods {
+            if !settings.dry_run.is_dry() && waited_for {
+                let what = if with_pods {
+                    format!("the pods of {reference} to be gone")
+                } else {
+                    format!("{reference} to be gone, and Istio with it")
+                };
                 events(Event::StepWaiting {
                     id: STEP.to_owned(),
-                    on: format!("the pods of {reference} to be gone"),
+                    on: what,
                 });
                 cluster.wait_gone(reference, live.uid(), settings.timeout).await?;
             }
@@ -204,65 +215,47 @@ async fn undo_object(
     Ok(None)
 }
 
+/// Deletes, or asks the server whether it would, or only looks whether there is anything to delete.
+pub(super) async fn delete(
+    cluster: &Cluster,
+    reference: &ObjectReference,
+    options: DeleteOptions,
+    dry_run: DryRun,
+) -> Result<Deleted> {
+    if dry_run == DryRun::Client {
+        return Ok(match cluster.get(reference).await? {
+            None => Deleted::NotThere,
+            Some(live) if options.uid.as_deref().is_some_and(|uid| uid != live.uid()) => Deleted::OtherUid,
+            Some(_) => Deleted::Gone,
+        });
+    }
+    let options = DeleteOptions {
+        dry_run: dry_run.is_dry(),
+        ..options
+    };
+    cluster.delete(reference, &options).await
+}
+
 /// Applies nothing as this manager: the fields that it owns alone go away, the others lose one owner.
+/// Gives the object as it is after that; with [`DryRun::Client`] as it is now.
 pub(super) async fn release(
     cluster: &Cluster,
     reference: &ObjectReference,
     manager: &str,
-    dry_run: bool,
+    dry_run: DryRun,
 ) -> Result<Object> {
+    if dry_run == DryRun::Client {
+        return Ok(cluster.get(reference).await?.unwrap_or(Object(Value::Null)));
+    }
     let bare = json!({
         "apiVersion": reference.kind.api_version(), "kind": reference.kind.kind,
         "metadata": {"name": reference.name, "namespace": reference.namespace},
     });
     let options = ApplyOptions {
-        dry_run,
+        dry_run: dry_run.is_dry(),
         ..ApplyOptions::new(reference, manager)
     };
     Ok(cluster.apply(&Object(bare), &options).await?.object)
-}
-
-async fn restore_field(
-    cluster: &Cluster,
-    reference: &ObjectReference,
-    manager: &str,
-    pointer: &str,
-    before: Option<&str>,
-    settings: UndoSettings,
-    events: &Events,
-) -> Result<Option<String>> {
-    if !RESTORABLE_FIELDS.contains(&pointer) {
-        return Err(Error::bug(format!(
-            "the field {pointer} is not in the closed list"
-        )));
-    }
-    let Some(live) = cluster.get(reference).await? else {
-        return Ok(None);
-    };
-    if !live.managers().any(|owner| owner == manager) {
-        return Ok(None);
-    }
-    let others = live
-        .managers()
-        .any(|owner| ownership::is_our_manager(owner) && owner != manager);
-    let after = release(cluster, reference, manager, settings.dry_run).await?;
-    if let (false, Some(before)) = (others, before)
-        && after.at(pointer).as_str() != Some(before)
-    {
-        let name = pointer.rsplit('/').next().unwrap_or_default().replace("~1", "/");
-        let mut labels = serde_json::Map::new();
-        labels.insert(name, Value::String(before.to_owned()));
-        cluster
-            .merge_patch(
-                reference,
-                &json!({"metadata": {"labels": labels}}),
-                names::MANAGER,
-                settings.dry_run,
-            )
-            .await?;
-    }
-    say(events, reference, Change::Configured, settings.dry_run);
-    Ok(None)
 }
 
 /// Pods of a `verify` that was killed: they end by themselves, but cleaning up does not wait for that.
@@ -288,21 +281,20 @@ async fn remove_probe_pods(
         let options = DeleteOptions {
             uid: Some(pod.uid().to_owned()),
             grace_period_seconds: Some(0),
-            dry_run: settings.dry_run,
             ..DeleteOptions::default()
         };
-        cluster.delete(&reference, &options).await?;
+        delete(cluster, &reference, options, settings.dry_run).await?;
         say(events, &reference, Change::Deleted, settings.dry_run);
     }
     Ok(Remains::new())
 }
 
-pub(super) fn say(events: &Events, object: &ObjectReference, change: Change, dry_run: bool) {
+pub(super) fn say(events: &Events, object: &ObjectReference, change: Change, dry_run: DryRun) {
     events(Event::ObjectChanged {
         id: STEP.to_owned(),
         object: object.clone(),
         change,
-        dry_run,
+        dry_run: dry_run.is_dry(),
     });
 }
 
@@ -337,7 +329,7 @@ pub async fn whole_plan(
         id: STEP.to_owned(),
         title: format!("undo the plan {plan}"),
     });
-    let lease = if settings.dry_run {
+    let lease = if settings.dry_run.is_dry() {
         None
     } else {
         Some(Lease::acquire(cluster, plan).await?)

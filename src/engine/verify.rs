@@ -1,32 +1,30 @@
 //! Proves what holds: listens, probes from a meshed source and from one without sidecar, chains the receipts.
 
-use super::bare_pod::{bare_pod_name, make_bare_pod, remove_bare_pod};
 use super::event::{Event, Events};
-use super::journal_store;
-use super::probe::{self, ProbeSource};
-use super::probe_plan;
+use super::listener::Listener;
+use super::probe::ProbeSource;
 pub use super::probe_plan::Planned;
-use super::round::Round;
-use super::sentinel;
-use super::witness::Witness;
+use super::probe_plan::{self, ProbePlan};
+use super::probe_pod::{ProbePod, make_probe_pod, remove_probe_pod};
+use super::status::{self, StatusRow};
+use super::{journal_store, lockdown};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
-use crate::evidence::{CurlResult, LogState, ProbeRequest, ProbeResult, Verification, claims};
-use crate::istio::kinds;
+use crate::evidence::{CurlResult, ProbeResult, Verification, claims};
+use crate::finding::{Finding, Severity};
 use crate::plan::journal::Journal;
+use crate::plan::lock::ReachedBefore;
 use crate::plan::{GatewayTarget, PlannedHost};
-use crate::vocabulary::{HostName, ObjectReference, PlanIdentity, Scheme};
-use std::time::{Duration, Instant};
-
-/// How long the sidecar's own sentinel may take.
-const SIDECAR_SENTINEL_DEADLINE: Duration = Duration::from_secs(4);
+use crate::vocabulary::{ClaimState, HostName, PlanIdentity};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// What is to be proven.
 #[derive(Debug, Clone)]
 pub struct VerifySettings {
     /// Of which plan.
     pub plan: PlanIdentity,
-    /// The namespace that is proven: of the source, and of the pod without sidecar. Need not be the plan's.
+    /// Where the pods are that are probed from; need not be the plan's namespace.
     pub namespace: String,
     /// Only these hosts; empty: all of the plan.
     pub hosts: Vec<PlannedHost>,
@@ -46,7 +44,8 @@ pub struct VerifySettings {
     pub timeout: Duration,
 }
 
-/// Probes the plan and judges the claims.
+/// Probes the plan and judges the claims. A lock of the plan makes the claim `enforced` required, and must still be the
+/// one that was proven.
 ///
 /// # Errors
 /// If there is no plan, no source, or the cluster refuses what is needed to begin. What goes wrong after that is
@@ -54,74 +53,77 @@ pub struct VerifySettings {
 pub async fn verify(cluster: &Cluster, settings: &VerifySettings, events: &Events) -> Result<Verification> {
     let journal = stored_plan(cluster, &settings.plan).await?;
     let hosts = chosen_hosts(&journal, settings)?;
-    let meshed = settings.source.clone();
-    let mut bare = None;
-    let started = Instant::now();
-    events(Event::StepStarted {
-        id: "listen".to_owned(),
-        title: format!(
-            "listen at the gateway {} and the source's sidecar",
-            journal.gateway
-        ),
-    });
-    let sources: Vec<_> = if meshed.meshed {
-        vec![(meshed.pod.clone(), meshed.addresses.clone())]
-    } else {
-        Vec::new()
+    let standing = lockdown::standing(cluster, &journal, &settings.namespace).await?;
+    let plan = ProbePlan {
+        hosts,
+        forbidden: settings.forbidden.clone(),
+        ca_certificate: settings.ca_certificate.clone(),
+        max_time_seconds: settings.max_time_seconds,
     };
-    let witness = Witness::start(cluster, &journal.gateway, &sources);
-    let bare_pod = bare_pod_name(&settings.namespace);
+    let bare_pod = ProbePod::unmeshed(labels_of_lock(&standing));
+    let listener = Listener::start(cluster, &journal.gateway, &settings.source, events).await;
     let make_bare = async {
         if settings.without_sidecar {
-            make_bare_pod(cluster, &journal, &bare_pod, settings.timeout, events)
+            let (namespace, timeout) = (&settings.namespace, settings.timeout);
+            make_probe_pod(cluster, &journal, namespace, &bare_pod, timeout, events)
                 .await
                 .map(Some)
         } else {
             Ok(None)
         }
     };
-    let ((), (), made) = tokio::join!(
-        witness.ready(),
-        sidecar_sentinel(cluster, &witness, &journal.gateway, &meshed),
-        make_bare
-    );
-    events(Event::StepFinished {
-        id: "listen".to_owned(),
-        detail: Some(listening(&witness)),
-        elapsed: started.elapsed(),
-    });
-    match made {
-        Ok(source) => bare = source,
-        Err(error) => events(Event::Warning(format!(
+    let ((), made, rows) = tokio::join!(listener.ready(), make_bare, status::of(cluster, &journal));
+    let bare = made.unwrap_or_else(|error| {
+        events(Event::Warning(format!(
             "no pod without sidecar could be made, so nothing is known of such pods: {error}"
-        ))),
-    }
-    let work = async {
-        let round = Round::new(cluster, &witness, &meshed, events).await;
-        let meshed_probes = probe_plan::of(&hosts, settings, meshed.meshed);
-        let bare_probes = if bare.is_some() {
-            probe_plan::of(&hosts, settings, false)
-        } else {
-            Vec::new()
-        };
-        round
-            .run(&meshed, meshed_probes, bare.as_ref(), bare_probes)
-            .await
-    };
-    let results: Vec<ProbeResult> = work.await.into_iter().map(|(result, _)| result).collect();
+        )));
+        None
+    });
+    let meshed_probes = probe_plan::of(&plan, settings.source.meshed);
+    let bare_probes = bare.as_ref().map(|bare| (bare, probe_plan::of(&plan, false)));
+    let results = listener
+        .round(meshed_probes, bare_probes, standing.reached_before())
+        .await;
     if settings.without_sidecar {
-        remove_bare_pod(cluster, &bare_pod, events).await;
+        remove_probe_pod(cluster, &settings.namespace, &bare_pod, events).await;
     }
+    let results: Vec<ProbeResult> = results.into_iter().map(|(result, _)| result).collect();
     for result in &results {
         events(Event::Probed(Box::new(result.clone())));
     }
-    let claims = claims(&results, settings.enforced_required);
+    let required = settings.enforced_required || standing.record.is_some();
+    let mut claims = claims(&results, required, &standing.findings);
+    match rows {
+        Ok(rows) => claims.findings.extend(object_findings(&rows, claims.routed)),
+        Err(error) => events(Event::Warning(format!(
+            "whether all objects of the plan are there is not known: {error}"
+        ))),
+    }
     Ok(Verification::new(
         settings.plan.seen_from(&settings.namespace),
         settings.namespace.clone(),
         &claims,
         results,
     ))
+}
+
+/// Objects that are missing or changed. Where every probe went its way without them, that is only a warning.
+fn object_findings(rows: &[StatusRow], routed: ClaimState) -> Vec<Finding> {
+    let mut findings = status::findings(rows);
+    if routed == ClaimState::Proven {
+        for finding in &mut findings {
+            finding.severity = finding.severity.max(Severity::Warning);
+        }
+    }
+    findings
+}
+
+/// What a pod of ours needs to be selected by the lock.
+fn labels_of_lock(standing: &lockdown::Standing) -> BTreeMap<String, String> {
+    let record = standing.record.as_ref();
+    record
+        .and_then(|record| record.settings.selector.satisfying_labels())
+        .unwrap_or_default()
 }
 
 /// Sends some probes from one source, listened to and judged; nothing else is made or claimed.
@@ -132,18 +134,21 @@ pub async fn probe_from(
     planned: Vec<Planned>,
     events: &Events,
 ) -> Vec<(ProbeResult, CurlResult)> {
-    let sources: Vec<_> = if from.meshed {
-        vec![(from.pod.clone(), from.addresses.clone())]
-    } else {
-        Vec::new()
-    };
-    let witness = Witness::start(cluster, gateway, &sources);
-    tokio::join!(
-        witness.ready(),
-        sidecar_sentinel(cluster, &witness, gateway, from)
-    );
-    let round = Round::new(cluster, &witness, from, events).await;
-    round.run(from, planned, None, Vec::new()).await
+    listened_round(cluster, gateway, (from, planned), None, &[], events).await
+}
+
+/// The same from a source and a pod without sidecar, with what is known to have answered before a lock.
+pub(super) async fn listened_round(
+    cluster: &Cluster,
+    gateway: &GatewayTarget,
+    (meshed, meshed_probes): (&ProbeSource, Vec<Planned>),
+    bare: Option<(&ProbeSource, Vec<Planned>)>,
+    reached_before: &[ReachedBefore],
+    events: &Events,
+) -> Vec<(ProbeResult, CurlResult)> {
+    let listener = Listener::start(cluster, gateway, meshed, events).await;
+    listener.ready().await;
+    listener.round(meshed_probes, bare, reached_before).await
 }
 
 /// The plan as it was set up.
@@ -182,58 +187,4 @@ fn chosen_hosts(journal: &Journal, settings: &VerifySettings) -> Result<Vec<Plan
         }
     }
     Ok(settings.hosts.clone())
-}
-
-fn listening(witness: &Witness) -> String {
-    let facts = witness.gateway_facts();
-    let delivering = facts
-        .pods
-        .iter()
-        .filter(|pod| pod.log_state == LogState::Delivering)
-        .count();
-    format!(
-        "{delivering} of {} gateway pods deliver their log",
-        facts.pods.len()
-    )
-}
-
-/// Shows that the sidecar's follower delivers, by a connection to the gateway's own Service with a server name that
-/// nobody serves: it leaves a line in the sidecar and goes nowhere.
-async fn sidecar_sentinel(cluster: &Cluster, witness: &Witness, gateway: &GatewayTarget, from: &ProbeSource) {
-    if !from.meshed {
-        return;
-    }
-    let reference = ObjectReference::namespaced(kinds::service(), &gateway.namespace, &gateway.service);
-    let service = cluster.get(&reference).await.ok().flatten();
-    let address = service
-        .as_ref()
-        .map(|service| service.text("/spec/clusterIP").to_owned())
-        .unwrap_or_default();
-    if address.is_empty() || address == "None" {
-        return;
-    }
-    let name = sentinel::server_name();
-    let request = ProbeRequest {
-        id: 0,
-        nonce: sentinel::nonce(),
-        scheme: Scheme::Https,
-        host: name.clone(),
-        port: gateway.tls_port,
-        path: "/".to_owned(),
-        method: "GET".to_owned(),
-        max_time_seconds: 3,
-        ca_certificate: None,
-        show_headers: false,
-        show_body: false,
-        resolve: Some(format!("{name}:{}:{address}", gateway.tls_port)),
-    };
-    let requests = [request];
-    // That listener reads no server name, so the line is known by curl's own address.
-    let local = match probe::send(cluster, from, &requests).await.pop() {
-        Some(CurlResult::Report(report)) => report.local_address,
-        _ => None,
-    };
-    witness
-        .sidecar_delivers(&from.pod, local.as_deref(), SIDECAR_SENTINEL_DEADLINE)
-        .await;
 }

@@ -84,6 +84,16 @@ impl AccessLogLine {
             .any(|details| details.starts_with("rbac_access_denied"))
     }
 
+    /// Why nothing came back from where the proxy sent it, for a line of a failure behind the proxy.
+    pub(super) fn failure(&self) -> String {
+        let what = if self.upstream_local_address.is_none() {
+            "no connection"
+        } else {
+            "no answer"
+        };
+        format!("{what}: {}", self.ending())
+    }
+
     /// Flags and details in a few words, for messages: `UF,URX delayed_connect_error:_Connection_refused`.
     pub fn ending(&self) -> String {
         let flags = match self.response_flags.as_slice() {

@@ -7,7 +7,7 @@
 
 use super::address::{is_at_one_of, same_socket};
 use super::judge::is_name_not_resolved;
-use super::{AccessLogLine, CurlReport, CurlResult, GatewayPodFacts, LogState, ProbeEvidence, ProbeRequest};
+use super::{AccessLogLine, CurlReport, CurlResult, GatewayPodFacts, ProbeEvidence, ProbeRequest};
 use crate::vocabulary::Scheme;
 
 /// What a search for a probe's line found.
@@ -99,7 +99,7 @@ pub fn log_is_settled(evidence: &ProbeEvidence) -> bool {
         return true;
     }
     let Found::One(sidecar) = sidecar_line(evidence, report) else {
-        return matches!(evidence.source.log_state, LogState::Forbidden(_));
+        return evidence.source.log_state.is_final();
     };
     let to_gateway = sidecar
         .upstream_cluster
@@ -114,8 +114,7 @@ pub fn log_is_settled(evidence: &ProbeEvidence) -> bool {
     };
     let mut owners = owners(evidence, upstream).peekable();
     // A pod that nobody knows yet may become known: then its line can still come.
-    let unreadable =
-        owners.peek().is_some() && owners.all(|pod| matches!(pod.log_state, LogState::Forbidden(_)));
+    let unreadable = owners.peek().is_some() && owners.all(|pod| pod.log_state.is_final());
     unreadable || gateway_line(evidence, sidecar) != Found::Nothing
 }
 

@@ -23,24 +23,34 @@ pub struct Claims {
 /// where the plan says so). Disproven: one went round the gateway, or was stopped: the claim says that it goes
 /// through. Otherwise, an unreachable host included, inconclusive: nothing was shown.
 ///
-/// **enforced** looks at what must not be reachable. Disproven: one was reached, by whatever way. Proven: each was
-/// stopped and it is known by whom; among them is one from a pod without sidecar, stopped by a NetworkPolicy,
-/// because what a proxy refuses says nothing about pods that have none (measured on the lab); and something
-/// answered in the same run, so that a cluster without network does not pass for a locked one. Otherwise
-/// inconclusive. Where it is not required, it does not count, and its state becomes a warning.
-pub fn claims(results: &[ProbeResult], enforced_required: bool) -> Claims {
+/// **enforced** looks at what must not be reachable. Disproven: one was reached, by whatever way, or a policy beside
+/// the lock opens a way out. Proven: each declared host and port was stopped and it is known by whom; among them is one
+/// tried from a pod without sidecar, stopped by a NetworkPolicy, because what a proxy refuses says nothing about pods
+/// that have none (measured on the lab); nothing else was reached; and something answered in the same run, so that a
+/// cluster without network does not pass for a locked one. Otherwise inconclusive. That an undeclared host is silent
+/// proves little, for it can be down: such a probe can only disprove. Where the claim is not required, it does not
+/// count, and its state becomes a warning.
+///
+/// `lock`: what is known against the lock besides probes.
+pub fn claims(results: &[ProbeResult], enforced_required: bool, lock: &[Finding]) -> Claims {
     let routed = routed(results);
-    let computed = enforced(results);
+    let computed = if lock.iter().any(|finding| finding.severity == Severity::Error) {
+        ClaimState::Disproven
+    } else {
+        enforced(results)
+    };
     let enforced = if enforced_required {
         computed
     } else {
         ClaimState::NotRequired
     };
+    let mut findings = findings(results, computed, enforced_required);
+    findings.extend_from_slice(lock);
     Claims {
         routed,
         enforced,
         verdict: verdict([routed, enforced]),
-        findings: findings(results, computed, enforced_required),
+        findings,
     }
 }
 
@@ -65,12 +75,16 @@ fn enforced(results: &[ProbeResult]) -> ClaimState {
     if forbidden.iter().any(|result| is_reached(result.outcome)) {
         return ClaimState::Disproven;
     }
-    let all_stopped = forbidden
-        .iter()
-        .all(|result| result.outcome == Outcome::Blocked && result.blocked_by.is_some());
-    let stopped_below_the_mesh = forbidden
-        .iter()
-        .any(|result| !result.meshed && result.blocked_by == Some(BlockedBy::NetworkPolicy));
+    let is_declared = |wanted: &ProbeResult| {
+        with(results, Expected::Routed).any(|result| result.host == wanted.host && result.port == wanted.port)
+    };
+    let all_stopped = forbidden.iter().all(|result| {
+        let stopped = result.outcome == Outcome::Blocked && result.blocked_by.is_some();
+        stopped || (!is_declared(result) && is_silent(result))
+    });
+    let stopped_below_the_mesh = forbidden.iter().any(|result| {
+        is_declared(result) && !result.meshed && result.blocked_by == Some(BlockedBy::NetworkPolicy)
+    });
     let control = results
         .iter()
         .any(|result| result.expected != Expected::NotReachable && is_reached(result.outcome));
@@ -78,6 +92,18 @@ fn enforced(results: &[ProbeResult]) -> ClaimState {
         ClaimState::Proven
     } else {
         ClaimState::Inconclusive
+    }
+}
+
+/// Nobody answered, by curl's own word or by the proxy's line.
+fn is_silent(result: &ProbeResult) -> bool {
+    match result.outcome {
+        Outcome::Unreachable | Outcome::Blocked => true,
+        Outcome::Inconclusive => result
+            .curl
+            .as_ref()
+            .is_some_and(|curl| curl.http_code == 0 && matches!(curl.exit_code, 6 | 7 | 28 | 35)),
+        _ => false,
     }
 }
 
@@ -113,7 +139,7 @@ fn findings(results: &[ProbeResult], enforced: ClaimState, required: bool) -> Ve
         })
         .collect();
     let mut finding = Finding::new(article, format!("not enforced: {} got out", list.join(", ")))
-        .fixed_by("a NetworkPolicy for the namespace stops it, one that lets out only DNS, istiod and the gateway's pods");
+        .fixed_by(catalogue::BYPASSED_WITHOUT_SIDECAR.fix);
     finding.severity = if required {
         Severity::Error
     } else {

@@ -124,11 +124,9 @@ fn why_missing(stdout: &[u8], stderr: &[u8], end: &ProcessEnd) -> CurlResult {
             "it is older than 7.75, which first reports each transfer's exit code".to_owned(),
         );
     }
-    let is_missing =
-        |text: &str| text.contains("executable file not found") || text.contains("curl: not found");
     match end {
         ProcessEnd::Exited(126 | 127) => CurlResult::NoCurl(describe("the container has no curl", said)),
-        ProcessEnd::Exited(_) if is_missing(&stderr) => {
+        ProcessEnd::Exited(_) if says_no_curl(&stderr) => {
             CurlResult::NoCurl(describe("the container has no curl", said))
         }
         // 2 is curl's own word for options that it does not know.
@@ -137,11 +135,24 @@ fn why_missing(stdout: &[u8], stderr: &[u8], end: &ProcessEnd) -> CurlResult {
             &format!("the process ended with exit code {code} before it reported this transfer"),
             said,
         )),
-        ProcessEnd::Lost(why) if is_missing(why) || is_missing(&stderr) => {
+        ProcessEnd::Lost(why) if says_no_curl(why) || says_no_curl(&stderr) => {
             CurlResult::NoCurl("the container has no curl".to_owned())
         }
         ProcessEnd::Lost(why) => CurlResult::Lost(why.clone()),
     }
+}
+
+/// Whether a container runtime, or a shell, says that there is no curl to start.
+///
+/// runc: `exec: "curl": executable file not found in $PATH`, or for a path `stat /usr/bin/curl: no such file or
+/// directory`; crun: ``executable file `curl` not found in $PATH: No such file or directory``; a shell: `curl: not
+/// found`. A pod called curl that is not found, or a runtime that misses a file of its own, says neither.
+pub fn says_no_curl(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    let names_program = text.contains("exec: \"curl\"") || text.contains("curl: no such file");
+    text.contains("executable file") && text.contains("not found")
+        || text.contains("curl: not found")
+        || names_program && text.contains("no such file or directory")
 }
 
 fn describe(what: &str, said: &str) -> String {

@@ -16,6 +16,8 @@ pub struct SourceFacts {
     pub meshed: bool,
     /// Whether its sidecar's log arrives.
     pub log_state: LogState,
+    /// The command that switches that log on, if it is not the one for our own source.
+    pub log_switch: Option<String>,
 }
 
 /// The egress gateway of the plan.
@@ -38,6 +40,13 @@ pub struct GatewayPodFacts {
     pub log_state: LogState,
 }
 
+impl LogState {
+    /// Whether no line can come any more, so that nobody waits for one.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Off | Self::Forbidden(_) | Self::Unreadable(_))
+    }
+}
+
 /// What is known about the follower of a proxy's log while the probe ran.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogState {
@@ -45,8 +54,12 @@ pub enum LogState {
     Delivering,
     /// Its sentinel did not arrive: the access log is off, or the follower is dead.
     Silent,
+    /// No configuration that is known switches the access log on, and no sentinel arrived either.
+    Off,
     /// We may not read it; why.
     Forbidden(String),
+    /// It cannot be read, and not for lack of permission; why. Nothing more comes.
+    Unreadable(String),
     /// Lines may be missing between two that arrived; why.
     Interrupted(String),
     /// The pod joined after the probe left, so nobody listened.
@@ -70,6 +83,8 @@ pub enum Expected {
     NotReachable,
     /// A control that shows the host to be up, whatever its way.
     Reachable,
+    /// Nothing: somebody only looks where it goes.
+    Nothing,
 }
 
 /// One probe with all its witnesses.

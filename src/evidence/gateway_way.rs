@@ -1,7 +1,9 @@
 //! The sidecar sent the request to the gateway: what the gateway did with it.
 
 use super::chain::{Found, gateway_line, owners};
-use super::judge::{Case, Judgement, inconclusive, is_certificate_refused, is_without_answer, pod_object};
+use super::judge::{
+    AGAIN, Case, Judgement, inconclusive, is_certificate_refused, is_without_answer, pod_object,
+};
 use super::sidecar_way::{is_failure_behind_proxy, not_explained};
 use super::{AccessLogLine, LogState};
 use crate::finding::{Finding, catalogue};
@@ -19,7 +21,7 @@ pub(super) fn judge(case: &Case, sidecar: &AccessLogLine) -> Judgement {
             case.finding(&catalogue::GATEWAY_NOT_READY, message)
                 .about(gateway_object(case)),
         )
-        .over([hop_to_gateway(case, sidecar, None)]);
+        .over([hop_to_gateway(case, sidecar, None).that_failed(sidecar.failure())]);
     }
     match gateway_line(case.evidence, sidecar) {
         Found::One((pod, line)) => Pair {
@@ -58,7 +60,7 @@ fn no_gateway_line(case: &Case, sidecar: &AccessLogLine) -> Judgement {
                 case.finding(&catalogue::GATEWAY_UNREACHABLE, message)
                     .about(gateway_object(case)),
             )
-            .over([hop]);
+            .over([hop.that_failed(sidecar.failure())]);
     }
     let judgement = inconclusive(missing_line(case, sidecar)).over([hop]);
     if is_certificate_refused(case.report) {
@@ -87,6 +89,10 @@ fn missing_line(case: &Case, sidecar: &AccessLogLine) -> Finding {
             &catalogue::NO_GATEWAY_LINE,
             format!("the sidecar sent {target} to {pod}, whose log delivers and has no line for it"),
         ),
+        LogState::Off => case.finding(
+            &catalogue::ACCESS_LOG_OFF,
+            format!("the sidecar sent {target} to {pod}, whose access log is off"),
+        ),
         LogState::Silent => case.finding(
             &catalogue::FOLLOWER_SILENT,
             format!("the sidecar sent {target} to {pod}, whose log does not arrive"),
@@ -95,10 +101,18 @@ fn missing_line(case: &Case, sidecar: &AccessLogLine) -> Finding {
             &catalogue::LOGS_FORBIDDEN,
             format!("the sidecar sent {target} to {pod}, whose log may not be read: {why}"),
         ),
-        LogState::Interrupted(why) => case.finding(
-            &catalogue::NO_GATEWAY_LINE,
-            format!("the log of {pod} was interrupted while it may have carried {target}: {why}"),
-        ),
+        LogState::Unreadable(why) => case
+            .finding(
+                &catalogue::NO_GATEWAY_LINE,
+                format!("the sidecar sent {target} to {pod}, whose log cannot be read: {why}"),
+            )
+            .fixed_by(AGAIN),
+        LogState::Interrupted(why) => case
+            .finding(
+                &catalogue::NO_GATEWAY_LINE,
+                format!("the log of {pod} was interrupted while it may have carried {target}: {why}"),
+            )
+            .fixed_by(AGAIN),
         LogState::Absent => case.finding(
             &catalogue::NO_GATEWAY_LINE,
             format!("the sidecar sent {target} to {pod}, which joined after the probe left"),
@@ -206,9 +220,10 @@ impl Pair<'_> {
     }
 
     fn unreachable(&self) -> Judgement {
+        let [first, to_host] = self.way();
         Judgement::new(Outcome::Unreachable)
             .with(self.finding(&catalogue::HOST_UNREACHABLE, "had no answer from"))
-            .over(self.way())
+            .over([first, to_host.that_failed(self.line.failure())])
     }
 
     fn not_explained(&self, did: &str) -> Judgement {
@@ -240,6 +255,7 @@ impl Pair<'_> {
             to: HopEnd::Host,
             pod: None,
             encryption: self.case.own_encryption(),
+            failed: None,
             receipts: vec![self.receipt(), self.case.curl_receipt()],
         };
         [self.first_hop(), to_host]
@@ -270,6 +286,7 @@ fn hop_to_gateway(case: &Case, sidecar: &AccessLogLine, gateway_receipt: Option<
         to: HopEnd::Gateway,
         pod: owner.map(|owner| owner.pod.clone()),
         encryption: case.mesh_encryption(),
+        failed: None,
         receipts,
     }
 }

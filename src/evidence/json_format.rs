@@ -76,6 +76,10 @@ impl<'de> Visitor<'de> for FieldsVisitor {
             }
         }
         line.upstream_cluster = raw_cluster.or(line.upstream_cluster);
+        // Kyma's `stdout-json` writes the details of the termination under both names.
+        if line.upstream_transport_failure_reason == line.connection_termination_details {
+            line.upstream_transport_failure_reason = None;
+        }
         Ok(Fields { line, telling })
     }
 }

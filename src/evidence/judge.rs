@@ -13,6 +13,9 @@ use super::{
 use crate::finding::{Article, Finding, Severity, catalogue};
 use crate::vocabulary::{BlockedBy, Encryption, Hop, HopEnd, Outcome, Receipt, Scheme, Witness};
 
+/// What to do where reading a log failed on the way.
+pub(super) const AGAIN: &str = "run the command again";
+
 /// Judges a probe by its witnesses.
 pub fn judge(evidence: &ProbeEvidence) -> ProbeResult {
     let request = &evidence.request;
@@ -91,17 +94,32 @@ fn no_sidecar_line(case: &Case) -> Judgement {
             &catalogue::LOGS_FORBIDDEN,
             format!("the log of {}'s sidecar may not be read: {why}", case.source()),
         ),
-        LogState::Interrupted(why) => case.finding(
-            &catalogue::NO_SIDECAR_LINE,
-            format!("the sidecar's log was interrupted during the probe of {target}: {why}"),
-        ),
-        LogState::Silent | LogState::Absent => case.finding(
+        LogState::Unreadable(why) => case
+            .finding(
+                &catalogue::NO_SIDECAR_LINE,
+                format!("the log of {}'s sidecar cannot be read: {why}", case.source()),
+            )
+            .fixed_by(AGAIN),
+        LogState::Interrupted(why) => case
+            .finding(
+                &catalogue::NO_SIDECAR_LINE,
+                format!("the sidecar's log was interrupted during the probe of {target}: {why}"),
+            )
+            .fixed_by(AGAIN),
+        LogState::Off => case.with_switch(case.finding(
+            &catalogue::ACCESS_LOG_OFF,
+            format!(
+                "the access log of {}'s sidecar is off, so the way to {target} is unknown",
+                case.source()
+            ),
+        )),
+        LogState::Silent | LogState::Absent => case.with_switch(case.finding(
             &catalogue::NO_SIDECAR_LINE,
             format!(
                 "the log of {}'s sidecar does not arrive, so the way to {target} is unknown",
                 case.source()
             ),
-        ),
+        )),
         LogState::Delivering => case.finding(
             &catalogue::NO_SIDECAR_LINE,
             format!("the sidecar's log delivers, but has no line for the probe of {target}"),
@@ -175,6 +193,14 @@ impl Case<'_> {
             finding.severity = Severity::Warning;
         }
         finding
+    }
+
+    /// The finding with the command that switches this source's log on.
+    fn with_switch(&self, finding: Finding) -> Finding {
+        match &self.evidence.source.log_switch {
+            Some(command) => finding.fixed_by(format!("`{command}` switches it on until `cleanup`")),
+            None => finding,
+        }
     }
 
     pub(super) fn contradiction(&self, witness: &str, line: &AccessLogLine) -> Finding {
@@ -259,6 +285,7 @@ impl Case<'_> {
             to: HopEnd::Sidecar,
             pod: Some(self.source().to_owned()),
             encryption: self.own_encryption(),
+            failed: None,
             receipts: vec![self.curl_receipt(), self.sidecar_receipt(line)],
         }
     }
@@ -307,7 +334,7 @@ pub(super) fn inconclusive(finding: Finding) -> Judgement {
 
 /// Whether curl never had an address: exit 6, or the time ran out while resolving (measured on the lab: with DNS
 /// packets dropped, a short time limit gives 28 `Resolving timed out`).
-pub(super) fn is_name_not_resolved(report: &CurlReport) -> bool {
+pub fn is_name_not_resolved(report: &CurlReport) -> bool {
     match report.exit_code {
         6 => true,
         28 => report.local_address.is_none() && report.error.starts_with("Resolving timed out"),

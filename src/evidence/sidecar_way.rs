@@ -88,7 +88,7 @@ fn directly(case: &Case, line: &AccessLogLine, cluster: &UpstreamCluster) -> Jud
     if is_stopped_by_policy(case, line) {
         return case
             .stopped_by_policy(BlockedBy::NetworkPolicy)
-            .over([hop_to_host(case, line)]);
+            .over([hop_to_host(case, line).that_failed(line.failure())]);
     }
     if line.response_flags.is_empty() && is_certificate_refused(case.report) {
         return inconclusive(case.certificate_finding()).over([hop_to_host(case, line)]);
@@ -103,7 +103,7 @@ fn directly(case: &Case, line: &AccessLogLine, cluster: &UpstreamCluster) -> Jud
         );
         return Judgement::new(Outcome::Unreachable)
             .with(case.finding(&catalogue::HOST_UNREACHABLE, message))
-            .over([hop_to_host(case, line)]);
+            .over([hop_to_host(case, line).that_failed(line.failure())]);
     }
     inconclusive(not_explained(case, line)).over([hop_to_host(case, line)])
 }
@@ -145,6 +145,19 @@ fn bypass_finding(case: &Case, cluster: &UpstreamCluster) -> Option<Finding> {
     let target = case.target();
     match case.evidence.expected {
         Expected::Reachable => None,
+        Expected::Nothing => {
+            let message = format!(
+                "{target} left directly from the sidecar of {}, by {cluster}",
+                case.source()
+            );
+            let host = &case.request().host;
+            Some(
+                case.finding(&catalogue::BYPASSED_AT_SIDECAR, message)
+                    .fixed_by(format!(
+                        "to send it through the gateway: `kubectl egress setup {host}`"
+                    )),
+            )
+        }
         Expected::Routed => Some(case.finding(
             &catalogue::BYPASSED_AT_SIDECAR,
             format!(
@@ -160,7 +173,7 @@ fn bypass_finding(case: &Case, cluster: &UpstreamCluster) -> Option<Finding> {
                     case.source()
                 ),
             )
-            .fixed_by("a NetworkPolicy for the namespace stops it, one that lets out only DNS, istiod and the gateway's pods"),
+            .fixed_by(catalogue::BYPASSED_WITHOUT_SIDECAR.fix),
         ),
     }
 }
@@ -182,6 +195,7 @@ fn hop_to_host(case: &Case, line: &AccessLogLine) -> Hop {
         to: HopEnd::Host,
         pod: None,
         encryption: case.own_encryption(),
+        failed: None,
         receipts: vec![case.sidecar_receipt(line), case.curl_receipt()],
     }
 }

@@ -7,13 +7,7 @@ use crate::finding::{Finding, catalogue};
 use crate::vocabulary::{BlockedBy, Hop, HopEnd, Outcome};
 
 pub(super) fn judge(case: &Case) -> Judgement {
-    let judgement = judge_report(case).over([Hop {
-        from: HopEnd::Application,
-        to: HopEnd::Host,
-        pod: None,
-        encryption: case.own_encryption(),
-        receipts: vec![case.curl_receipt()],
-    }]);
+    let judgement = judge_report(case).over([hop_to_host(case)]);
     if case.evidence.expected == Expected::Routed {
         let message = format!(
             "{} has no sidecar, so nothing routes {} to the gateway",
@@ -24,6 +18,27 @@ pub(super) fn judge(case: &Case) -> Judgement {
             .with(Finding::new(&catalogue::SOURCE_NOT_MESHED, message).about(pod_object(case.source())));
     }
     judgement
+}
+
+fn hop_to_host(case: &Case) -> Hop {
+    let report = case.report;
+    let hop = Hop {
+        from: HopEnd::Application,
+        to: HopEnd::Host,
+        pod: None,
+        encryption: case.own_encryption(),
+        failed: None,
+        receipts: vec![case.curl_receipt()],
+    };
+    if report.exit_code == 0 || is_certificate_refused(report) {
+        return hop;
+    }
+    let what = if was_never_connected(report) {
+        "no connection"
+    } else {
+        "no answer"
+    };
+    hop.that_failed(format!("{what}: {}", report.error))
 }
 
 fn judge_report(case: &Case) -> Judgement {

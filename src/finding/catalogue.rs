@@ -1,6 +1,6 @@
 //! Every code with its article. Codes are stable: a code is never given another meaning.
 //!
-//! 1nn: evidence of probes. 2nn: the gateway. 3nn: routing objects. 4nn: the lock. 5nn: certificates (later).
+//! 1nn: evidence of probes. 2nn: the gateway. 3nn: routing objects. 4nn: certificates (later). 5nn: the lock.
 
 use super::Severity;
 
@@ -45,7 +45,7 @@ catalogue! {
     /// A pod without sidecar reached the host.
     BYPASSED_WITHOUT_SIDECAR = "EGR-102", Warning, "a pod without sidecar reaches the host directly",
         "Istio routes only what passes a sidecar; nothing below the mesh stops other pods.",
-        "`kubectl egress lockdown` stops it, by a NetworkPolicy that lets out only DNS, istiod and the gateway";
+        "`kubectl egress lockdown` lets out only DNS, istiod and the gateway's pods, and proves it";
     /// The gateway's line for a probe did not arrive.
     NO_GATEWAY_LINE = "EGR-103", Warning, "no line of the gateway's access log for this probe",
         "The follower did not deliver, the access log is off, or the request did not reach this gateway.",
@@ -53,7 +53,7 @@ catalogue! {
     /// The sidecar's line for a probe did not arrive.
     NO_SIDECAR_LINE = "EGR-104", Warning, "no line of the sidecar's access log for this probe",
         "The access log of the source's sidecar is off, or its line did not come in time.",
-        "our source's is switched on by `kubectl egress deploy-curl`; a workload of your own needs a Telemetry with `accessLogging: [{providers: [{name: envoy}]}]` for its pods";
+        "our source's is switched on by `kubectl egress deploy-curl`, that of a workload of your own by `kubectl egress setup --from deploy/NAME`";
     /// A follower could not be shown to deliver.
     FOLLOWER_SILENT = "EGR-105", Warning, "the gateway's access log does not arrive",
         "A sentinel connection to the gateway pod left no line in its log, so a missing line proves nothing.",
@@ -118,6 +118,10 @@ catalogue! {
     STOPPED_BY_POLICY = "EGR-120", Error, "a policy stops a declared host",
         "A NetworkPolicy or an AuthorizationPolicy selects the source or the gateway and does not allow the host.",
         "allow the way to the gateway and to the host in that policy: `kubectl get networkpolicy,authorizationpolicy -A`";
+    /// Packets do not pass a NetworkPolicy.
+    STOPPED_BY_NETWORK_POLICY = "EGR-121", Info, "stopped by a NetworkPolicy",
+        "NetworkPolicies select the pod, and none of them allows this destination and port; its packets are dropped.",
+        "to allow the host: `kubectl egress setup HOST`, which routes it through the gateway; `kubectl get networkpolicy -A` lists the policies";
     /// The gateway has no ready pod.
     GATEWAY_NOT_READY = "EGR-201", Error, "the egress gateway has no ready pod",
         "Its Deployment is scaled to zero, or its pods do not start.",
@@ -125,11 +129,23 @@ catalogue! {
     /// Access log off.
     ACCESS_LOG_OFF = "EGR-202", Warning, "the access log is off",
         "Neither meshConfig.accessLogFile nor a Telemetry resource switches it on for this proxy.",
-        "`kubectl egress setup` switches it on for the gateway and the source only";
+        "`kubectl egress setup` switches it on for the gateway and the source only, with `--from deploy/NAME` for a workload of your own";
     /// The proxy's configuration could not be read.
     PROXY_UNREADABLE = "EGR-203", Info, "the proxy's configuration could not be read",
         "A port-forward to the proxy's admin port was refused, so the encryption of its hops stays unknown.",
         "ask for `create` on `pods/portforward` in that namespace";
+    /// An Istio custom resource of Kyma that does not count.
+    ISTIO_CR_IGNORED = "EGR-204", Info, "an Istio custom resource is ignored",
+        "The Kyma module follows the oldest Istio custom resource in kyma-system; newer ones, and those in other namespaces, change nothing.",
+        "move its settings to the one that counts, and delete it: `kubectl get istios -A` lists all";
+    /// The Kyma module is in state Warning or Error.
+    MODULE_TROUBLED = "EGR-205", Warning, "the Istio module reports trouble",
+        "The state of the Istio custom resource is Warning or Error, for the reason that it names. A Warning rarely concerns the egress gateway.",
+        "`kubectl describe istios -n kyma-system` shows its conditions; the set-up goes on as long as the egress gateway gets ready";
+    /// A pod lacks the label that the gateway's network policy asks for.
+    GATEWAY_LABEL_MISSING = "EGR-206", Warning, "a pod may not reach the egress gateway",
+        "The network policies of Kyma's Istio module let only pods with the label networking.kyma-project.io/to-egressgateway=allowed reach the egress gateway.",
+        "add the label networking.kyma-project.io/to-egressgateway=allowed to the pod template of its workload";
     /// A routing object of the plan is missing.
     OBJECT_MISSING = "EGR-301", Error, "an object of the plan is missing",
         "Somebody deleted it after the set-up.",
@@ -142,54 +158,62 @@ catalogue! {
     OBJECT_DRIFTED = "EGR-302", Warning, "an object of the plan was changed",
         "Its fields differ from what the plan renders.",
         "`kubectl egress diff` shows the difference; `kubectl egress setup` puts it back";
-    /// A policy beside the lock allows more.
-    LOCK_OPENED = "EGR-401", Error, "another NetworkPolicy opens a way out beside the lock",
+    /// Another NetworkPolicy of the namespace opens what the lock closes.
+    OTHER_POLICY_OPENS = "EGR-501", Error, "another NetworkPolicy opens a way out beside the lock",
         "NetworkPolicies add up: what one of them allows to a pod, no other one can refuse (Kubernetes documentation, Network Policies).",
         "`kubectl describe networkpolicy -n NAMESPACE` shows its rules; take the rule out, or let the policy select other pods; then `kubectl egress verify`";
-    /// The lock is not as it was when it was proven.
-    LOCK_CHANGED = "EGR-402", Error, "the lock is not as it was proven",
+    /// The lock that was confirmed is gone or different.
+    LOCK_CHANGED = "EGR-502", Error, "the lock is not as it was proven",
         "Somebody changed or deleted the lock's NetworkPolicy, so that the proof of that time no longer holds.",
         "`kubectl get networkpolicy NAME -n NAMESPACE -o yaml --show-managed-fields` tells who and when; `kubectl egress lockdown` puts it back and proves it again";
-    /// Nothing in the cluster enforces policies.
-    LOCK_WITHOUT_EFFECT = "EGR-403", Error, "NetworkPolicies have no effect in this cluster",
+    /// A lock that nothing enforces.
+    LOCK_WITHOUT_EFFECT = "EGR-503", Error, "NetworkPolicies have no effect in this cluster",
         "A pod that a NetworkPolicy selects reaches what no rule of it allows: the API server stores policies, and only the CNI plugin, or an engine beside it, enforces them. Flannel alone, for example, does not.",
         "install a policy engine (Calico, Cilium, kube-router, the cloud's own) or switch it on, then `kubectl egress lockdown` again";
-    /// Names do not resolve under the lock.
-    LOCK_BREAKS_DNS = "EGR-404", Error, "names do not resolve under the lock",
+    /// Names no longer resolve under the lock.
+    LOCK_BREAKS_DNS = "EGR-504", Error, "names do not resolve under the lock",
         "The pods ask a resolver that the lock does not let through: one on the node that neither resolv.conf nor node-local-dns tells of, or one at an address that the policy engine sees otherwise.",
         "compare `kubectl exec POD -- cat /etc/resolv.conf` with the DNS lines of `kubectl egress lockdown --dry-run=client`, and allow the missing address in a NetworkPolicy of your own";
-    /// A new pod's sidecar does not get ready under the lock.
-    LOCK_BREAKS_SIDECAR = "EGR-405", Error, "a new pod's sidecar does not become ready under the lock",
+    /// New pods with sidecar do not start under the lock.
+    LOCK_BREAKS_SIDECAR_START = "EGR-505", Error, "a new pod's sidecar does not become ready under the lock",
         "The sidecar gets its certificate and configuration from istiod at port 15012 when it starts. Pods that run go on without, and fail when they are started again.",
         "see its log: `kubectl logs POD -c istio-proxy -n NAMESPACE`; check that the istiod line of `kubectl egress lockdown --dry-run=client` is the control plane that injects the namespace";
-    /// A host of the plan does not answer under the lock.
-    LOCK_BREAKS_HOST = "EGR-406", Error, "a declared host does not answer under the lock",
-        "The sidecar does not reach the gateway any more: the policy engine sees another address or port than the Service and the pods have, or a policy at the gateway refuses the namespace.",
-        "see where it ends: `kubectl egress probe HOST -n NAMESPACE`; policies at the gateway: `kubectl get networkpolicy -n GATEWAY-NAMESPACE`";
-    /// Connections that were open before the lock.
-    CONNECTIONS_FROM_BEFORE = "EGR-407", Warning, "connections that were open before the lock may go on",
+    /// Declared hosts do not go through the gateway.
+    LOCK_BREAKS_HOST = "EGR-506", Error, "a declared host would be cut off",
+        "A lock leaves the egress gateway as the only way out, and this host does not take it.",
+        "route it first: `kubectl egress setup HOST`, then `kubectl egress verify`";
+    /// The gateway is out of reach.
+    LOCK_BREAKS_GATEWAY = "EGR-507", Error, "the gateway is out of reach under the lock",
+        "This network plugin sees other addresses or ports than those that were derived, or a NetworkPolicy in the gateway's namespace does not let these pods in.",
+        "look at the NetworkPolicies of the gateway's namespace: `kubectl get networkpolicy -A`";
+    /// A workload stopped being ready.
+    LOCK_BREAKS_WORKLOAD = "EGR-508", Error, "pods stopped being ready under the lock",
+        "They need something that the lock does not let through, for example a database outside of the namespace.",
+        "allow other pods of the cluster: `--in-cluster allow`; or add a NetworkPolicy of your own that lets through what they need";
+    /// The dead-man's switch would not be able to work.
+    SWITCH_CANNOT_UNDO = "EGR-509", Error, "the dead-man's switch could not take the lock back",
+        "Its pod does not reach the API server under the lock's rules, or may not delete the NetworkPolicy.",
+        "some network plugins do not match nodes by ipBlock: the API server's address must be reachable from a locked pod by a NetworkPolicy";
+    /// Connections that were open before.
+    CONNECTIONS_FROM_BEFORE = "EGR-510", Warning, "connections that were open before the lock may go on",
         "Most policy engines judge a connection when it is opened. One that the application, its sidecar or the gateway keeps open is not looked at again.",
         "restart the pods that hold them: `kubectl rollout restart deployment NAME -n NAMESPACE`";
-    /// Policies that we cannot read.
-    POLICIES_NOT_EVALUATED = "EGR-408", Warning, "policies of the CNI plugin's own kinds are not evaluated",
+    /// Policies of kinds that we do not evaluate.
+    FOREIGN_POLICY_KINDS = "EGR-511", Warning, "policies of the CNI plugin's own kinds are not evaluated",
         "CiliumNetworkPolicy, Calico's GlobalNetworkPolicy and AdminNetworkPolicy can allow or refuse what NetworkPolicy says otherwise; only the probes tell what they do.",
         "look at those that select the namespace's pods; the probes of `kubectl egress verify` are made with them in force";
-    /// Pods that the lock does not hold.
-    PODS_NOT_LOCKED = "EGR-409", Warning, "pods of the namespace are not locked",
+    /// The lock's selector leaves pods out.
+    PODS_NOT_LOCKED = "EGR-512", Warning, "pods of the namespace are not locked",
         "The lock's selector does not select them, or they are on the host's network, where no NetworkPolicy of pods applies.",
         "lock all pods: `kubectl egress lockdown -n NAMESPACE` without `--selector`; forbid host networking by the namespace's Pod Security level (`pod-security.kubernetes.io/enforce: baseline`)";
-    /// An undeclared host answers under the lock.
-    REACHABLE_UNDER_LOCK = "EGR-410", Error, "a host that is not declared is reachable under the lock",
-        "Another policy opens the way, the policy engine does not enforce this kind of rule, or a proxy that pods may reach carries the request on.",
-        "`kubectl get networkpolicy -n NAMESPACE` shows the policies; the hops of `kubectl egress probe HOST -n NAMESPACE` show who carried it";
     /// The lock was taken back.
-    LOCK_ROLLED_BACK = "EGR-411", Error, "the lock was rolled back",
-        "Its proof failed or did not come to an end in time, so that it was taken back: by the command itself, or by its switch in the cluster at the deadline.",
-        "see to the findings beside this one, then `kubectl egress lockdown` again; `--confirm-within` gives the proof more time";
-    /// What the lock was derived from is not as it was.
-    LOCK_OUTDATED = "EGR-412", Warning, "the lock was derived from what has changed since",
-        "Addresses, ports or labels of DNS, istiod or the gateway are not those that the lock lets through, so that pods may lose them when they connect anew.",
-        "`kubectl egress lockdown` derives the lock again, shows the difference and proves it";
+    LOCK_ROLLED_BACK = "EGR-513", Error, "the lock was taken back",
+        "Its proof was not complete when the dead-man's switch was due, or somebody changed the lock meanwhile.",
+        "try again: `kubectl egress lockdown`";
+    /// A lock whose run died.
+    LOCK_NOT_CONFIRMED = "EGR-514", Warning, "a lock is not confirmed",
+        "The run of `kubectl egress lockdown` that made it has not come to its end; its dead-man's switch takes it back.",
+        "wait for that run, or try again: `kubectl egress lockdown`";
 }
 
 #[cfg(test)]

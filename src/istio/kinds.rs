@@ -59,6 +59,10 @@ kinds! {
     telemetry = "telemetry.istio.io" "v1" "Telemetry" "telemetries" true;
     /// Istio AuthorizationPolicy.
     authorization_policy = "security.istio.io" "v1" "AuthorizationPolicy" "authorizationpolicies" true;
+    /// Horizontal autoscaler of a Deployment.
+    horizontal_pod_autoscaler = "autoscaling" "v2" "HorizontalPodAutoscaler" "horizontalpodautoscalers" true;
+    /// Custom resource of the Kyma Istio module: what of Istio is installed.
+    istio_module = "operator.kyma-project.io" "v1alpha2" "Istio" "istios" true;
     /// Istio PeerAuthentication.
     peer_authentication = "security.istio.io" "v1" "PeerAuthentication" "peerauthentications" true;
 }

@@ -5,6 +5,7 @@
 
 pub mod access_log;
 pub mod kinds;
+pub mod kyma;
 mod networking;
 
 pub use networking::*;

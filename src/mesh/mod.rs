@@ -1,18 +1,22 @@
 //! How Istio carries a request: objects and a request to the path that it takes.
 //!
-//! Pure. Modelled are TLS passthrough and plain HTTP, as measured in truth.md sections 1, 2 and 8; where the model
-//! does not know, the prediction says so in `not_modelled` rather than guessing.
+//! Pure. Modelled are TLS passthrough and plain HTTP, as measured in truth.md sections 1, 2 and 8, and below them
+//! NetworkPolicies whose engine drops packets; where the model does not know, the prediction says so in
+//! `not_modelled` rather than guessing.
 //!
 //! - [`World`] holds the objects that matter, oldest first (where two say different things, the oldest wins).
 //! - [`predict`] follows one request through the sidecar and the gateway.
+//! - [`network_policy`] says what NetworkPolicies let through, and which rules lead around a lock.
 //! - [`configuration`] says which clusters and filter chains a proxy holds, as its admin port shows them.
 //!
 //! The outcome assumes that the host itself answers.
 
 mod cluster;
 mod configuration;
+mod enforcement;
 mod gateway;
 mod names;
+pub mod network_policy;
 mod predict;
 mod prediction;
 mod records;
@@ -23,6 +27,7 @@ mod world;
 mod tests;
 
 pub use configuration::{Chain, Listener, ProxyConfiguration, configuration};
-pub use predict::{predict, predict_to_service};
-pub use prediction::{PredictedHop, Prediction, Proxy, Request, SourcePod, Upstream};
+pub use enforcement::can_ask_dns;
+pub use predict::{predict, predict_at_gateway, predict_to_service};
+pub use prediction::{Dropped, PredictedHop, Prediction, Proxy, Request, SourcePod, Upstream};
 pub use world::World;

@@ -1,8 +1,9 @@
 //! Follows one request through the mesh.
 
 use super::cluster::{self, Target, TargetState, Viewer};
+use super::enforcement::Network;
 use super::gateway::{self, Entrance};
-use super::prediction::{PredictedHop, Prediction, Proxy, Request, Upstream};
+use super::prediction::{Dropped, PredictedHop, Prediction, Proxy, Request, Upstream};
 use super::sidecar::{self, Way};
 use super::world::World;
 use crate::finding::{Finding, catalogue};
@@ -12,28 +13,13 @@ use crate::vocabulary::{BlockedBy, Outcome, PodName, Scheme};
 
 /// Predicts the way of a request, as far as the model knows.
 pub fn predict(world: &World, request: &Request) -> Prediction {
-    let source = &request.source;
-    let unknown = world.unknown_policies(&source.namespace, &source.labels);
-    let mut prediction = if source.meshed {
-        Traveller { world, request }.leave()
-    } else {
-        // The mesh does not touch a pod without sidecar (truth.md 1).
-        let mut direct = Prediction::new(Outcome::Bypassed);
-        let message = format!(
-            "{}/{} has no sidecar and reaches {} directly",
-            source.namespace, source.name, request.host
-        );
-        direct
-            .findings
-            .push(Finding::new(&catalogue::BYPASSED_WITHOUT_SIDECAR, message));
-        direct
-    };
-    prediction.not_modelled.extend(
-        unknown
-            .into_iter()
-            .filter(|policy| source.meshed || policy.contains("NetworkPolicy")),
-    );
-    prediction
+    below_the_mesh(world, request, || {
+        if request.source.meshed {
+            Traveller { world, request }.leave()
+        } else {
+            without_sidecar(request)
+        }
+    })
 }
 
 /// Predicts the way of a request that a pod with sidecar sends to a Kubernetes Service by its cluster address,
@@ -43,10 +29,60 @@ pub fn predict_to_service(world: &World, request: &Request, service_host: &str) 
         host: service_host.to_owned(),
         ..Destination::default()
     };
-    let mut prediction = Traveller { world, request }.by_cluster(&destination, "", Some("default"));
-    let unknown = world.unknown_policies(&request.source.namespace, &request.source.labels);
-    prediction.not_modelled.extend(unknown);
+    below_the_mesh(world, request, || {
+        Traveller { world, request }.by_cluster(&destination, "", Some("default"))
+    })
+}
+
+/// Predicts what becomes of a connection that a pod without sidecar makes to a gateway's pod, at the request's port.
+pub fn predict_at_gateway(world: &World, request: &Request, pod: &PodName) -> Prediction {
+    // As if a sidecar had sent it there; its hop is none.
+    let to = Upstream::Pod {
+        pod: pod.clone(),
+        address: String::new(),
+        port: request.port,
+    };
+    let arriving = PredictedHop::new(Proxy::Sidecar, "-", "-").to(to);
+    let way = Traveller { world, request }.at_gateway(arriving, pod, request.port);
+    let mut prediction = Network::new(world, request).enforce_hops(way);
+    prediction.hops.remove(0);
+    prediction.dropped = match prediction.dropped {
+        Some(Dropped::AtHop(0)) => Some(Dropped::AtSource),
+        Some(Dropped::AtHop(index)) => Some(Dropped::AtHop(index - 1)),
+        other => other,
+    };
     prediction
+}
+
+/// The mesh's way, with what stops it below the mesh, before and on the way.
+fn below_the_mesh(world: &World, request: &Request, way: impl FnOnce() -> Prediction) -> Prediction {
+    let network = Network::new(world, request);
+    let mut prediction = match network.blocked_name_resolution() {
+        Some(blocked) => blocked,
+        None => network.enforce(way()),
+    };
+    let source = &request.source;
+    let unknown = world.unknown_policies(&source.namespace, &source.labels, source.meshed);
+    for policy in unknown {
+        // One of the whole mesh or cluster was met at the gateway already.
+        if !prediction.not_modelled.contains(&policy) {
+            prediction.not_modelled.push(policy);
+        }
+    }
+    prediction
+}
+
+/// The mesh does not touch a pod without sidecar (truth.md 1).
+fn without_sidecar(request: &Request) -> Prediction {
+    let mut direct = Prediction::new(Outcome::Bypassed);
+    let message = format!(
+        "{}/{} has no sidecar and reaches {} directly",
+        request.source.namespace, request.source.name, request.host
+    );
+    direct
+        .findings
+        .push(Finding::new(&catalogue::BYPASSED_WITHOUT_SIDECAR, message));
+    direct
 }
 
 struct Traveller<'world> {
@@ -270,7 +306,7 @@ impl Traveller<'_> {
                 prediction
             }
         };
-        let policies = self.world.unknown_policies(&pod.namespace, &record.labels);
+        let policies = self.world.unknown_policies(&pod.namespace, &record.labels, true);
         prediction.not_modelled.extend(policies);
         prediction
     }

@@ -3,6 +3,7 @@
 use crate::finding::Finding;
 use crate::vocabulary::{BlockedBy, Outcome, PodName, Scheme};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// Where a request comes from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,6 +29,10 @@ pub struct Request {
     pub host: String,
     /// Port, 1 to 65535.
     pub port: u16,
+    /// Address of the host, if it is known: NetworkPolicies may decide by it.
+    pub address: Option<IpAddr>,
+    /// Whether the source asks the cluster's DNS for the host first, rather than being given an address.
+    pub asks_dns: bool,
 }
 
 /// A proxy on the way.
@@ -83,6 +88,17 @@ pub struct PredictedHop {
     pub details: Option<String>,
 }
 
+/// Where a NetworkPolicy drops the packets of a request: nobody answers there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dropped {
+    /// Between the source and the cluster's DNS.
+    NameResolution,
+    /// Behind the source, which has no sidecar.
+    AtSource,
+    /// Behind the proxy of the hop with this index.
+    AtHop(usize),
+}
+
 /// The way of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prediction {
@@ -92,6 +108,8 @@ pub struct Prediction {
     pub outcome: Outcome,
     /// Who stops it.
     pub blocked_by: Option<BlockedBy>,
+    /// Where packets are dropped, if a NetworkPolicy does it.
+    pub dropped: Option<Dropped>,
     /// Faults of the configuration that this request meets.
     pub findings: Vec<Finding>,
     /// What is there but not known to the model, as `not modelled: …`. If it is not empty, the rest is a guess.
@@ -104,6 +122,7 @@ impl Prediction {
             hops: Vec::new(),
             outcome,
             blocked_by: None,
+            dropped: None,
             findings: Vec::new(),
             not_modelled: Vec::new(),
         }

@@ -108,6 +108,8 @@ pub(super) struct ServiceRecord {
     pub(super) export_to: Vec<String>,
     pub(super) ports: Vec<ServicePort>,
     pub(super) origin: Origin,
+    /// The cluster's DNS.
+    pub(super) dns: bool,
 }
 
 impl ServiceRecord {
@@ -131,6 +133,7 @@ impl ServiceRecord {
                 identity: Identity::of(object),
                 export_to: entry.export_to.clone(),
                 ports: ports.clone(),
+                dns: false,
                 origin: Origin::Entry {
                     resolution: entry.resolution.clone(),
                     endpoints: entry
@@ -162,6 +165,9 @@ impl ServiceRecord {
                 .unwrap_or_default(),
             ports: ports.collect(),
             origin: Origin::Pods(text_map(object.at("/spec/selector"))),
+            // Every distribution labels it so, whatever it is called.
+            dns: object.label("k8s-app") == Some("kube-dns")
+                || (identity.namespace == "kube-system" && identity.name == "kube-dns"),
             identity,
         }
     }
@@ -179,6 +185,8 @@ impl ServiceRecord {
 /// A pod.
 #[derive(Debug, Clone)]
 pub(super) struct PodRecord {
+    /// As the API server gave it: NetworkPolicies look at all of it.
+    pub(super) object: Object,
     pub(super) name: PodName,
     pub(super) labels: BTreeMap<String, String>,
     pub(super) address: String,
@@ -218,6 +226,7 @@ impl PodRecord {
             address: object.text("/status/podIP").to_owned(),
             ready: ready && object.at("/metadata/deletionTimestamp").is_null(),
             gateway: alone,
+            object: object.clone(),
             sidecar: !alone && (has_proxy("/spec/initContainers") || has_proxy("/spec/containers")),
             named_ports,
         }

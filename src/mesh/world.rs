@@ -1,20 +1,25 @@
 //! All objects that decide on a request's way.
 
 use super::names::{covers, specificity, visible};
+use super::network_policy::{self, NetworkPolicies};
 use super::records::{
-    DestinationRuleRecord, GatewayRecord, PodRecord, ServiceRecord, VirtualServiceRecord, text_map,
+    DestinationRuleRecord, GatewayRecord, Origin, PodRecord, ServiceRecord, VirtualServiceRecord, text_map,
 };
 use crate::vocabulary::names::ISTIO_NAMESPACE;
 use crate::vocabulary::{Object, PodName};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 
-/// A namespaced policy that selects pods: kind, namespace, name, labels.
+/// A policy that the model does not know.
 #[derive(Debug, Clone)]
-pub(super) struct PolicyRecord {
-    pub(super) title: String,
-    pub(super) namespace: String,
-    pub(super) selector: BTreeMap<String, String>,
+struct PolicyRecord {
+    title: String,
+    /// `None`: of the whole cluster.
+    namespace: Option<String>,
+    selector: BTreeMap<String, String>,
+    /// It acts below the mesh, on pods without sidecar too.
+    below: bool,
 }
 
 /// The objects of a cluster, as Istio sees them.
@@ -27,8 +32,9 @@ pub struct World {
     pub(super) virtual_services: Vec<VirtualServiceRecord>,
     pub(super) destination_rules: Vec<DestinationRuleRecord>,
     pub(super) pods: Vec<PodRecord>,
-    /// Policies below or beside routing, which the model does not know yet.
-    pub(super) policies: Vec<PolicyRecord>,
+    /// Policies below or beside routing, which the model does not know.
+    policies: Vec<PolicyRecord>,
+    network_policies: NetworkPolicies,
     pub(super) registry_only: bool,
     pub(super) root_namespace: String,
 }
@@ -99,7 +105,9 @@ impl World {
             ("networking.istio.io", "Sidecar" | "EnvoyFilter") => {
                 self.add_policy(object, "/spec/workloadSelector/labels");
             }
-            ("networking.k8s.io", "NetworkPolicy") => self.add_network_policy(object),
+            ("networking.k8s.io", "NetworkPolicy") => self.network_policies.add_policy(object),
+            ("", "Namespace") => self.network_policies.add_namespace(object),
+            _ if network_policy::is_foreign(object) => self.add_foreign_policy(object),
             _ => {}
         }
     }
@@ -137,18 +145,25 @@ impl World {
         self.policies.push(PolicyRecord {
             title: format!("{} {namespace}/{}", object.text("/kind"), object.name()),
             selector: text_map(object.at(selector)),
-            namespace,
+            namespace: Some(namespace),
+            below: false,
         });
     }
 
-    fn add_network_policy(&mut self, object: &Object) {
-        let declared = object
-            .items("/spec/policyTypes")
-            .iter()
-            .any(|name| name == "Egress");
-        if declared || !object.at("/spec/egress").is_null() {
-            self.add_policy(object, "/spec/podSelector/matchLabels");
-        }
+    /// Each kind has selectors of its own, so the policy counts for every pod that it could select.
+    fn add_foreign_policy(&mut self, object: &Object) {
+        let kind = object.text("/kind");
+        let name = object.name();
+        let title = match object.namespace() {
+            Some(namespace) => format!("{kind} {namespace}/{name}"),
+            None => format!("{kind} {name}"),
+        };
+        self.policies.push(PolicyRecord {
+            title,
+            namespace: object.namespace().map(str::to_owned),
+            selector: BTreeMap::new(),
+            below: true,
+        });
     }
 
     fn read_mesh_configuration(&mut self, object: &Object) {
@@ -185,11 +200,60 @@ impl World {
         self.pods.iter().find(|pod| pod.name == *name)
     }
 
-    /// What selects a pod and is not known to the model.
-    pub(super) fn unknown_policies(&self, namespace: &str, labels: &BTreeMap<String, String>) -> Vec<String> {
+    /// The NetworkPolicies of the cluster.
+    pub fn network_policies(&self) -> &NetworkPolicies {
+        &self.network_policies
+    }
+
+    /// The pod that has an address of its own.
+    pub(super) fn pod_at(&self, address: IpAddr) -> Option<&PodRecord> {
+        let text = address.to_string();
+        self.pods
+            .iter()
+            .filter(|pod| pod.object.at("/spec/hostNetwork") != true)
+            .find(|pod| pod.address == text)
+    }
+
+    /// The ready pods of the cluster's DNS, with the port that they answer on; empty if they are not known.
+    pub(super) fn dns_pods(&self) -> Vec<(&PodRecord, u16)> {
+        let of_service = |service: &ServiceRecord| {
+            let Origin::Pods(selector) = &service.origin else {
+                return Vec::new();
+            };
+            let target = service.port(53).map(|port| port.target.clone());
+            let behind = self.pods.iter().filter(|pod| {
+                pod.ready
+                    && !selector.is_empty()
+                    && pod.name.namespace == service.identity.namespace
+                    && pod.has_labels(selector)
+            });
+            behind
+                .filter_map(|pod| Some((pod, pod.target_port(target.as_ref()?)?)))
+                .collect()
+        };
+        self.services
+            .iter()
+            .filter(|service| service.dns)
+            .flat_map(of_service)
+            .collect()
+    }
+
+    /// What selects a pod and is not known to the model. Only what acts below the mesh concerns a pod without proxy.
+    pub(super) fn unknown_policies(
+        &self,
+        namespace: &str,
+        labels: &BTreeMap<String, String>,
+        proxy: bool,
+    ) -> Vec<String> {
+        // Istio's own in the root namespace are of the whole mesh.
+        let concerns = |policy: &&PolicyRecord| match policy.namespace.as_deref() {
+            None => true,
+            Some(own) => own == namespace || (!policy.below && own == self.root_namespace),
+        };
         self.policies
             .iter()
-            .filter(|policy| policy.namespace == namespace || self.is_mesh_wide(policy))
+            .filter(|policy| proxy || policy.below)
+            .filter(concerns)
             .filter(|policy| {
                 policy
                     .selector
@@ -198,9 +262,5 @@ impl World {
             })
             .map(|policy| format!("not modelled: {}", policy.title))
             .collect()
-    }
-
-    fn is_mesh_wide(&self, policy: &PolicyRecord) -> bool {
-        policy.namespace == self.root_namespace && !policy.title.starts_with("NetworkPolicy")
     }
 }

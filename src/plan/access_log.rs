@@ -10,7 +10,8 @@ use crate::vocabulary::{Object, ObjectReference, PlanIdentity};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// Provider that is built into Istio and writes to the proxy's standard output.
+/// Provider that is built into Istio and writes to the proxy's standard output, unless the mesh configuration gives
+/// its name another meaning. Kyma's own of this name writes JSON.
 pub const BUILT_IN_PROVIDER: &str = "envoy";
 
 /// How a proxy's access log stands, ours not counted.
@@ -33,7 +34,13 @@ pub struct Workload<'a> {
     pub labels: &'a Value,
 }
 
-/// Decides whether `workload` writes its access log to standard output.
+/// Whether `workload` writes its access log to standard output as things are, our own Telemetry counted.
+pub fn is_on(workload: &Workload<'_>, telemetries: &[Object], root_namespace: &str, mesh: &Value) -> bool {
+    let all = telemetries.iter().collect();
+    matches!(decide(workload, all, root_namespace, mesh), AccessLog::On(_))
+}
+
+/// Decides whether `workload` would write its access log to standard output without us.
 ///
 /// `mesh` is the mesh configuration (the key `mesh` of ConfigMap `istio`, as JSON); `telemetries` are those of the
 /// root namespace and the workload's.
@@ -43,10 +50,18 @@ pub fn state(
     root_namespace: &str,
     mesh: &Value,
 ) -> AccessLog {
-    let mut candidates: Vec<&Object> = telemetries
+    let others = telemetries
         .iter()
-        .filter(|telemetry| !ownership::is_ours(telemetry))
-        .collect();
+        .filter(|telemetry| !ownership::is_ours(telemetry));
+    decide(workload, others.collect(), root_namespace, mesh)
+}
+
+fn decide(
+    workload: &Workload<'_>,
+    mut candidates: Vec<&Object>,
+    root_namespace: &str,
+    mesh: &Value,
+) -> AccessLog {
     // RFC 3339 in UTC sorts by time.
     candidates.sort_by_key(|telemetry| telemetry.text("/metadata/creationTimestamp"));
     let in_namespace = |namespace: &str| {
@@ -152,9 +167,25 @@ fn writes_to_stdout(name: &str, mesh: &Value) -> bool {
         .as_array()
         .and_then(|providers| providers.iter().find(|provider| provider["name"] == name));
     match configured {
-        Some(provider) => provider["envoyFileAccessLog"]["path"] == "/dev/stdout",
+        Some(provider) => provider
+            .get("envoyFileAccessLog")
+            // Without a path it is standard output (Istio's mesh configuration reference).
+            .is_some_and(|file| matches!(file["path"].as_str(), None | Some("" | "/dev/stdout"))),
         None => name == BUILT_IN_PROVIDER,
     }
+}
+
+/// Name of the provider that a Telemetry of ours can use: `envoy`, or where the mesh configuration gives that name
+/// another meaning, one that writes to standard output in a form that we read (JSON with labels, or Istio's default).
+pub fn provider(mesh: &Value) -> Option<&str> {
+    if writes_to_stdout(BUILT_IN_PROVIDER, mesh) {
+        return Some(BUILT_IN_PROVIDER);
+    }
+    let providers = mesh["extensionProviders"].as_array()?.iter();
+    providers
+        .filter(|provider| provider["envoyFileAccessLog"]["logFormat"]["text"].is_null())
+        .filter_map(|provider| provider["name"].as_str())
+        .find(|name| writes_to_stdout(name, mesh))
 }
 
 /// The Telemetry that switches the log on for the pods with these labels. Plans share it.
@@ -163,12 +194,13 @@ pub fn telemetry(
     namespace: &str,
     name: &str,
     labels: BTreeMap<String, String>,
+    provider: &str,
 ) -> Manifest {
     let spec = TelemetrySpec {
         selector: Some(WorkloadSelector { match_labels: labels }),
         access_logging: vec![AccessLogging {
             providers: vec![ProviderReference {
-                name: BUILT_IN_PROVIDER.to_owned(),
+                name: provider.to_owned(),
             }],
             disabled: None,
         }],
@@ -192,7 +224,7 @@ mod tests {
         )
     }
 
-    fn decide(telemetries: &[Object], mesh: &Value) -> AccessLog {
+    fn at_gateway(telemetries: &[Object], mesh: &Value) -> AccessLog {
         let labels = json!({"istio": "egressgateway"});
         state(
             &Workload {
@@ -207,21 +239,47 @@ mod tests {
 
     #[test]
     fn off_when_nobody_says_anything() {
-        assert_eq!(decide(&[], &json!({})), AccessLog::Off);
+        assert_eq!(at_gateway(&[], &json!({})), AccessLog::Off);
     }
 
     #[test]
     fn the_mesh_configuration_switches_it_on() {
         assert!(matches!(
-            decide(&[], &json!({"accessLogFile": "/dev/stdout"})),
+            at_gateway(&[], &json!({"accessLogFile": "/dev/stdout"})),
             AccessLog::On(_)
         ));
         let mesh = json!({"defaultProviders": {"accessLogging": ["mine"]},
             "extensionProviders": [{"name": "mine", "envoyFileAccessLog": {"path": "/dev/stdout"}}]});
-        assert!(matches!(decide(&[], &mesh), AccessLog::On(_)));
+        assert!(matches!(at_gateway(&[], &mesh), AccessLog::On(_)));
         let otel = json!({"defaultProviders": {"accessLogging": ["otel"]},
             "extensionProviders": [{"name": "otel", "envoyOtelAls": {}}]});
-        assert_eq!(decide(&[], &otel), AccessLog::Off);
+        assert_eq!(at_gateway(&[], &otel), AccessLog::Off);
+    }
+
+    #[test]
+    fn the_provider_is_one_that_the_mesh_configuration_lets_write_to_standard_output() {
+        assert_eq!(provider(&json!({})), Some("envoy"));
+        let json_file = json!({"path": "/dev/stdout", "logFormat": {"labels": {}}});
+        let kyma = json!({"extensionProviders": [
+            {"name": "kyma-traces", "opentelemetry": {}},
+            {"name": "envoy", "envoyFileAccessLog": json_file},
+            {"name": "stdout-json", "envoyFileAccessLog": {"logFormat": {"labels": {"method": "%REQ(:METHOD)%"}}}},
+        ]});
+        assert_eq!(provider(&kyma), Some("envoy"));
+        let taken = json!({"extensionProviders": [
+            {"name": "envoy", "envoyOtelAls": {}},
+            {"name": "short", "envoyFileAccessLog": {"path": "/dev/stdout", "logFormat": {"text": "%PROTOCOL%"}}},
+            {"name": "file", "envoyFileAccessLog": {"path": "/var/log/x"}},
+            {"name": "stdout-json", "envoyFileAccessLog": {"logFormat": {"labels": {"method": "%REQ(:METHOD)%"}}}},
+        ]});
+        assert_eq!(provider(&taken), Some("stdout-json"));
+        assert_eq!(
+            provider(&json!({"extensionProviders": [{"name": "envoy", "envoyOtelAls": {}}]})),
+            None
+        );
+        let on = json!({"accessLogging": [{"providers": [{"name": "stdout-json"}]}]});
+        let telemetry = telemetry_object("istio-system", "mesh-default", "2026-01-01T00:00:00Z", &on);
+        assert!(matches!(at_gateway(&[telemetry], &kyma), AccessLog::On(_)));
     }
 
     #[test]
@@ -230,12 +288,12 @@ mod tests {
         let off = json!({"accessLogging": [{"disabled": true}]});
         let root = telemetry_object("istio-system", "mesh-default", "2026-01-01T00:00:00Z", &on);
         assert!(matches!(
-            decide(std::slice::from_ref(&root), &json!({})),
+            at_gateway(std::slice::from_ref(&root), &json!({})),
             AccessLog::On(_)
         ));
         let own = telemetry_object("gw", "quiet", "2026-01-02T00:00:00Z", &off);
         assert_eq!(
-            decide(&[root, own], &json!({"accessLogFile": "/dev/stdout"})),
+            at_gateway(&[root, own], &json!({"accessLogFile": "/dev/stdout"})),
             AccessLog::Off
         );
     }
@@ -245,22 +303,39 @@ mod tests {
         let metrics = json!({"selector": {"matchLabels": {"istio": "egressgateway"}}, "metrics": []});
         let held = telemetry_object("gw", "metrics", "2026-01-01T00:00:00Z", &metrics);
         assert!(matches!(
-            decide(std::slice::from_ref(&held), &json!({})),
+            at_gateway(std::slice::from_ref(&held), &json!({})),
             AccessLog::Held(_)
         ));
         assert!(matches!(
-            decide(&[held], &json!({"accessLogFile": "/dev/stdout"})),
+            at_gateway(&[held], &json!({"accessLogFile": "/dev/stdout"})),
             AccessLog::On(_)
         ));
         let other = json!({"selector": {"matchLabels": {"app": "x"}}, "accessLogging": [{"disabled": true}]});
         let other = telemetry_object("gw", "other", "2026-01-01T00:00:00Z", &other);
-        assert_eq!(decide(&[other], &json!({})), AccessLog::Off);
+        assert_eq!(at_gateway(&[other], &json!({})), AccessLog::Off);
+    }
+
+    #[test]
+    fn ours_counts_for_what_is_and_not_for_what_would_be_without_it() {
+        let plan = PlanIdentity::new("demo", "default").unwrap();
+        let labels = json!({"istio": "egressgateway"});
+        let workload = Workload {
+            namespace: "gw",
+            labels: &labels,
+        };
+        let selector = BTreeMap::from([("istio".to_owned(), "egressgateway".to_owned())]);
+        let mut ours = telemetry(&plan, "gw", "ours", selector, BUILT_IN_PROVIDER).object;
+        ours.0["metadata"]["managedFields"] = json!([{"manager": plan.shared_manager()}]);
+        let all = [ours];
+        assert!(is_on(&workload, &all, "istio-system", &json!({})));
+        assert!(!is_on(&workload, &[], "istio-system", &json!({})));
+        assert_eq!(state(&workload, &all, "istio-system", &json!({})), AccessLog::Off);
     }
 
     #[test]
     fn a_filter_is_not_a_full_log() {
         let filtered = json!({"accessLogging": [{"providers": [{"name": "envoy"}], "filter": {"expression": "response.code >= 500"}}]});
         let telemetry = telemetry_object("gw", "errors", "2026-01-01T00:00:00Z", &filtered);
-        assert_eq!(decide(&[telemetry], &json!({})), AccessLog::Off);
+        assert_eq!(at_gateway(&[telemetry], &json!({})), AccessLog::Off);
     }
 }

@@ -4,24 +4,41 @@
 //! only kinds and field paths of closed lists, and the engine deletes only what is ours by label, field manager and
 //! recorded UID.
 
+use super::field_owner::FieldOwner;
 pub use super::lock::LockRecord;
 use super::lock::check_name;
 use super::ownership::{Manifest, touchable_kinds};
 use super::{GatewayTarget, Plan};
 use crate::error::{Error, Result};
-use crate::istio::kinds;
+use crate::istio::{kinds, kyma};
 use crate::vocabulary::{Object, ObjectReference, PlanIdentity, names};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// Format of this journal; a newer one is refused, not guessed.
 pub const VERSION: u32 = 1;
 
-/// JSON pointers of the only fields of foreign objects that undo may write.
+/// JSON pointers of the only fields of the plan's namespace that undo may write.
 pub const RESTORABLE_FIELDS: &[&str] = &[
     "/metadata/labels/istio-injection",
     "/metadata/labels/istio.io~1rev",
 ];
+
+/// JSON pointers of the only fields of a foreign object that undo may write, and whether a value fits there: a closed
+/// list per kind.
+fn restorable(
+    object: &ObjectReference,
+    plan: &PlanIdentity,
+) -> (&'static [&'static str], fn(&Value) -> bool) {
+    if *object == ObjectReference::cluster(kinds::namespace(), &plan.namespace) {
+        (RESTORABLE_FIELDS, Value::is_string)
+    } else if object.kind == kinds::istio_module() && object.namespace.as_deref() == Some(kyma::NAMESPACE) {
+        (&[kyma::GATEWAY_SWITCH], Value::is_boolean)
+    } else {
+        (&[], |_| false)
+    }
+}
 
 /// What a plan changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +52,9 @@ pub struct Journal {
     pub gateway: GatewayTarget,
     /// Image of the source, for pods that `verify` makes.
     pub image: String,
+    /// Labels that a pod must carry to be let in by the gateway's network policies, for pods that `verify` makes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub client_labels: BTreeMap<String, String>,
     /// Each change, in the order in which it was made.
     pub entries: Vec<Entry>,
     /// The locks that use the plan's gateway, each with what it was derived from. Their objects are entries as well.
@@ -66,11 +86,14 @@ pub enum Entry {
         reference: ObjectReference,
         /// As which field manager.
         manager: String,
-        /// Which field, as JSON pointer; one of [`RESTORABLE_FIELDS`].
+        /// Which field, as JSON pointer; one of the closed list of its kind.
         pointer: String,
         /// What it was before; absent: it was not there.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        before: Option<String>,
+        before: Option<Value>,
+        /// Who owned it before.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        owners: Vec<FieldOwner>,
     },
     /// A namespace that we created.
     Namespace {
@@ -122,6 +145,7 @@ impl Journal {
             plan,
             gateway,
             image,
+            client_labels: BTreeMap::new(),
             entries: Vec::new(),
             locks: Vec::new(),
             complete: false,
@@ -150,6 +174,22 @@ impl Journal {
         if !self.entries.iter().any(same) {
             self.entries.push(entry);
         }
+    }
+
+    /// Replaces an entry for the same object and field: what was noted once no longer holds, as the plan lost the field
+    /// meanwhile.
+    pub fn record_anew(&mut self, entry: Entry) {
+        if let Entry::Field {
+            reference: of,
+            pointer: at,
+            ..
+        } = &entry
+        {
+            self.entries.retain(|old| {
+                !matches!(old, Entry::Field { reference, pointer, .. } if reference == of && pointer == at)
+            });
+        }
+        self.record(entry);
     }
 
     /// Notes the UID of an applied object.
@@ -232,12 +272,14 @@ impl Journal {
                 "DestinationRule" | "Gateway" => 2,
                 // When nothing is routed any more. A switch goes with its lock: all it could do is take it away.
                 "NetworkPolicy" | "Job" => 3,
+                // The module refuses to go while objects of Istio's kinds are there.
+                "Istio" => 5,
                 _ => 4,
             },
             Entry::Field { .. } => 4,
-            Entry::Namespace { .. } => 5,
+            Entry::Namespace { .. } => 6,
         };
-        let mut waves: Waves = vec![Vec::new(); 6];
+        let mut waves: Waves = vec![Vec::new(); 7];
         for entry in &self.entries {
             waves[wave(entry)].push(entry.clone());
         }
@@ -253,7 +295,12 @@ impl Entry {
             Self::Object {
                 reference, manager, ..
             } => {
-                if !touchable_kinds().contains(&reference.kind) || reference.kind == kinds::namespace() {
+                let elsewhere = reference.kind == kinds::istio_module()
+                    && reference.namespace.as_deref() != Some(kyma::NAMESPACE);
+                if !touchable_kinds().contains(&reference.kind)
+                    || reference.kind == kinds::namespace()
+                    || elsewhere
+                {
                     return Err(format!(
                         "it names {reference}, a kind that this program never creates"
                     ));
@@ -269,17 +316,22 @@ impl Entry {
                 reference,
                 manager,
                 pointer,
+                before,
                 ..
             } => {
-                if reference.kind != kinds::namespace() || reference.name != plan.namespace {
+                let (fields, fits) = restorable(reference, plan);
+                if fields.is_empty() {
                     return Err(format!(
                         "it names a field of {reference}, which this program never sets"
                     ));
                 }
-                if !RESTORABLE_FIELDS.contains(&pointer.as_str()) {
+                if !fields.contains(&pointer.as_str()) {
                     return Err(format!(
                         "it names the field {pointer}, which this program never sets"
                     ));
+                }
+                if let Some(before) = before.as_ref().filter(|before| !fits(before)) {
+                    return Err(format!("it gives the field {pointer} the value {before}"));
                 }
                 if !ours(manager) {
                     return Err(format!(
@@ -356,12 +408,36 @@ mod tests {
             reference: ObjectReference::cluster(kinds::namespace(), "demo"),
             manager: names::MANAGER.to_owned(),
             pointer: RESTORABLE_FIELDS[0].to_owned(),
-            before: before.map(str::to_owned),
+            before: before.map(|value| json!(value)),
+            owners: Vec::new(),
         };
         journal.record(field(Some("disabled")));
         journal.record(field(Some("enabled")));
         assert!(journal.entries.contains(&field(Some("disabled"))));
         assert!(!journal.entries.contains(&field(Some("enabled"))));
+    }
+
+    fn switch(namespace: &str, pointer: &str, before: Option<Value>) -> Entry {
+        Entry::Field {
+            reference: ObjectReference::namespaced(kinds::istio_module(), namespace, "default"),
+            manager: "kubectl-egress/demo/default".to_owned(),
+            pointer: pointer.to_owned(),
+            before,
+            owners: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_switch_of_the_module_with_its_value_survives_the_way_through_the_cluster() {
+        let mut journal = journal();
+        journal.record(switch("kyma-system", kyma::GATEWAY_SWITCH, Some(json!(false))));
+        let plan = journal.plan.identity.clone();
+        assert_eq!(Journal::from_object(&stored(&journal), &plan).unwrap(), journal);
+        journal.record_anew(switch("kyma-system", kyma::GATEWAY_SWITCH, None));
+        assert_eq!(
+            journal.entries.last(),
+            Some(&switch("kyma-system", kyma::GATEWAY_SWITCH, None))
+        );
     }
 
     #[test]
@@ -383,6 +459,16 @@ mod tests {
                 manager: names::MANAGER.to_owned(),
                 pointer: "/metadata/labels/pod-security.kubernetes.io~1enforce".to_owned(),
                 before: None,
+                owners: Vec::new(),
+            },
+            switch("kyma-system", "/spec/components/proxy", None),
+            switch("demo", kyma::GATEWAY_SWITCH, None),
+            switch("kyma-system", kyma::GATEWAY_SWITCH, Some(json!({"a": "b"}))),
+            Entry::Object {
+                reference: ObjectReference::namespaced(kinds::istio_module(), "demo", "default"),
+                manager: names::MANAGER.to_owned(),
+                shared: true,
+                uid: None,
             },
             Entry::Object {
                 reference: ObjectReference::namespaced(kinds::deployment(), "demo", "curl"),
@@ -416,6 +502,7 @@ mod tests {
             uid: "u".to_owned(),
             settings: crate::plan::lock::LockSettings::default(),
             spec: json!({"podSelector": {}, "policyTypes": ["Egress"], "egress": []}),
+            reached_before: Vec::new(),
             confirmed: true,
         }
     }

@@ -10,8 +10,10 @@
 //! (measured on the lab). 250 leaves room below the CRD's limit of 256 hosts.
 
 pub mod access_log;
+pub mod field_owner;
 mod file;
 pub mod gateway_workload;
+pub mod istio_module;
 pub mod journal;
 pub mod lock;
 mod model;

@@ -142,6 +142,7 @@ pub fn touchable_kinds() -> Vec<Kind> {
         kinds::service(),
         kinds::service_account(),
         kinds::config_map(),
+        kinds::istio_module(),
         kinds::namespace(),
     ]
 }

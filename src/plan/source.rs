@@ -2,9 +2,10 @@
 
 use super::ownership::{Manifest, shared};
 use crate::istio::kinds;
-use crate::vocabulary::{PlanIdentity, PodName, names};
+use crate::vocabulary::{PlanIdentity, names};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// How the source's pod gets its sidecar.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +30,8 @@ pub struct SourceSettings {
     pub injection: Injection,
     /// Secret mounted at /etc/curl/tls, if asked for.
     pub secret: Option<String>,
+    /// Labels that the gateway's network policies ask of pods.
+    pub client_labels: BTreeMap<String, String>,
 }
 
 impl Default for SourceSettings {
@@ -37,6 +40,7 @@ impl Default for SourceSettings {
             image: names::SOURCE_IMAGE.to_owned(),
             injection: Injection::Namespace,
             secret: None,
+            client_labels: BTreeMap::new(),
         }
     }
 }
@@ -46,9 +50,14 @@ pub fn selector() -> Value {
     json!({"app": names::SOURCE, names::ROLE_LABEL: "source"})
 }
 
-/// The label selector as text.
+/// The label selector as text: pods of the Deployment, not those that one run makes beside it.
 pub fn label_selector() -> String {
-    format!("app={},{}=source", names::SOURCE, names::ROLE_LABEL)
+    format!(
+        "app={},{}=source,!{}",
+        names::SOURCE,
+        names::ROLE_LABEL,
+        names::MANAGED_BY_LABEL
+    )
 }
 
 /// ServiceAccount, Service and Deployment. Several plans of a namespace share them.
@@ -67,7 +76,7 @@ pub fn objects(plan: &PlanIdentity, settings: &SourceSettings) -> Vec<Manifest> 
             "replicas": 1,
             "selector": {"matchLabels": selector()},
             "template": {
-                "metadata": {"labels": pod_labels(&selector(), &settings.injection)},
+                "metadata": {"labels": pod_labels(&selector(), settings)},
                 "spec": pod_spec(settings, Some(names::SOURCE)),
             },
         },
@@ -85,28 +94,60 @@ pub fn objects(plan: &PlanIdentity, settings: &SourceSettings) -> Vec<Manifest> 
     ]
 }
 
-/// A pod without sidecar for one run of `verify`: what it reaches, nothing in the mesh can stop.
-/// It ends by itself after ten minutes should nobody delete it.
-pub fn unmeshed_pod(plan: &PlanIdentity, pod: &PodName, image: &str) -> Manifest {
-    let settings = SourceSettings {
-        image: image.to_owned(),
-        injection: Injection::None,
-        secret: None,
-    };
-    let mut spec = pod_spec(&settings, None);
-    spec["restartPolicy"] = json!("Never");
-    spec["activeDeadlineSeconds"] = json!(600);
-    let labels = pod_labels(&json!({names::ROLE_LABEL: "unmeshed-source"}), &Injection::None);
-    let body = json!({
-        "metadata": {"labels": labels, "annotations": {"sidecar.istio.io/inject": "false"}},
-        "spec": spec,
-    });
-    super::ownership::owned(plan, &kinds::pod(), &pod.namespace, &pod.name, body)
+/// A pod that one run probes from. It ends by itself after ten minutes should nobody delete it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbePodSettings<'run> {
+    /// Where.
+    pub namespace: &'run str,
+    /// Its name.
+    pub name: &'run str,
+    /// Image with curl.
+    pub image: &'run str,
+    /// Labels besides our own, for example those by which a lock selects its pods.
+    pub labels: &'run BTreeMap<String, String>,
+    /// Labels that the gateway's network policies ask of pods, so that none of them is taken for the lock's work.
+    pub client_labels: &'run BTreeMap<String, String>,
+    /// How it is injected. Without a sidecar, what it reaches, nothing in the mesh can stop.
+    pub injection: Injection,
 }
 
-fn pod_labels(base: &Value, injection: &Injection) -> Value {
+/// The pod. With labels of somebody else's workload it never counts as ready, so that no Service sends it traffic.
+pub fn probe_pod(plan: &PlanIdentity, settings: &ProbePodSettings<'_>) -> Manifest {
+    let of_source = SourceSettings {
+        image: settings.image.to_owned(),
+        injection: settings.injection.clone(),
+        secret: None,
+        client_labels: settings.client_labels.clone(),
+    };
+    let mut spec = pod_spec(&of_source, None);
+    spec["restartPolicy"] = json!("Never");
+    spec["activeDeadlineSeconds"] = json!(600);
+    if !settings.labels.is_empty() {
+        spec["readinessGates"] = json!([{"conditionType": names::NEVER_READY_GATE}]);
+    }
+    let mut labels = json!(settings.labels);
+    // The access log of our source is on for these labels, and so for this pod's sidecar.
+    let own = match settings.injection {
+        Injection::None => json!({names::ROLE_LABEL: "unmeshed-source"}),
+        _ => selector(),
+    };
+    for (name, value) in pod_labels(&own, &of_source).as_object().into_iter().flatten() {
+        labels[name] = value.clone();
+    }
+    let mut metadata = json!({"labels": labels});
+    if settings.injection == Injection::None {
+        metadata["annotations"] = json!({"sidecar.istio.io/inject": "false"});
+    }
+    let body = json!({"metadata": metadata, "spec": spec});
+    super::ownership::owned(plan, &kinds::pod(), settings.namespace, settings.name, body)
+}
+
+fn pod_labels(base: &Value, settings: &SourceSettings) -> Value {
     let mut labels = base.clone();
-    match injection {
+    for (name, value) in &settings.client_labels {
+        labels[name] = json!(value);
+    }
+    match &settings.injection {
         Injection::Namespace => {}
         Injection::Pod => labels["sidecar.istio.io/inject"] = json!("true"),
         Injection::PodRevision(revision) => labels["istio.io/rev"] = json!(revision),
@@ -195,18 +236,53 @@ mod tests {
 
     #[test]
     fn the_unmeshed_pod_says_no_to_injection_and_ends_by_itself() {
-        let other = PodName {
-            namespace: "elsewhere".to_owned(),
-            name: "x".to_owned(),
-        };
-        let pod = unmeshed_pod(&plan(), &other, names::SOURCE_IMAGE).object;
+        let pod = made(&BTreeMap::new(), &BTreeMap::new());
         assert_eq!(pod.label("sidecar.istio.io/inject"), Some("false"));
         assert_eq!(pod.at("/spec/activeDeadlineSeconds"), 600);
+        assert!(pod.at("/spec/readinessGates").is_null());
+    }
+
+    #[test]
+    fn a_pod_with_labels_of_somebody_elses_workload_never_serves() {
+        let labels = BTreeMap::from([("app".to_owned(), "shop".to_owned())]);
+        let pod = made(&labels, &BTreeMap::new());
+        assert_eq!(pod.label("app"), Some("shop"));
         assert_eq!(
-            pod.namespace(),
-            Some("elsewhere"),
-            "the pod is where the proof is"
+            pod.at("/spec/readinessGates")[0]["conditionType"],
+            names::NEVER_READY_GATE
         );
-        assert_eq!(pod.label(names::PLAN_NAMESPACE_LABEL), Some("demo"));
+    }
+
+    /// A pod without sidecar.
+    fn made(
+        labels: &BTreeMap<String, String>,
+        client_labels: &BTreeMap<String, String>,
+    ) -> crate::vocabulary::Object {
+        let settings = ProbePodSettings {
+            namespace: "demo",
+            name: "x",
+            image: names::SOURCE_IMAGE,
+            labels,
+            client_labels,
+            injection: Injection::None,
+        };
+        probe_pod(&plan(), &settings).object
+    }
+
+    #[test]
+    fn labels_that_the_gateway_asks_for_are_on_the_pods_and_not_in_the_selector() {
+        let labels: BTreeMap<String, String> = [("to/gateway".to_owned(), "allowed".to_owned())].into();
+        let settings = SourceSettings {
+            client_labels: labels.clone(),
+            ..SourceSettings::default()
+        };
+        let deployment = &objects(&plan(), &settings)[2].object;
+        assert_eq!(
+            deployment.text("/spec/template/metadata/labels/to~1gateway"),
+            "allowed"
+        );
+        assert_eq!(deployment.at("/spec/selector/matchLabels"), &selector());
+        let pod = made(&BTreeMap::new(), &labels);
+        assert_eq!(pod.label("to/gateway"), Some("allowed"));
     }
 }

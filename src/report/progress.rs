@@ -133,6 +133,11 @@ impl Progress {
                     ));
                 }
             }
+            Event::Requested(text) => {
+                if self.verbosity > 1 {
+                    self.unless_quiet(&format!("{}\n", self.style.paint(Tone::Quiet, &text)));
+                }
+            }
             Event::ScreenPaused => self.pause(),
             Event::ScreenResumed => self.resume(),
         }

@@ -30,6 +30,7 @@ fn hop(from: HopEnd, to: HopEnd, pod: Option<&str>, encryption: Encryption, witn
         to,
         pod: pod.map(str::to_owned),
         encryption,
+        failed: None,
         receipts: witnesses.iter().map(receipt).collect(),
     }
 }

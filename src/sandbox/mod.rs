@@ -10,7 +10,7 @@
 //! | `store` | objects, revisions, the history that watches read |
 //! | `api` | paths, verbs, errors in the API server's words, discovery, reviews, watches |
 //! | `apply` | server-side apply: path sets, merging, conflicts |
-//! | `controllers` | Deployments to pods, injection, Services to endpoints |
+//! | `controllers` | Deployments to pods, injection, Services to endpoints, Kyma's Istio module |
 //! | `network` | curl, the outside world, access logs |
 //! | `streams` | exec, logs, port-forward, Envoy's admin port |
 
@@ -30,7 +30,7 @@ mod streams;
 
 pub use fault::{Fault, FaultKind};
 pub use network::{OutsideHost, OutsideRequest, Reachability};
-pub use settings::{Denial, SandboxSettings};
+pub use settings::{Denial, KymaSettings, SandboxSettings};
 pub use state::RecordedRequest;
 
 use crate::error::{Error, Result};
@@ -85,6 +85,12 @@ impl Sandbox {
     /// Cuts every stream (exec, log, port-forward, watch) that is open now, as a load balancer does.
     pub fn cut_streams(&self) {
         self.inner.cut_streams();
+    }
+
+    /// Moves the cluster's clock on, and does at once what becomes due by it: pods start, a dead-man's switch acts.
+    /// Needs a runtime.
+    pub fn pass_time(&self, time: std::time::Duration) {
+        self.inner.pass_time(time);
     }
 
     /// Forgets the history that watches read, so that older resource versions are answered with 410.

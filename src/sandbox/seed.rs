@@ -2,7 +2,10 @@
 
 use super::api;
 use super::controllers;
+use super::network::reach::{API_SERVER_PORT, NODE_ADDRESS};
+use super::settings::KymaSettings;
 use super::state::Inner;
+use crate::istio::{kinds, kyma};
 use serde_json::{Value, json};
 
 /// Plants them. Their pods are running at once.
@@ -33,14 +36,18 @@ fn objects(inner: &Inner) -> Vec<Value> {
     if settings.istio {
         namespaces.push("istio-system");
     }
+    if settings.kyma.is_some() {
+        namespaces.push(kyma::NAMESPACE);
+    }
     for name in namespaces {
         objects.push(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}));
     }
     objects.push(json!({
         "apiVersion": "v1", "kind": "Service", "metadata": {"name": "kubernetes", "namespace": "default"},
-        "spec": {"clusterIP": "10.96.0.1", "ports": [{"name": "https", "port": 443, "targetPort": 6443}]},
+        "spec": {"clusterIP": "10.96.0.1", "ports": [{"name": "https", "port": 443, "targetPort": API_SERVER_PORT}]},
     }));
-    objects.extend(workload(
+    objects.extend(api_server());
+    let mut dns = workload(
         "kube-system",
         "coredns",
         "kube-dns",
@@ -48,11 +55,34 @@ fn objects(inner: &Inner) -> Vec<Value> {
         &json!({"containers": [{"name": "coredns", "image": "registry.k8s.io/coredns/coredns:v1.12.1"}]}),
         1,
         &json!([{"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "dns-tcp", "port": 53, "protocol": "TCP"}]),
-    ));
+    );
+    // The kubelet writes this address into every pod's resolv.conf.
+    dns[2]["spec"]["clusterIP"] = json!("10.96.0.10");
+    objects.extend(dns);
     if settings.istio {
         objects.extend(istio(inner));
     }
     objects
+}
+
+/// Where the Service `kubernetes` leads: the API server writes these objects itself.
+fn api_server() -> [Value; 2] {
+    let metadata = json!({
+        "name": "kubernetes", "namespace": "default",
+        "labels": {"kubernetes.io/service-name": "kubernetes", "endpointslice.kubernetes.io/skip-mirror": "true"},
+    });
+    let ports = json!([{"name": "https", "port": API_SERVER_PORT, "protocol": "TCP"}]);
+    [
+        json!({
+            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": metadata,
+            "addressType": "IPv4", "endpoints": [{"addresses": [NODE_ADDRESS], "conditions": {"ready": true}}],
+            "ports": ports,
+        }),
+        json!({
+            "apiVersion": "v1", "kind": "Endpoints", "metadata": metadata,
+            "subsets": [{"addresses": [{"ip": NODE_ADDRESS}], "ports": ports}],
+        }),
+    ]
 }
 
 fn istio(inner: &Inner) -> Vec<Value> {
@@ -66,6 +96,9 @@ fn istio(inner: &Inner) -> Vec<Value> {
     }
     if settings.outbound_policy_registry_only {
         mesh += "outboundTrafficPolicy:\n  mode: REGISTRY_ONLY\n";
+    }
+    if settings.kyma.is_some() {
+        mesh += KYMA_PROVIDERS;
     }
     mesh += "rootNamespace: istio-system\ntrustDomain: cluster.local\n";
     let mut objects = vec![json!({
@@ -115,19 +148,65 @@ fn istio(inner: &Inner) -> Vec<Value> {
             "spec": {"group": "networking.istio.io", "names": {"plural": plural}, "versions": versions},
         }));
     }
-    if settings.egress_gateway {
-        objects.extend(egress_gateway(inner));
+    match &settings.kyma {
+        Some(module) => objects.extend(of_kyma(module)),
+        None if settings.egress_gateway => objects.extend(egress_gateway(inner)),
+        None => {}
     }
     objects
 }
 
-fn egress_gateway(inner: &Inner) -> Vec<Value> {
+/// Extension providers of Kyma's mesh configuration: empty labels mean Istio's own JSON.
+const KYMA_PROVIDERS: &str = "extensionProviders:
+- name: kyma-traces
+  opentelemetry: {service: telemetry-otlp-traces.kyma-system.svc.cluster.local, port: 4317}
+- name: envoy
+  envoyFileAccessLog: {path: /dev/stdout, logFormat: {labels: {}}}
+- name: stdout-json
+  envoyFileAccessLog: {path: /dev/stdout, logFormat: {labels: {start_time: '%START_TIME%'}}}
+- name: kyma-logs
+  envoyOtelAls: {service: telemetry-otlp-logs.kyma-system.svc.cluster.local, port: 4317}
+";
+
+fn of_kyma(settings: &KymaSettings) -> Vec<Value> {
+    let group = kinds::istio_module().group;
+    let mut objects = vec![
+        json!({
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": format!("istios.{group}")},
+            "spec": {"group": group, "names": {"plural": "istios"}, "versions": [{"name": "v1alpha2", "served": true}]},
+        }),
+        json!({
+            "apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication",
+            "metadata": {"name": "default", "namespace": "istio-system", "labels": {kyma::MODULE_LABEL: kyma::MODULE}},
+            "spec": {"mtls": {"mode": "STRICT"}},
+        }),
+    ];
+    if settings.custom_resource {
+        objects.push(json!({
+            "apiVersion": format!("{group}/v1alpha2"), "kind": "Istio",
+            "metadata": {
+                "name": kyma::DEFAULT_NAME, "namespace": kyma::NAMESPACE,
+                "labels": {"app.kubernetes.io/name": kyma::DEFAULT_NAME},
+            },
+        }));
+    }
+    objects
+}
+
+/// The egress gateway, by istioctl or by Kyma's module.
+pub(super) fn egress_gateway(inner: &Inner) -> Vec<Value> {
     let image = format!("docker.io/istio/proxyv2:{}", inner.settings.istio_version);
+    let mut labels =
+        json!({"app": "istio-egressgateway", "istio": "egressgateway", "sidecar.istio.io/inject": "false"});
+    if inner.settings.kyma.is_some() {
+        labels[kyma::MODULE_LABEL] = json!(kyma::MODULE);
+    }
     workload(
         "istio-system",
         "istio-egressgateway",
         "istio-egressgateway",
-        &json!({"app": "istio-egressgateway", "istio": "egressgateway", "sidecar.istio.io/inject": "false"}),
+        &labels,
         &json!({"containers": [{
             "name": "istio-proxy", "image": image, "args": ["proxy", "router"],
             "ports": [
@@ -153,7 +232,7 @@ fn workload(
 ) -> [Value; 3] {
     let mut selector = labels.clone();
     if let Some(labels) = selector.as_object_mut() {
-        labels.retain(|label, _| !label.contains("istio.io"));
+        labels.retain(|label, _| !label.contains("istio.io") && label != kyma::MODULE_LABEL);
     }
     [
         json!({

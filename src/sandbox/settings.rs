@@ -16,6 +16,8 @@ pub struct SandboxSettings {
     pub istio_versions: Vec<String>,
     /// What istiod's image says.
     pub istio_version: String,
+    /// The cluster is Kyma: its Istio module decides about the egress gateway, and `egress_gateway` means nothing.
+    pub kyma: Option<KymaSettings>,
     /// An egress gateway runs in `istio-system`.
     pub egress_gateway: bool,
     /// Pods of that gateway.
@@ -34,6 +36,9 @@ pub struct SandboxSettings {
     pub clock_offset_seconds: i64,
     /// What the API server says its version is, for example `v1.34.4`.
     pub kubernetes_version: String,
+    /// NetworkPolicies are enforced, by dropping packets. Otherwise the cluster has no policy engine: the objects are
+    /// taken and change nothing.
+    pub enforces_network_policies: bool,
     /// Requests that are forbidden, and denied in access reviews.
     pub denials: Vec<Denial>,
     /// Images that cannot be pulled.
@@ -48,6 +53,7 @@ impl Default for SandboxSettings {
             istio: true,
             istio_versions: vec!["v1".into(), "v1beta1".into(), "v1alpha3".into()],
             istio_version: "1.29.0".into(),
+            kyma: None,
             egress_gateway: true,
             egress_gateway_replicas: 1,
             outbound_policy_registry_only: false,
@@ -57,9 +63,32 @@ impl Default for SandboxSettings {
             pod_stop: Duration::from_millis(50),
             clock_offset_seconds: 0,
             kubernetes_version: "v1.34.4".into(),
+            enforces_network_policies: true,
             denials: Vec::new(),
             missing_images: Vec::new(),
             outside: OutsideHost::defaults(),
+        }
+    }
+}
+
+/// What the Istio module of a Kyma cluster is like. Its failures and warnings come from the objects, as with the real
+/// one: `spec.experimental` is an error, an `EnvoyFilter` a warning.
+#[derive(Debug, Clone)]
+pub struct KymaSettings {
+    /// The Istio custom resource `default` is there from the beginning.
+    pub custom_resource: bool,
+    /// From a change of the resource until the module has done what it asks for.
+    pub reconcile: Duration,
+    /// Pods that the gateway's autoscaler wants at least: 1 in the light profile, 3 in the production profile.
+    pub least_replicas: u32,
+}
+
+impl Default for KymaSettings {
+    fn default() -> Self {
+        Self {
+            custom_resource: true,
+            reconcile: Duration::from_millis(100),
+            least_replicas: 1,
         }
     }
 }

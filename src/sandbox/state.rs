@@ -10,7 +10,9 @@ use crate::vocabulary::Object;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// One request that the API server received.
@@ -55,8 +57,13 @@ pub(super) struct State {
     pub(super) outside: Vec<OutsideRequest>,
     /// Counters of the proxies' clusters, by `namespace/pod`, cluster and upstream address.
     pub(super) counters: BTreeMap<(String, String, String), Counters>,
+    /// Generations of Istio custom resources that Kyma's module has seen, by their UID.
+    pub(super) modules: BTreeMap<String, u64>,
     /// Work for later that a controller asked for.
     pub(super) timers: Vec<controllers::Timer>,
+    /// Timers that run, with the time at which they are due by the cluster's clock.
+    running: BTreeMap<u64, (Timestamp, controllers::Timer)>,
+    started: u64,
     issued: u64,
     addresses: u32,
     service_addresses: u32,
@@ -118,6 +125,8 @@ pub(super) struct Inner {
     world: Mutex<Option<(u64, Arc<World>)>>,
     changed: watch::Sender<u64>,
     cuts: watch::Sender<u64>,
+    /// How far the clock was moved on, in milliseconds.
+    passed: AtomicI64,
     this: Weak<Inner>,
 }
 
@@ -129,6 +138,7 @@ impl Inner {
             world: Mutex::default(),
             changed: watch::Sender::new(0),
             cuts: watch::Sender::new(0),
+            passed: AtomicI64::new(0),
             this: this.clone(),
         });
         seed::plant(&inner);
@@ -142,10 +152,11 @@ impl Inner {
 
     /// The mesh's view of the objects as they are now.
     pub(super) fn world(&self, state: &State) -> Arc<World> {
-        const KINDS: [(&str, &str); 11] = [
+        const KINDS: [(&str, &str); 12] = [
             ("", "services"),
             ("", "pods"),
             ("", "configmaps"),
+            ("", "namespaces"),
             ("networking.istio.io", "serviceentries"),
             ("networking.istio.io", "gateways"),
             ("networking.istio.io", "virtualservices"),
@@ -160,8 +171,13 @@ impl Inner {
         if let Some((_, world)) = known.as_ref().filter(|(made, _)| *made == revision) {
             return Arc::clone(world);
         }
+        // A cluster without a policy engine takes the objects and does nothing with them.
+        let enforced = |(_, plural): &&(&str, &str)| {
+            *plural != "networkpolicies" || self.settings.enforces_network_policies
+        };
         let objects: Vec<Object> = KINDS
             .iter()
+            .filter(enforced)
             .flat_map(|(group, plural)| state.store.list(group, plural, None))
             .map(|(_, object)| Object(object.clone()))
             .collect();
@@ -172,21 +188,57 @@ impl Inner {
 
     /// The cluster's clock.
     pub(super) fn now(&self) -> Timestamp {
-        let offset = SignedDuration::from_secs(self.settings.clock_offset_seconds);
+        let offset = SignedDuration::from_secs(self.settings.clock_offset_seconds)
+            + SignedDuration::from_millis(self.passed.load(Ordering::Relaxed));
         let now = Timestamp::now();
         now.checked_add(offset).unwrap_or(now)
+    }
+
+    /// Moves the clock on, and does what becomes due.
+    pub(super) fn pass_time(&self, time: Duration) {
+        let milliseconds = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        self.passed.fetch_add(milliseconds, Ordering::Relaxed);
+        let now = self.now();
+        loop {
+            let due = {
+                let state = self.lock();
+                let due = state.running.iter().filter(|(_, (time, _))| *time <= now);
+                due.min_by_key(|(_, (time, _))| *time).map(|(number, _)| *number)
+            };
+            let Some(number) = due else { break };
+            self.fire(number);
+        }
+    }
+
+    /// Does what a running timer was set for, unless that was done already.
+    fn fire(&self, number: u64) {
+        let timer = self.lock().running.remove(&number);
+        if let Some((_, timer)) = timer {
+            controllers::fire(self, &timer);
+            self.ring();
+        }
     }
 
     /// Wakes every stream that waits for a change, after starting the timers that the change asked for.
     pub(super) fn ring(&self) {
         let timers = std::mem::take(&mut self.lock().timers);
+        let now = self.now();
         for timer in timers {
             let this = self.this.clone();
+            let after = timer.after;
+            let number = {
+                let mut state = self.lock();
+                state.started += 1;
+                let number = state.started;
+                let due = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
+                let due = now.checked_add(due).unwrap_or(Timestamp::MAX);
+                state.running.insert(number, (due, timer));
+                number
+            };
             tokio::spawn(async move {
-                tokio::time::sleep(timer.after).await;
+                tokio::time::sleep(after).await;
                 if let Some(inner) = this.upgrade() {
-                    controllers::fire(&inner, &timer);
-                    inner.ring();
+                    inner.fire(number);
                 }
             });
         }

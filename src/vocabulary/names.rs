@@ -16,6 +16,8 @@ pub const PLAN_LABEL: &str = "kubectl-egress.dev/plan";
 pub const PLAN_NAMESPACE_LABEL: &str = "kubectl-egress.dev/plan-namespace";
 /// Label that says what an object is for, for example `source` or `journal`.
 pub const ROLE_LABEL: &str = "kubectl-egress.dev/role";
+/// Annotation of a Lease that tells its holder's process from every other one.
+pub const PROCESS_ANNOTATION: &str = "kubectl-egress.dev/process";
 /// Name of the plan when none is given.
 pub const DEFAULT_PLAN: &str = "default";
 /// Name of the source's ServiceAccount, Service, Deployment and container.
@@ -37,3 +39,5 @@ pub const SWITCH_LABEL: &str = "kubectl-egress.dev/switch";
 pub const LOCK_PREFIX: &str = "kubectl-egress-lock-";
 /// Label that Kubernetes puts on every namespace, with the namespace's name.
 pub const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
+/// Condition that nobody ever sets: a pod with this readiness gate gets no traffic of any Service.
+pub const NEVER_READY_GATE: &str = "kubectl-egress.dev/never-serves";

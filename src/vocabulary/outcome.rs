@@ -104,8 +104,22 @@ pub struct Hop {
     pub pod: Option<String>,
     /// How it is protected.
     pub encryption: Encryption,
+    /// Why it carried nothing, if that is known; then nothing is said about its protection.
+    pub failed: Option<String>,
     /// The witnesses.
     pub receipts: Vec<Receipt>,
+}
+
+impl Hop {
+    /// The same leg, shown to have carried nothing.
+    #[must_use]
+    pub fn that_failed(self, why: impl Into<String>) -> Self {
+        Self {
+            encryption: Encryption::Unknown,
+            failed: Some(why.into()),
+            ..self
+        }
+    }
 }
 
 /// What `verify` judges.

@@ -55,6 +55,13 @@ impl PlanIdentity {
     pub fn shared_manager(&self) -> String {
         format!("{}/{}/{}", super::names::MANAGER, self.namespace, self.name)
     }
+
+    /// The plan whose [`Self::shared_manager`] this is.
+    pub fn of_shared_manager(manager: &str) -> Option<Self> {
+        let plan = manager.strip_prefix(super::names::MANAGER)?.strip_prefix('/')?;
+        let (namespace, name) = plan.split_once('/')?;
+        Self::new(namespace, name).ok()
+    }
 }
 
 fn check(what: &'static str, value: &str, limit: usize) -> Result<(), PlanIdentityError> {

@@ -151,7 +151,7 @@ fn registry_only_blocks_what_the_plan_does_not_name() {
 fn a_server_that_refuses_is_unreachable() {
     let stage = open!(shared).routed("refused.test");
     let probed = stage.probe("https://refused.test");
-    probed.is("unreachable", &NOBODY).finds("EGR-108").run.exits(1);
+    probed.is("unreachable", &NOBODY).finds("EGR-108").run.exits(3);
     // The host's own failure says nothing about the way, for or against.
     stage.egress("verify --skip-unmeshed").exits(3);
 }

@@ -31,7 +31,7 @@ fn routed_needs_every_declared_host(#[case] outcome: Outcome, #[case] state: Cla
         result(Expected::Routed, Outcome::Routed),
         result(Expected::Routed, outcome),
     ];
-    let claims = claims(&results, false);
+    let claims = claims(&results, false, &[]);
     assert_eq!(claims.routed, state);
     assert_eq!(claims.enforced, ClaimState::NotRequired);
     let verdict = match state {
@@ -48,17 +48,17 @@ fn disproof_outweighs_a_missing_proof() {
         result(Expected::Routed, Outcome::Inconclusive),
         result(Expected::Routed, Outcome::Bypassed),
     ];
-    assert_eq!(claims(&results, false).verdict, Verdict::Disproven);
+    assert_eq!(claims(&results, false, &[]).verdict, Verdict::Disproven);
 }
 
 #[test]
 fn no_probes_prove_nothing() {
-    assert_eq!(claims(&[], false).verdict, Verdict::Inconclusive);
-    assert_eq!(claims(&[], true).enforced, ClaimState::Inconclusive);
+    assert_eq!(claims(&[], false, &[]).verdict, Verdict::Inconclusive);
+    assert_eq!(claims(&[], true, &[]).enforced, ClaimState::Inconclusive);
     let only_forbidden = [stopped(BlockedBy::NetworkPolicy, false)];
-    assert_eq!(claims(&only_forbidden, true).verdict, Verdict::Inconclusive);
+    assert_eq!(claims(&only_forbidden, true, &[]).verdict, Verdict::Inconclusive);
     let only_controls = [result(Expected::Reachable, Outcome::Routed)];
-    assert_eq!(claims(&only_controls, true).verdict, Verdict::Inconclusive);
+    assert_eq!(claims(&only_controls, true, &[]).verdict, Verdict::Inconclusive);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn enforced_needs_a_block_below_the_mesh_and_a_control() {
     let control = result(Expected::Routed, Outcome::Routed);
     let below = stopped(BlockedBy::NetworkPolicy, false);
     let by_sidecar = stopped(BlockedBy::RegistryOnly, true);
-    let enforced = |results: &[ProbeResult]| claims(results, true).enforced;
+    let enforced = |results: &[ProbeResult]| claims(results, true, &[]).enforced;
     assert_eq!(
         enforced(&[control.clone(), below.clone(), by_sidecar.clone()]),
         ClaimState::Proven
@@ -106,13 +106,13 @@ fn any_hole_disproves_enforced(#[case] outcome: Outcome) {
         stopped(BlockedBy::NetworkPolicy, false),
         result(Expected::NotReachable, outcome),
     ];
-    let required = claims(&results, true);
+    let required = claims(&results, true, &[]);
     assert_eq!(
         (required.enforced, required.verdict),
         (ClaimState::Disproven, Verdict::Disproven)
     );
     assert_eq!(required.findings[0].severity, Severity::Error);
-    let not_required = claims(&results, false);
+    let not_required = claims(&results, false, &[]);
     assert_eq!(
         (not_required.enforced, not_required.verdict),
         (ClaimState::NotRequired, Verdict::Proven)
@@ -134,7 +134,7 @@ fn before_the_lock_holes_warn_and_do_not_fail() {
         .curl(0, 200, "198.18.0.26:40000", "203.0.113.10:443")
         .judge();
     let results = [routed().judge(), unmeshed];
-    let claims = claims(&results, false);
+    let claims = claims(&results, false, &[]);
     assert_eq!(claims.verdict, Verdict::Proven);
     assert_eq!(claims.findings[0].code, "EGR-102");
     let all = results

@@ -5,6 +5,7 @@ use kubectl_egress::evidence::{
     CurlReport, CurlResult, ProbeRequest, ProcessEnd, curl_arguments, curl_results, parse_curl_reports,
 };
 use kubectl_egress::vocabulary::Scheme;
+use rstest::rstest;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::Command;
@@ -180,6 +181,31 @@ fn an_old_or_missing_curl_is_named() {
         let result = &curl_results(&[request(1)], stdout, stderr, &end)[0];
         assert!(matches!(result, CurlResult::NoCurl(_)), "{end:?} {result:?}");
     }
+}
+
+/// How runc, crun and shells say that there is no curl, and what only looks like it.
+#[rstest]
+#[case(r#"OCI runtime exec failed: exec failed: unable to start container process: exec: "curl": executable file not found in $PATH: unknown"#, true)]
+#[case(
+    "exec failed: executable file `curl` not found in $PATH: No such file or directory",
+    true
+)]
+#[case(
+    r#"unable to start container process: exec: "curl": stat /usr/bin/curl: no such file or directory"#,
+    true
+)]
+#[case("exec /usr/bin/curl: no such file or directory", true)]
+#[case("pods \"curl-5d8\" not found", false)]
+#[case(
+    "dial unix /run/containerd/s/curl.sock: connect: no such file or directory",
+    false
+)]
+#[case("the connection was closed without an exit status", false)]
+fn a_runtime_says_that_there_is_no_curl(#[case] text: &str, #[case] missing: bool) {
+    let end = ProcessEnd::Lost(text.to_owned());
+    let result = &curl_results(&[request(1)], b"", b"", &end)[0];
+    assert_eq!(matches!(result, CurlResult::NoCurl(_)), missing, "{result:?}");
+    assert_eq!(matches!(result, CurlResult::Lost(_)), !missing, "{result:?}");
 }
 
 #[test]

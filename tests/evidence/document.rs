@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 fn document() -> Value {
     let probes = vec![routed().judge()];
-    let claims = claims(&probes, false);
+    let claims = claims(&probes, false, &[]);
     serde_json::to_value(Verification::new("default", "demo", &claims, probes)).unwrap()
 }
 

@@ -165,6 +165,15 @@ fn the_gateway_cannot_be_connected_to(#[case] probe: Probe) {
     let result = probe.policy_and_control().judge();
     assert_eq!(result.outcome, Outcome::Unreachable, "{result:?}");
     assert_eq!(codes(&result), ["EGR-113"]);
+    assert!(
+        result.hops[0]
+            .failed
+            .as_deref()
+            .unwrap()
+            .starts_with("no connection"),
+        "{result:?}"
+    );
+    assert_eq!(result.hops[0].encryption, Encryption::Unknown);
 }
 
 /// truth.md 2 and 6: the gateway had no connection to the host, or no address for it.
@@ -190,7 +199,18 @@ fn the_host_is_unreachable_from_the_gateway(
         .judge();
     assert_eq!(result.outcome, Outcome::Unreachable, "{result:?}");
     assert_eq!(codes(&result), ["EGR-108"]);
-    assert_eq!(result.hops.len(), 2);
+    // Nothing is said about the encryption of a connection that was not made; the leg before it stood.
+    let [first, last] = result.hops.as_slice() else {
+        panic!("{result:?}")
+    };
+    assert_eq!(
+        (first.encryption, first.failed.as_deref()),
+        (Encryption::Tls, None)
+    );
+    assert_eq!(last.encryption, Encryption::Unknown);
+    let flags = ending.split(' ').next().unwrap();
+    let failed = last.failed.as_deref().unwrap();
+    assert!(failed.starts_with(&format!("no connection: {flags}")), "{failed}");
 }
 
 /// truth.md 5: lines of a gateway whose cluster waits for its secret, then gives up.

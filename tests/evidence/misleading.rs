@@ -139,8 +139,10 @@ fn an_unknown_replica_proves_nothing() {
 #[rstest]
 #[case::delivering(LogState::Delivering, "EGR-103")]
 #[case::silent(LogState::Silent, "EGR-105")]
+#[case::off(LogState::Off, "EGR-202")]
 #[case::forbidden(LogState::Forbidden("pods/log is forbidden".to_owned()), "EGR-106")]
 #[case::interrupted(LogState::Interrupted("the stream was cut".to_owned()), "EGR-103")]
+#[case::unreadable(LogState::Unreadable("the server is unreachable".to_owned()), "EGR-103")]
 #[case::absent(LogState::Absent, "EGR-103")]
 fn a_missing_line_of_the_gateway_is_never_success(#[case] state: LogState, #[case] code: &str) {
     let probe = at_second_replica().change(|evidence| evidence.gateway.pods.push(replica(state)));
@@ -152,8 +154,10 @@ fn a_missing_line_of_the_gateway_is_never_success(#[case] state: LogState, #[cas
 #[rstest]
 #[case::delivering(LogState::Delivering, "EGR-104")]
 #[case::silent(LogState::Silent, "EGR-104")]
+#[case::off(LogState::Off, "EGR-202")]
 #[case::forbidden(LogState::Forbidden("pods/log is forbidden".to_owned()), "EGR-106")]
 #[case::interrupted(LogState::Interrupted("the stream was cut".to_owned()), "EGR-104")]
+#[case::unreadable(LogState::Unreadable("the server is unreachable".to_owned()), "EGR-104")]
 #[case::absent(LogState::Absent, "EGR-104")]
 fn a_missing_line_of_the_sidecar_is_never_success(#[case] state: LogState, #[case] code: &str) {
     for exit_code in [0, 7, 28, 35] {

@@ -3,7 +3,8 @@
 use super::lines::*;
 use super::probe::{Probe, blocked_by, codes, probe};
 use kubectl_egress::evidence::Expected;
-use kubectl_egress::vocabulary::{BlockedBy, HopEnd, Outcome, Witness};
+use kubectl_egress::finding::Severity;
+use kubectl_egress::vocabulary::{BlockedBy, Encryption, HopEnd, Outcome, Witness};
 use rstest::rstest;
 
 fn http80() -> Probe {
@@ -44,6 +45,31 @@ fn left_directly(#[case] probe: Probe) {
     assert_eq!(hop.receipts[0].text, probe.0.sidecar_lines[0].raw);
 }
 
+/// Somebody only looks where it goes: a bypass is no fault then, and is said, with what to do.
+#[test]
+fn a_look_at_a_host_tells_of_the_bypass() {
+    let look = |expected| {
+        unknown()
+            .expecting(expected)
+            .curl(0, 200, "198.18.0.25:53290", "203.0.113.11:443")
+            .sidecar(ALLOW_ANY_UNKNOWN)
+            .judge()
+    };
+    let result = look(Expected::Nothing);
+    assert_eq!(
+        (result.outcome, codes(&result)),
+        (Outcome::Bypassed, vec!["EGR-101"])
+    );
+    assert_eq!(result.findings[0].severity, Severity::Warning);
+    assert!(
+        result.findings[0]
+            .fix
+            .contains("kubectl egress setup edition.cnn.com")
+    );
+    // A control that the host is up is no look.
+    assert!(look(Expected::Reachable).findings.is_empty());
+}
+
 #[rstest]
 #[case::http(http80().curl(0, 502, "198.18.0.25:35414", "203.0.113.10:80").sidecar(REGISTRY_ONLY_HTTP))]
 #[case::tls(unknown().curl(35, 0, "198.18.0.25:60648", "203.0.113.11:443").sidecar(REGISTRY_ONLY_TLS))]
@@ -73,6 +99,12 @@ fn tried_directly_and_failed(#[case] probe: Probe) {
     let alone = probe.clone().judge();
     assert_eq!(alone.outcome, Outcome::Unreachable, "{alone:?}");
     assert!(codes(&alone).contains(&"EGR-108"));
+    let hop = alone.hops.last().unwrap();
+    assert!(
+        hop.failed.as_deref().unwrap().starts_with("no connection: UF"),
+        "{hop:?}"
+    );
+    assert_eq!(hop.encryption, Encryption::Unknown);
     let host_not_shown_up = probe
         .clone()
         .change(|evidence| evidence.network_policies = Some(true));

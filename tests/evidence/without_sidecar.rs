@@ -2,6 +2,7 @@
 
 use super::probe::{Probe, blocked_by, codes, probe};
 use kubectl_egress::evidence::Expected;
+use kubectl_egress::finding::Severity;
 use kubectl_egress::vocabulary::{BlockedBy, HopEnd, Outcome};
 use rstest::rstest;
 
@@ -36,6 +37,7 @@ fn a_block_needs_a_policy_and_a_control(#[case] exit_code: i32, #[case] error: &
     let probe = plain("https://kyma-project.io").curl_said(exit_code, 0, "-", "-", error);
     let proven = probe.clone().policy_and_control().judge();
     assert_eq!(blocked_by(&proven), Some(BlockedBy::NetworkPolicy));
+    assert_eq!(proven.hops[0].failed, Some(format!("no connection: {error}")));
     for policies in [None, Some(false), Some(true)] {
         for host_up in [None, Some(false), Some(true)] {
             if (policies, host_up) == (Some(true), Some(true)) {
@@ -95,6 +97,17 @@ fn a_source_that_should_be_routed_is_named() {
         .judge();
     assert_eq!(result.outcome, Outcome::Bypassed);
     assert_eq!(codes(&result), ["EGR-102", "EGR-117"]);
+}
+
+/// Nobody expected anything, and what happened is still said.
+#[test]
+fn a_look_at_a_host_tells_of_the_bypass() {
+    let probe = plain("https://kyma-project.io").expecting(Expected::Nothing);
+    let result = probe
+        .curl(0, 200, "198.18.0.26:40000", "203.0.113.10:443")
+        .judge();
+    assert_eq!(codes(&result), ["EGR-102"]);
+    assert_eq!(result.findings[0].severity, Severity::Warning);
 }
 
 #[test]

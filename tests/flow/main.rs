@@ -3,8 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod binary;
 mod elsewhere;
 mod faults;
+mod kyma;
+mod lock;
+mod probing;
+mod served;
 mod story;
 mod support;
 mod tutorial;

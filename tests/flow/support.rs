@@ -2,9 +2,12 @@
 
 use kubectl_egress::cluster::Cluster;
 use kubectl_egress::engine::prepare::{DryRun, Parts, SetupSettings, prepare};
+use kubectl_egress::engine::probe::{self, ProbeSource};
 use kubectl_egress::engine::undo::{self, UndoSettings};
+use kubectl_egress::engine::verify::{VerifySettings, verify};
 use kubectl_egress::engine::{Events, setup};
 use kubectl_egress::error::Result;
+use kubectl_egress::evidence::Verification;
 use kubectl_egress::plan::PlannedHost;
 use kubectl_egress::plan::gateway_workload::GatewaySettings;
 use kubectl_egress::sandbox::{Sandbox, SandboxSettings};
@@ -15,11 +18,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) fn sandbox() -> Sandbox {
-    Sandbox::new(SandboxSettings {
+    Sandbox::new(quick())
+}
+
+/// The usual sandbox, whose pods start and stop at once.
+pub(crate) fn quick() -> SandboxSettings {
+    SandboxSettings {
         pod_start: Duration::from_millis(10),
         pod_stop: Duration::from_millis(5),
         ..SandboxSettings::default()
-    })
+    }
 }
 
 pub(crate) fn client(sandbox: &Sandbox) -> Cluster {
@@ -45,6 +53,7 @@ pub(crate) fn settings(hosts: &[&str]) -> SetupSettings {
         lockdown: None,
         gateway: None,
         gateway_settings: GatewaySettings::default(),
+        create_istio_cr: false,
         create_namespace: true,
         inject_pod_only: false,
         image: names::SOURCE_IMAGE.to_owned(),
@@ -62,12 +71,48 @@ pub(crate) async fn set_up(cluster: &Cluster, settings: SetupSettings) -> Result
 }
 
 pub(crate) async fn clean_up(cluster: &Cluster) -> Result<Vec<String>> {
+    clean_up_plan(cluster, &plan()).await
+}
+
+pub(crate) async fn clean_up_plan(cluster: &Cluster, plan: &PlanIdentity) -> Result<Vec<String>> {
     let how = UndoSettings {
-        dry_run: false,
+        dry_run: DryRun::No,
         keep_namespace: false,
         timeout: Duration::from_secs(10),
     };
-    undo::whole_plan(cluster, &plan(), how, &silent()).await
+    undo::whole_plan(cluster, plan, how, &silent()).await
+}
+
+/// What `verify` proves of the usual plan from its own source, with no pod made for it.
+pub(crate) async fn verify_quickly(cluster: &Cluster) -> Verification {
+    let source = probe::find_source(cluster, "demo", None, None).await.unwrap();
+    verify_from(cluster, source).await
+}
+
+/// The same from another source.
+pub(crate) async fn verify_from(cluster: &Cluster, source: ProbeSource) -> Verification {
+    let settings = VerifySettings {
+        plan: plan(),
+        namespace: "demo".to_owned(),
+        hosts: Vec::new(),
+        forbidden: Vec::new(),
+        without_sidecar: false,
+        source,
+        ca_certificate: None,
+        max_time_seconds: 5,
+        enforced_required: false,
+        timeout: Duration::from_secs(10),
+    };
+    verify(cluster, &settings, &silent()).await.unwrap()
+}
+
+/// Codes of all findings, those of the probes first.
+pub(crate) fn codes(verification: &Verification) -> Vec<&str> {
+    let of_probes = verification.probes.iter().flat_map(|probe| &probe.findings);
+    of_probes
+        .chain(&verification.findings)
+        .map(|finding| finding.code.as_str())
+        .collect()
 }
 
 /// Names of the objects that differ, with both forms: the whole dumps are too long to read.

@@ -186,9 +186,13 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// The notices so far.
+    /// The notices so far, but for those of single requests.
     pub(crate) fn notices(&self) -> Vec<Notice> {
-        self.notices.lock().unwrap().clone()
+        let notices = self.notices.lock().unwrap();
+        let others = notices
+            .iter()
+            .filter(|notice| !matches!(notice, Notice::Requested { .. }));
+        others.cloned().collect()
     }
 
     /// How many retries were announced.

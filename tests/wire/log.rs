@@ -172,13 +172,28 @@ async fn a_refusal_is_final_and_typed() {
     .await;
     let client = server.client().await;
     let mut log = follow(&client, LogStart::Now);
-    let LogEvent::Failed(error) = next(&mut log).await else {
+    let LogEvent::Forbidden(error) = next(&mut log).await else {
         panic!("it must fail")
     };
     assert!(error.to_string().contains("jane"), "{error}");
     assert!(error.hints()[0].contains("can-i get pods/log -n demo"));
     assert!(matches!(next(&mut log).await, LogEvent::Ended));
     assert_eq!(server.requests().len(), 1);
+}
+
+/// Expired credentials are no missing permission: another fix helps.
+#[tokio::test]
+async fn only_a_403_is_forbidden() {
+    let server = Server::start(|_, _| refusal(401, "Unauthorized", "Unauthorized", "a")).await;
+    let client = server.client().await;
+    let mut log = follow(&client, LogStart::Now);
+    let LogEvent::Failed(error) = next(&mut log).await else {
+        panic!("it must fail, and not as forbidden")
+    };
+    assert!(
+        error.to_string().contains("does not accept the credentials"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

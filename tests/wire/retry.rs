@@ -1,7 +1,7 @@
 //! kube's retry layer sends any request up to 15 times and obeys any `Retry-After`; ours does neither.
 
 use super::harness::{Reply, Server, ok, refusal, status};
-use kubectl_egress::cluster::{ApplyOptions, DeleteOptions, Deleted};
+use kubectl_egress::cluster::{ApplyOptions, DeleteOptions, Deleted, Notice};
 use kubectl_egress::error::Result;
 use kubectl_egress::istio::kinds;
 use kubectl_egress::vocabulary::{Change, ExitCode, Object, ObjectReference};
@@ -160,7 +160,19 @@ async fn in_process_services_get_the_same_treatment() {
     let cluster = kubectl_egress::cluster::Cluster::over_service(service, "demo", "sandbox", observer);
     assert!(cluster.get(&reference()).await.unwrap().is_some());
     assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 2);
-    assert_eq!(notices.lock().unwrap().len(), 1);
+    let notices = notices.lock().unwrap();
+    let retried = notices
+        .iter()
+        .filter(|notice| matches!(notice, Notice::Retrying { .. }));
+    assert_eq!(retried.count(), 1);
+    let answers: Vec<&str> = notices
+        .iter()
+        .filter_map(|notice| match notice {
+            Notice::Requested { answer, .. } => Some(answer.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(answers, ["503", "200"]);
     assert_eq!(
         (cluster.context(), cluster.default_namespace()),
         ("sandbox", "demo")

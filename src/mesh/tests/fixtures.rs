@@ -40,6 +40,7 @@ pub(super) fn installation() -> Vec<Value> {
         &json!({"containers": [{"name": "istio-proxy"}]}),
     );
     pod["metadata"]["labels"] = json!({"istio": "egressgateway"});
+    pod["spec"]["containers"][0]["ports"] = json!([{"name": "tls", "containerPort": 8443}]);
     pod["status"] = json!({"podIP": "198.18.0.19", "conditions": [{"type": "Ready", "status": "True"}]});
     vec![service, pod]
 }
@@ -143,6 +144,11 @@ pub(super) fn ask(world: &World, meshed: bool, url: &str) -> Prediction {
         labels: std::iter::once(("app".to_owned(), "curl".to_owned())).collect(),
         meshed,
     };
+    let known = match host {
+        "kyma-project.io" | "www.kyma-project.io" => Some([203, 0, 113, 10].into()),
+        "edition.cnn.com" => Some([203, 0, 113, 11].into()),
+        _ => None,
+    };
     predict(
         world,
         &Request {
@@ -150,6 +156,8 @@ pub(super) fn ask(world: &World, meshed: bool, url: &str) -> Prediction {
             scheme,
             host: host.into(),
             port,
+            address: known,
+            asks_dns: true,
         },
     )
 }

@@ -1,6 +1,7 @@
 //! The model against the measurements: each case is named after its row in truth.md.
 
 mod fixtures;
+mod network_policies;
 
 use super::*;
 use crate::vocabulary::{BlockedBy, Outcome, PodName};
@@ -220,23 +221,6 @@ fn section_6_wildcards(#[case] resolution: &str, #[case] endpoint: bool, #[case]
 
 #[test]
 fn what_the_model_does_not_know_is_said() {
-    let mut objects = tutorial();
-    objects.push(object(
-        "networking.k8s.io/v1",
-        "NetworkPolicy",
-        "lab",
-        "lock",
-        &json!({"podSelector": {}, "policyTypes": ["Egress"]}),
-    ));
-    objects.push(object(
-        "networking.k8s.io/v1",
-        "NetworkPolicy",
-        "lab",
-        "other",
-        &json!({"podSelector": {"matchLabels": {"app": "web"}}, "policyTypes": ["Egress"]}),
-    ));
-    let prediction = ask(&world(objects), true, "https://kyma-project.io");
-    assert_eq!(prediction.not_modelled, ["not modelled: NetworkPolicy lab/lock"]);
     let mut objects = tutorial();
     for object in &mut objects {
         if object["kind"] == "DestinationRule" {

@@ -7,6 +7,18 @@ use crate::vocabulary::{ObjectReference, PlanIdentity, names};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// A host and port that answered before the lock: with it the silence of an undeclared host under the lock is compared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReachedBefore {
+    /// The host.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// When, by the API server's clock, in RFC 3339.
+    pub at: String,
+}
+
 /// A lock as it was applied: what a later look compares it with, and what a changed one goes back to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -19,6 +31,9 @@ pub struct LockRecord {
     pub uid: String,
     /// What the user decided.
     pub settings: LockSettings,
+    /// What answered before the lock.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reached_before: Vec<ReachedBefore>,
     /// Its spec as we applied it.
     pub spec: Value,
     /// Whether its proof succeeded. One that is not confirmed is taken back by its switch, or is to be taken away.
@@ -65,5 +80,10 @@ impl Journal {
     pub fn record_lock(&mut self, lock: LockRecord) {
         self.locks.retain(|old| old.reference() != lock.reference());
         self.locks.push(lock);
+    }
+
+    /// Forgets a namespace's lock.
+    pub fn forget_lock(&mut self, namespace: &str) {
+        self.locks.retain(|lock| lock.namespace != namespace);
     }
 }

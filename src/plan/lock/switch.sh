@@ -45,11 +45,11 @@ ask() {
 uid_of_body() {
     uid=
     case $body in
-    *'"uid":"'*)
-        uid=${body#*'"uid":"'}
-        uid=${uid%%'"'*}
-        ;;
+    # Programs that call themselves curl get their answers indented, which others do not (API server, `pretty`).
+    *'"uid": "'*) uid=${body#*'"uid": "'} ;;
+    *'"uid":"'*) uid=${body#*'"uid":"'} ;;
     esac
+    uid=${uid%%'"'*}
     case $uid in
     *[!0-9A-Za-z-]*) uid= ;;
     esac
@@ -60,6 +60,10 @@ undo() {
     ask GET "$policies/$1"
     [ "$status" = 200 ] || return
     uid_of_body
+    if [ -z "$uid" ]; then
+        status=unread
+        return
+    fi
     case $SWITCH_UNDO in
     delete)
         ask DELETE "$policies/$1?$2" --header 'Content-Type: application/json' \

@@ -56,6 +56,7 @@ fn story() -> Vec<Event> {
         Event::Note("the gateway is shared with plan shop/default".into()),
         Event::Warning("2 workloads have no sidecar".into()),
         Event::Retrying("GET /api/v1/pods: 503".into()),
+        Event::Requested("GET /api/v1/pods: 200 (3 ms)".into()),
     ]
 }
 
@@ -114,6 +115,12 @@ fn quiet_leaves_what_must_be_noticed_and_verbose_adds() {
         "{verbose}"
     );
     assert!(verbose.contains("retrying: GET /api/v1/pods: 503"), "{verbose}");
+    assert!(!verbose.contains("200 (3 ms)"), "{verbose}");
+    let more = told(ReportSettings {
+        verbosity: 2,
+        ..ReportSettings::default()
+    });
+    assert!(more.contains("GET /api/v1/pods: 200 (3 ms)"), "{more}");
 }
 
 #[test]
@@ -126,6 +133,7 @@ fn nothing_from_the_cluster_reaches_the_terminal_raw() {
     let mut probe = routed();
     (probe.host, probe.source) = (text(), text());
     probe.hops[1].pod = Some(text());
+    probe.hops[1].failed = Some(text());
     probe.hops[1].receipts[0].text = text();
     probe.hops[1].receipts[0].pod = text();
     probe.curl.as_mut().unwrap().error = text();
@@ -171,6 +179,7 @@ fn nothing_from_the_cluster_reaches_the_terminal_raw() {
         Event::Note(text()),
         Event::Warning(text()),
         Event::Retrying(text()),
+        Event::Requested(text()),
     ] {
         events(event);
     }

@@ -52,6 +52,21 @@ fn a_proven_verification() {
     );
 }
 
+/// No word about the encryption of a connection that was not made.
+#[test]
+fn a_leg_that_failed_says_so_and_why() {
+    let mut result = routed();
+    let last = result.hops.pop().unwrap();
+    result.hops = vec![last.that_failed("no connection: UF,URX delayed_connect_error:_Connection_refused")];
+    result.outcome = Outcome::Unreachable;
+    insta::assert_snapshot!(view::probe(&result, &STYLE), @r"
+    ✘ kyma-project.io:443  unreachable, expected: routed
+        https from demo/curl-5d7c9b6f4-x2x4z
+        gateway → host         failed     seen by gateway log
+          no connection: UF,URX delayed_connect_error:_Connection_refused
+    ");
+}
+
 #[test]
 fn a_disproven_verification_says_what_to_do() {
     let value = document(

@@ -30,7 +30,7 @@ pub(super) fn headline(finding: &Finding, indent: usize, style: &Style) -> Strin
 }
 
 /// What to do about many findings, each fix once, by code.
-pub fn fixes<'a>(findings: impl IntoIterator<Item = &'a Finding>, style: &Style) -> String {
+fn fixes<'a>(findings: impl IntoIterator<Item = &'a Finding>, style: &Style) -> String {
     let unique: BTreeSet<_> = findings
         .into_iter()
         .map(|finding| (&finding.code, &finding.fix))
@@ -40,6 +40,15 @@ pub fn fixes<'a>(findings: impl IntoIterator<Item = &'a Finding>, style: &Style)
         let _ = writeln!(text, "{}", style.wrap_item(&format!("{code}: {fix}"), 2));
     }
     text
+}
+
+/// [`fixes`] under a headline of their own; nothing if there is nothing to do.
+pub fn what_to_do<'a>(findings: impl IntoIterator<Item = &'a Finding>, style: &Style) -> String {
+    let fixes = fixes(findings, style);
+    if fixes.is_empty() {
+        return fixes;
+    }
+    format!("\n{}\n{fixes}", style.color_only(Tone::Strong, "What to do"))
 }
 
 /// The article of a code, as `explain` prints it.

@@ -2,10 +2,12 @@
 
 mod changes;
 mod findings;
+mod lockdown;
 mod probes;
 mod verification;
 
 pub use changes::{change_line, changes, diff};
-pub use findings::{article, finding, fixes};
+pub use findings::{article, finding, what_to_do};
+pub use lockdown::{lockdown, next_after_lockdown};
 pub use probes::{probe, probe_line, probe_mark};
 pub use verification::{next_after_verification, verification};

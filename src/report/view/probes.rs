@@ -13,10 +13,13 @@ pub fn probe_mark(result: &ProbeResult) -> Mark {
     match (result.expected, result.outcome) {
         (Expected::Routed, Outcome::Routed)
         | (Expected::NotReachable, Outcome::Blocked)
-        | (Expected::Reachable, Outcome::Routed | Outcome::Direct | Outcome::Bypassed) => Mark::Good,
+        | (Expected::Reachable, Outcome::Routed | Outcome::Direct | Outcome::Bypassed)
+        | (Expected::Nothing, Outcome::Routed | Outcome::Direct) => Mark::Good,
         // That nobody answers proves no block.
         (_, Outcome::Inconclusive) | (Expected::NotReachable, Outcome::Unreachable) => Mark::Open,
-        (Expected::Routed, Outcome::Direct) | (Expected::NotReachable, _) => Mark::Warning,
+        (Expected::Routed, Outcome::Direct)
+        | (Expected::NotReachable, _)
+        | (Expected::Nothing, Outcome::Bypassed | Outcome::Blocked | Outcome::Unreachable) => Mark::Warning,
         (Expected::Routed | Expected::Reachable, _) => Mark::Bad,
     }
 }
@@ -40,8 +43,10 @@ pub fn probe_line(result: &ProbeResult, style: &Style) -> String {
         if result.meshed { "" } else { " without sidecar" },
         style.color_only(tone, &outcome),
     );
-    if mark != Mark::Good {
-        let _ = write!(line, ", expected: {}", expectation(result.expected));
+    if mark != Mark::Good
+        && let Some(expected) = expectation(result.expected)
+    {
+        let _ = write!(line, ", expected: {expected}");
     }
     line
 }
@@ -82,11 +87,17 @@ fn hop_lines(hop: &Hop, style: &Style) -> String {
     } else {
         format!("seen by {}", witnesses.join(" and "))
     };
+    let state = match hop.failed {
+        Some(_) => style.color_only(Tone::Bad, &format!("{:<9}", "failed")),
+        None => format!("{:<9}", hop.encryption),
+    };
     let mut text = format!(
-        "    {way:<21}  {:<9}  {}\n",
-        hop.encryption,
+        "    {way:<21}  {state}  {}\n",
         style.color_only(Tone::Quiet, &seen)
     );
+    if let Some(why) = &hop.failed {
+        let _ = writeln!(text, "{}", style.wrap(why, 6));
+    }
     if let Some(pod) = &hop.pod {
         let _ = writeln!(text, "      {}", style.paint(Tone::Quiet, &format!("by {pod}")));
     }
@@ -99,10 +110,11 @@ fn hop_lines(hop: &Hop, style: &Style) -> String {
     text
 }
 
-fn expectation(expected: Expected) -> &'static str {
+fn expectation(expected: Expected) -> Option<&'static str> {
     match expected {
-        Expected::Routed => "routed",
-        Expected::NotReachable => "must not get out",
-        Expected::Reachable => "reachable",
+        Expected::Routed => Some("routed"),
+        Expected::NotReachable => Some("must not get out"),
+        Expected::Reachable => Some("reachable"),
+        Expected::Nothing => None,
     }
 }

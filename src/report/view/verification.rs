@@ -33,27 +33,10 @@ pub fn verification(verification: &Verification, style: &Style) -> String {
     for finding in &verification.findings {
         text.push_str(&findings::headline(finding, 0, style));
     }
-    let fixes = findings::fixes(all_findings(verification), style);
-    if !fixes.is_empty() {
-        let _ = write!(
-            text,
-            "\n{}\n{fixes}",
-            style.color_only(Tone::Strong, "What to do")
-        );
-    }
+    text.push_str(&findings::what_to_do(all_findings(verification), style));
     let _ = writeln!(text, "\n{}", style.color_only(Tone::Strong, "Claims"));
-    text.push_str(&claim(
-        Claim::Routed,
-        verification.claims.routed,
-        "every declared host and port goes through the gateway",
-        style,
-    ));
-    text.push_str(&claim(
-        Claim::Enforced,
-        verification.claims.enforced,
-        "nothing else gets out",
-        style,
-    ));
+    text.push_str(&claim(Claim::Routed, verification.claims.routed, style));
+    text.push_str(&claim(Claim::Enforced, verification.claims.enforced, style));
     let _ = writeln!(text, "\n{}", verdict(verification, style));
     text
 }
@@ -85,7 +68,12 @@ fn all_findings(verification: &Verification) -> impl Iterator<Item = &Finding> {
     of_probes.chain(&verification.findings)
 }
 
-fn claim(claim: Claim, state: ClaimState, meaning: &str, style: &Style) -> String {
+/// One line about a claim.
+pub(super) fn claim(claim: Claim, state: ClaimState, style: &Style) -> String {
+    let meaning = match claim {
+        Claim::Routed => "every declared host and port goes through the gateway",
+        Claim::Enforced => "nothing else gets out",
+    };
     let (mark, tone) = match state {
         ClaimState::Proven => (Mark::Good, Tone::Good),
         ClaimState::Disproven => (Mark::Bad, Tone::Bad),

@@ -89,6 +89,7 @@ fn resources(settings: &SandboxSettings, group: &str, version: &str) -> Value {
         let further: &[&str] = match kind.plural.as_str() {
             "pods" => &["exec", "log", "portforward", "ephemeralcontainers", "status"],
             "deployments" | "replicasets" | "statefulsets" => &["status", "scale"],
+            "jobs" => &["status"],
             _ => &[],
         };
         for subresource in further {
@@ -120,6 +121,7 @@ fn short_names(plural: &str) -> &'static [&'static str] {
         "destinationrules" => &["dr"],
         "gateways" => &["gw"],
         "networkpolicies" => &["netpol"],
+        "endpoints" => &["ep"],
         _ => &[],
     }
 }

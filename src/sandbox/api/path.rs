@@ -60,13 +60,7 @@ fn further_kinds() -> Vec<Kind> {
             "poddisruptionbudgets",
             true,
         ),
-        Kind::new(
-            "autoscaling",
-            "v2",
-            "HorizontalPodAutoscaler",
-            "horizontalpodautoscalers",
-            true,
-        ),
+        Kind::new("", "v1", "Endpoints", "endpoints", true),
         Kind::new("", "v1", "ResourceQuota", "resourcequotas", true),
         Kind::new(
             "networking.istio.io",
@@ -96,6 +90,9 @@ fn further_kinds() -> Vec<Kind> {
 /// Group of the access reviews.
 pub(in crate::sandbox) const REVIEWS: &str = "authorization.k8s.io";
 
+/// Group of Roles and their bindings.
+pub(in crate::sandbox) const RBAC: &str = "rbac.authorization.k8s.io";
+
 /// Whether a group belongs to Istio.
 pub(in crate::sandbox) fn of_istio(group: &str) -> bool {
     group.ends_with(".istio.io")
@@ -112,7 +109,9 @@ pub(in crate::sandbox) fn served_kinds(settings: &SandboxSettings) -> Vec<Kind> 
             all.push(kind);
         }
     }
+    let module = kinds::istio_module().group;
     all.retain(|kind| settings.istio || !of_istio(&kind.group));
+    all.retain(|kind| settings.kyma.is_some() || kind.group != module);
     all
 }
 

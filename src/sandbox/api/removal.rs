@@ -5,8 +5,11 @@ use super::{Call, Refusal, Reply, json_reply};
 use crate::sandbox::controllers;
 use crate::sandbox::state::{Inner, State};
 use crate::sandbox::store::Key;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
+
+/// What the API server warns of when a Job is deleted without a word about its pods.
+const PODS_ARE_KEPT: &str = "299 - \"child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning\"";
 
 /// Finalizer of an object that waits for what it owns.
 const FOREGROUND: &str = "foregroundDeletion";
@@ -33,7 +36,8 @@ pub(super) fn delete(inner: &Inner, call: &Call, target: &Target) -> Result<Repl
             .or_else(|| call.query.get("gracePeriodSeconds")?.parse().ok());
         let propagation = options["propagationPolicy"]
             .as_str()
-            .or_else(|| call.query.get("propagationPolicy"));
+            .or_else(|| call.query.get("propagationPolicy"))
+            .or(default_propagation(target));
         match propagation {
             Some("Foreground") => foreground(inner, &mut state, &key, object.clone()),
             Some("Orphan") => {
@@ -50,6 +54,7 @@ pub(super) fn delete(inner: &Inner, call: &Call, target: &Target) -> Result<Repl
             &call.present(&target.kind, still_there),
         ));
     }
+    let silent = options["propagationPolicy"].is_string() || call.query.get("propagationPolicy").is_some();
     let mut details = json!({"name": name, "kind": target.kind.plural, "uid": object["metadata"]["uid"]});
     if !target.kind.group.is_empty() {
         details["group"] = json!(target.kind.group);
@@ -57,7 +62,18 @@ pub(super) fn delete(inner: &Inner, call: &Call, target: &Target) -> Result<Repl
     let body = json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details,
     });
-    Ok(json_reply(StatusCode::OK, &body))
+    let mut reply = json_reply(StatusCode::OK, &body);
+    if default_propagation(target).is_some() && !silent {
+        reply
+            .headers_mut()
+            .insert(http::header::WARNING, HeaderValue::from_static(PODS_ARE_KEPT));
+    }
+    Ok(reply)
+}
+
+/// What happens to what an object owns if nobody says: `batch/v1` keeps a Job's pods, for compatibility.
+fn default_propagation(target: &Target) -> Option<&'static str> {
+    (target.kind.group == "batch" && target.kind.kind == "Job").then_some("Orphan")
 }
 
 fn check_preconditions(target: &Target, object: &Value, wanted: &Value) -> Result<(), Refusal> {
@@ -211,6 +227,11 @@ pub(super) fn delete_collection(inner: &Inner, call: &Call, target: &Target) -> 
         .collect();
     if !call.dry_run() {
         for key in &doomed {
+            if default_propagation(target) == Some("Orphan")
+                && let Some(object) = state.store.get(key).cloned()
+            {
+                orphan(&mut state, &object);
+            }
             remove_object(inner, &mut state, key, None);
         }
         controllers::reconcile(inner, &mut state, &target.kind);

@@ -40,16 +40,14 @@ fn access(inner: &Inner, call: &Call, asked: &Value) -> Value {
         subresource => format!("{}/{subresource}", text("resource")),
     };
     let namespace = Some(text("namespace")).filter(|namespace| !namespace.is_empty());
-    let denied = inner.settings.denials.iter().any(|denial| {
-        denial.covers(
-            call.user.as_deref(),
-            text("verb"),
-            text("group"),
-            &resource,
-            namespace,
-        )
-    });
-    json!({"allowed": !denied})
+    let asked = super::rbac::Asked {
+        verb: text("verb"),
+        group: text("group"),
+        resource: &resource,
+        namespace,
+        name: text("name"),
+    };
+    json!({"allowed": super::allowed(inner, call, asked)})
 }
 
 fn rules(inner: &Inner, call: &Call, namespace: &str) -> Value {

@@ -2,6 +2,7 @@
 
 use super::Refusal;
 use super::objects::Target;
+use crate::sandbox::controllers;
 use crate::sandbox::state::State;
 use crate::vocabulary::Kind;
 use serde_json::Value;
@@ -90,6 +91,8 @@ pub(super) fn object(kind: &Kind, name: &str, object: &Value) -> Result<(), Refu
         "ServiceEntry" => service_entry(kind, name, spec),
         "Deployment" => deployment(kind, name, spec),
         "Service" => service(kind, name, spec),
+        "Job" => job(kind, name, spec),
+        "NetworkPolicy" => super::policy_validation::network_policy(kind, name, spec),
         "Gateway" if spec["selector"].as_object().is_none_or(serde_json::Map::is_empty) => Ok(()),
         _ => Ok(()),
     }
@@ -179,10 +182,55 @@ fn service(kind: &Kind, name: &str, spec: &Value) -> Result<(), Refusal> {
     Ok(())
 }
 
+fn job(kind: &Kind, name: &str, spec: &Value) -> Result<(), Refusal> {
+    let template = &spec["template"]["spec"];
+    let required = |field: &str, message: &str| {
+        let message = format!("Required value{message}");
+        Err(Refusal::invalid(
+            kind,
+            name,
+            field,
+            "FieldValueRequired",
+            &message,
+        ))
+    };
+    if template["containers"].as_array().is_none_or(Vec::is_empty) {
+        return required("spec.template.spec.containers", "");
+    }
+    if template["restartPolicy"] != "OnFailure" && template["restartPolicy"] != "Never" {
+        return required(
+            "spec.template.spec.restartPolicy",
+            ": valid values: \"OnFailure\", \"Never\"",
+        );
+    }
+    Ok(())
+}
+
+/// Checks what else keeps a new object out: a pod's account, security standard, quotas.
+pub(super) fn admission(state: &State, target: &Target, name: &str, object: &Value) -> Result<(), Refusal> {
+    let namespace = target.namespace.as_deref().unwrap_or_default();
+    let why = match target.kind.kind.as_str() {
+        "Pod" => controllers::admit_pod(state, namespace, name, &object["spec"]).err(),
+        "Job" => controllers::quota(state, namespace, "count/jobs.batch", "batch", "jobs")
+            .map(|why| format!("jobs.batch \"{name}\" is forbidden: {why}")),
+        _ => None,
+    };
+    match why {
+        Some(why) => Err(Refusal::new(403, "Forbidden", why)),
+        None => Ok(()),
+    }
+}
+
 /// Checks that immutable fields stay.
 pub(super) fn unchanged(kind: &Kind, name: &str, live: &Value, object: &Value) -> Result<(), Refusal> {
     let fields: &[(&str, &str)] = match kind.kind.as_str() {
         "Deployment" => &[("spec.selector", "/spec/selector")],
+        "Job" => &[
+            ("spec.selector", "/spec/selector"),
+            ("spec.template", "/spec/template"),
+            ("spec.completions", "/spec/completions"),
+        ],
+        "RoleBinding" => &[("roleRef", "/roleRef")],
         "Service" if !live["spec"]["clusterIP"].is_null() => &[("spec.clusterIP", "/spec/clusterIP")],
         _ => &[],
     };

@@ -106,6 +106,7 @@ fn new_object(
     let mut object = stored(target, body);
     controllers::fill_in(inner, state, &target.kind, &mut object);
     validation::object(&target.kind, name, &object)?;
+    validation::admission(state, target, name, &object)?;
     Ok(object)
 }
 

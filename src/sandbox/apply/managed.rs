@@ -218,8 +218,11 @@ pub(in crate::sandbox) fn track_update(
 ) {
     let empty = json!({});
     let before = live.unwrap_or(&empty);
-    // Entries come from the live object: a client may send old ones back.
-    let mut entries = entries(before);
+    // A writer may say itself who owns what; one empty entry says "nobody", an empty list nothing at all.
+    let said = object["metadata"]["managedFields"]
+        .as_array()
+        .is_some_and(|entries| !entries.is_empty());
+    let mut entries = entries(if said { object } else { before });
     let difference = compare(kind, before, object);
     for entry in &mut entries {
         let lost = if entry.is_of(manager, "Update") {

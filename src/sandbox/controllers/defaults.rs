@@ -19,6 +19,11 @@ pub(in crate::sandbox) fn fill_in(inner: &Inner, state: &mut State, kind: &Kind,
         "Deployment" => deployment(object),
         "Service" => service(state, object),
         "Pod" => pod(inner, state, object),
+        "Job" => {
+            super::jobs::fill_in(object);
+            pod_specification(&mut object["spec"]["template"]["spec"]);
+        }
+        "NetworkPolicy" => network_policy(&mut object["spec"]),
         _ => {}
     }
 }
@@ -84,6 +89,33 @@ fn service(state: &mut State, object: &mut Value) {
     set(&mut object["status"], "loadBalancer", json!({}));
 }
 
+/// Rules: API reference of NetworkPolicy.
+fn network_policy(specification: &mut Value) {
+    let has_egress = specification["egress"]
+        .as_array()
+        .is_some_and(|rules| !rules.is_empty());
+    if specification["policyTypes"].as_array().is_none_or(Vec::is_empty) {
+        specification["policyTypes"] = if has_egress {
+            json!(["Ingress", "Egress"])
+        } else {
+            json!(["Ingress"])
+        };
+    }
+    for list in ["ingress", "egress"] {
+        for rule in items(specification, list) {
+            for port in items(rule, "ports") {
+                set(port, "protocol", json!("TCP"));
+            }
+        }
+    }
+}
+
+/// The items of a list that may be absent. (Indexing mutably would put a null there.)
+fn items<'object>(parent: &'object mut Value, field: &str) -> impl Iterator<Item = &'object mut Value> {
+    let list = parent.get_mut(field).and_then(Value::as_array_mut);
+    list.into_iter().flatten()
+}
+
 fn pod(inner: &Inner, state: &mut State, object: &mut Value) {
     let metadata = &object["metadata"];
     let text = |name: &str| metadata[name].as_str().unwrap_or_default();
@@ -94,6 +126,7 @@ fn pod(inner: &Inner, state: &mut State, object: &mut Value) {
     let specification = &mut object["spec"];
     pod_specification(specification);
     set(specification, "serviceAccountName", json!("default"));
+    super::service_accounts::mount_token(state, &namespace, object);
     injection::inject(&inner.settings, state, &namespace, object);
     super::pods::admit(inner, state, object);
 }

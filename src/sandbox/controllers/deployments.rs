@@ -1,6 +1,6 @@
 //! Deployments to ReplicaSets to pods, and their statuses.
 
-use super::{is_ready, owner_uid, security, suffix, time_text};
+use super::{admission, is_ready, owner_reference, owner_uid, suffix, time_text};
 use crate::istio::kinds;
 use crate::sandbox::api;
 use crate::sandbox::state::{Inner, State};
@@ -43,13 +43,6 @@ fn owned(state: &State, group: &str, plural: &str, owner: &Value) -> Vec<(Key, V
         .filter(|(_, object)| owner_uid(object) == uid)
         .map(|(key, object)| (key.clone(), object.clone()))
         .collect()
-}
-
-fn owner_reference(owner: &Value) -> Value {
-    json!([{
-        "apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": owner["metadata"]["name"],
-        "uid": owner["metadata"]["uid"], "controller": true, "blockOwnerDeletion": true,
-    }])
 }
 
 /// The ReplicaSet of the current template is there and scaled; those of old templates shrink when it is ready.
@@ -152,11 +145,7 @@ fn scale_pods(inner: &Inner, state: &mut State, key: &Key, mut set: Value) {
 fn create_pod(inner: &Inner, state: &mut State, key: &Key, set: &Value) -> Result<(Key, Value), String> {
     let template = &set["spec"]["template"];
     let name = format!("{}-{}", key.name, suffix(state.next_number(), 5));
-    if let Some(violations) = security::violations(state, &key.namespace, &template["spec"]) {
-        return Err(format!(
-            "pods \"{name}\" is forbidden: violates PodSecurity \"restricted:latest\": {violations}"
-        ));
-    }
+    admission::pod(state, &key.namespace, &name, &template["spec"])?;
     let mut metadata = template["metadata"].clone();
     metadata["name"] = json!(name);
     metadata["generateName"] = json!(format!("{}-", key.name));

@@ -1,22 +1,33 @@
 //! The controllers: they run at once after each write, until nothing changes any more; only what takes time
 //! in a real cluster (a pod's start and end) is left to timers.
 
+mod admission;
 mod defaults;
 mod deployments;
 mod injection;
+mod jobs;
+mod kyma;
 mod pods;
+mod programs;
 mod security;
+mod service_accounts;
 mod services;
+mod start;
+mod switch;
 
+pub(super) use admission::{pod as admit_pod, quota};
 pub(super) use defaults::fill_in;
 pub(super) use pods::{container_names, is_meshed, is_ready};
+pub(super) use programs::is_switch;
+pub(super) use service_accounts::TOKEN_FOLDER;
+pub(super) use switch::rehearse;
 
 use super::api;
 use super::state::{Inner, State};
 use super::store::Key;
 use crate::vocabulary::Kind;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 
@@ -24,64 +35,110 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 pub(super) struct Timer {
     pub(super) after: Duration,
-    key: Key,
-    begins: bool,
+    task: Task,
+}
+
+#[derive(Debug, Clone)]
+enum Task {
+    /// A pod's containers start.
+    Start(Key),
+    /// A pod's grace period ends, or a namespace is empty.
+    End(Key),
+    /// A finished Job has lived long enough.
+    Expire(Key),
+    /// The dead-man's switch in this pod, of this UID, acts.
+    Switch(Key, String),
+    /// Kyma's module goes on.
+    Module(Key, kyma::Stage),
 }
 
 impl Timer {
     /// A pod's containers start.
     pub(super) fn start(after: Duration, key: Key) -> Self {
-        Self {
-            after,
-            key,
-            begins: true,
-        }
+        let task = Task::Start(key);
+        Self { after, task }
     }
 
     /// A pod's grace period ends, or a namespace is empty.
     pub(super) fn end(after: Duration, key: Key) -> Self {
-        Self {
-            after,
-            key,
-            begins: false,
-        }
+        let task = Task::End(key);
+        Self { after, task }
+    }
+
+    fn expire(after: Duration, key: Key) -> Self {
+        let task = Task::Expire(key);
+        Self { after, task }
+    }
+
+    /// A dead-man's switch acts.
+    pub(super) fn switch(after: Duration, key: Key, uid: String) -> Self {
+        let task = Task::Switch(key, uid);
+        Self { after, task }
+    }
+
+    fn module(after: Duration, key: Key, stage: kyma::Stage) -> Self {
+        let task = Task::Module(key, stage);
+        Self { after, task }
     }
 }
 
 /// Does what a timer was set for.
 pub(super) fn fire(inner: &Inner, timer: &Timer) {
+    // It sends requests, so it must not hold the lock.
+    if let Task::Switch(key, uid) = &timer.task {
+        switch::act(inner, key, uid);
+    }
+    if let Task::Module(key, stage) = &timer.task {
+        return kyma::go_on(inner, key, *stage);
+    }
     let mut state = inner.lock();
-    if timer.begins {
-        pods::start(inner, &mut state, &timer.key);
-    } else if timer.key.plural == "namespaces" {
-        let inside: Vec<Key> = state
-            .store
-            .all()
-            .map(|(key, _)| key)
-            .filter(|key| key.namespace == timer.key.name)
-            .cloned()
-            .collect();
-        for key in &inside {
-            state.store.remove(key);
-        }
-        state.store.remove(&timer.key);
-    } else {
-        state.store.remove(&timer.key);
-        let Key { namespace, name, .. } = &timer.key;
-        state
-            .logs
-            .retain(|(log_namespace, pod, _), _| !(log_namespace == namespace && pod == name));
+    match &timer.task {
+        Task::Start(key) => start::start(inner, &mut state, key),
+        Task::End(key) if key.plural == "namespaces" => empty(&mut state, key),
+        Task::End(key) => api::forget(&mut state, key),
+        Task::Expire(key) => jobs::expire(inner, &mut state, key),
+        Task::Switch(..) | Task::Module(..) => {}
     }
     settle(inner, &mut state);
 }
 
+/// Removes a namespace with everything in it.
+fn empty(state: &mut State, namespace: &Key) {
+    let inside: Vec<Key> = state
+        .store
+        .all()
+        .map(|(key, _)| key)
+        .filter(|key| key.namespace == namespace.name)
+        .cloned()
+        .collect();
+    for key in &inside {
+        api::forget(state, key);
+    }
+    api::forget(state, namespace);
+}
+
 /// Runs the controllers that a write of this kind concerns.
 pub(super) fn reconcile(inner: &Inner, state: &mut State, kind: &Kind) {
+    let of_module = kind.plural == "istios";
+    if of_module {
+        kyma::reconcile(inner, state);
+    }
     let concerned = matches!(
         kind.plural.as_str(),
-        "deployments" | "replicasets" | "pods" | "services" | "namespaces" | "jobs" | "nodes"
+        "deployments"
+            | "replicasets"
+            | "pods"
+            | "services"
+            | "namespaces"
+            | "jobs"
+            | "nodes"
+            | "resourcequotas"
+            | "serviceaccounts"
     );
-    if concerned {
+    if kind.plural == "networkpolicies" {
+        start::try_again(inner, state);
+    }
+    if concerned || of_module {
         settle(inner, state);
     }
 }
@@ -91,6 +148,7 @@ fn settle(inner: &Inner, state: &mut State) {
     for _ in 0..50 {
         let before = state.store.revision();
         deployments::reconcile(inner, state);
+        jobs::reconcile(inner, state);
         collect_garbage(inner, state);
         api::finish_foreground(state);
         services::reconcile(state);
@@ -126,6 +184,14 @@ fn collect_garbage(inner: &Inner, state: &mut State) {
 /// The UID of an object's first owner.
 pub(super) fn owner_uid(object: &Value) -> Option<&str> {
     object["metadata"]["ownerReferences"][0]["uid"].as_str()
+}
+
+/// The reference by which a controller owns what it made.
+fn owner_reference(owner: &Value) -> Value {
+    json!([{
+        "apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": owner["metadata"]["name"],
+        "uid": owner["metadata"]["uid"], "controller": true, "blockOwnerDeletion": true,
+    }])
 }
 
 /// A time as Kubernetes writes it.

@@ -30,7 +30,7 @@ pub(in crate::sandbox) fn is_meshed(pod: &Value) -> bool {
         && container_names(pod).any(|name| name == PROXY_CONTAINER)
 }
 
-fn condition(name: &str, holds: bool, time: &str) -> Value {
+pub(super) fn condition(name: &str, holds: bool, time: &str) -> Value {
     let status = if holds { "True" } else { "False" };
     json!({"type": name, "status": status, "lastTransitionTime": time, "lastProbeTime": null})
 }
@@ -51,7 +51,9 @@ pub(super) fn admit(inner: &Inner, state: &mut State, pod: &mut Value) {
     pod["status"] = json!({"phase": "Pending", "qosClass": "Burstable", "conditions": [scheduled]});
     if pod["spec"]["nodeName"].is_string() {
         for (list, statuses) in LISTS {
-            let waiting = statuses_of(pod, list, |_| json!({"waiting": {"reason": "ContainerCreating"}}));
+            let waiting = statuses_of(pod, list, |_| {
+                (json!({"waiting": {"reason": "ContainerCreating"}}), false)
+            });
             if let Some(waiting) = waiting {
                 pod["status"][statuses] = waiting;
             }
@@ -75,28 +77,28 @@ fn find_node(state: &State, selector: &Value) -> Option<String> {
 }
 
 /// Lists of containers and of their statuses.
-const LISTS: [(&str, &str); 3] = [
+pub(super) const LISTS: [(&str, &str); 3] = [
     ("containers", "containerStatuses"),
     ("initContainers", "initContainerStatuses"),
     ("ephemeralContainers", "ephemeralContainerStatuses"),
 ];
 
-fn statuses_of(pod: &Value, list: &str, state: impl Fn(&Value) -> Value) -> Option<Value> {
+/// Statuses of a list of containers; `state` gives each container's state and whether it is ready.
+pub(super) fn statuses_of(pod: &Value, list: &str, state: impl Fn(&Value) -> (Value, bool)) -> Option<Value> {
     let containers = pod["spec"][list].as_array()?;
     let statuses = containers.iter().map(|container| {
-        let state = state(container);
+        let (state, ready) = state(container);
         let running = !state["running"].is_null();
-        let done = !state["terminated"].is_null();
         json!({
             "name": container["name"], "image": container["image"], "imageID": container["image"], "restartCount": 0,
-            "ready": running || done, "started": running, "state": state,
+            "ready": ready, "started": running && ready, "state": state,
         })
     });
     Some(Value::Array(statuses.collect()))
 }
 
 /// Why an image cannot be pulled.
-fn pull_failure(inner: &Inner, container: &Value) -> Option<Value> {
+pub(super) fn pull_failure(inner: &Inner, container: &Value) -> Option<Value> {
     let image = container["image"].as_str().unwrap_or_default();
     // `auto` is a placeholder that only injection replaces (truth.md 11).
     let missing = image == "auto"
@@ -111,73 +113,4 @@ fn pull_failure(inner: &Inner, container: &Value) -> Option<Value> {
         );
         json!({"waiting": {"reason": "ImagePullBackOff", "message": message}})
     })
-}
-
-/// A pod's containers start, or fail to.
-pub(super) fn start(inner: &Inner, state: &mut State, key: &Key) {
-    let Some(mut pod) = state.store.get(key).cloned() else {
-        return;
-    };
-    if !pod["metadata"]["deletionTimestamp"].is_null() {
-        return;
-    }
-    let time = time_text(inner.now());
-    let begun = pod["status"]["startTime"].as_str().unwrap_or(&time).to_owned();
-    let mut ready = true;
-    for (list, statuses) in LISTS {
-        let of_list = statuses_of(&pod, list, |container| {
-            if let Some(failure) = pull_failure(inner, container) {
-                return failure;
-            }
-            if list == "initContainers" && container["restartPolicy"] != "Always" {
-                return json!({"terminated": {"exitCode": 0, "reason": "Completed"}});
-            }
-            json!({"running": {"startedAt": begun}})
-        });
-        let Some(of_list) = of_list else { continue };
-        // Ephemeral containers have no part in readiness.
-        if list != "ephemeralContainers" {
-            ready &= of_list
-                .as_array()
-                .into_iter()
-                .flatten()
-                .all(|status| status["ready"] == true);
-        }
-        pod["status"][statuses] = of_list;
-    }
-    let status = &mut pod["status"];
-    status["startTime"] = json!(begun);
-    status["hostIP"] = json!("192.0.2.10");
-    if status["podIP"].is_null() {
-        let address = state.next_address();
-        status["podIP"] = json!(address);
-        status["podIPs"] = json!([{"ip": address}]);
-    }
-    let was_ready = status["phase"] == "Running";
-    status["phase"] = json!(if ready { "Running" } else { "Pending" });
-    if !(was_ready && ready) {
-        let mut conditions: Vec<Value> = ["PodScheduled", "Initialized"]
-            .map(|name| condition(name, true, &begun))
-            .into();
-        for name in ["ContainersReady", "Ready"] {
-            let mut condition = condition(name, ready, &time);
-            if !ready {
-                condition["reason"] = json!("ContainersNotReady");
-            }
-            conditions.push(condition);
-        }
-        status["conditions"] = Value::Array(conditions);
-        if ready {
-            let has_proxy = container_names(&pod).any(|name| name == PROXY_CONTAINER);
-            if has_proxy {
-                let now = inner.now();
-                let line = format!(
-                    "{}\tinfo\tEnvoy proxy is ready",
-                    now.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
-                );
-                state.log(now, &key.namespace, &key.name, PROXY_CONTAINER, &line);
-            }
-        }
-    }
-    state.store.put(key.clone(), pod);
 }

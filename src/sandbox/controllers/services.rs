@@ -1,4 +1,4 @@
-//! Services to EndpointSlices.
+//! Services to EndpointSlices, and to the Endpoints of before them.
 
 use super::is_ready;
 use crate::sandbox::state::State;
@@ -14,6 +14,9 @@ pub(super) fn reconcile(state: &mut State) {
         .collect();
     for (key, service) in services {
         let slice = slice(state, &key, &service);
+        let endpoints = endpoints(state, &key, &slice);
+        let endpoints_key = Key::new("", "endpoints", &key.namespace, &key.name);
+        state.store.put(endpoints_key, endpoints);
         let slice_key = Key::new("discovery.k8s.io", "endpointslices", &key.namespace, &key.name);
         state.store.put(slice_key, slice);
     }
@@ -94,4 +97,44 @@ fn slice(state: &mut State, key: &Key, service: &Value) -> Value {
         },
         "endpoints": endpoints, "ports": ports,
     })
+}
+
+/// The older form of the same.
+fn endpoints(state: &mut State, key: &Key, slice: &Value) -> Value {
+    let of_readiness = |ready: bool| -> Vec<Value> {
+        slice["endpoints"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|endpoint| endpoint["conditions"]["ready"] == ready)
+            .map(|endpoint| {
+                json!({
+                    "ip": endpoint["addresses"][0], "nodeName": endpoint["nodeName"],
+                    "targetRef": endpoint["targetRef"],
+                })
+            })
+            .collect()
+    };
+    let known = state.object("", "endpoints", &key.namespace, &key.name);
+    let uid = known.and_then(|known| known["metadata"]["uid"].as_str().map(str::to_owned));
+    let uid = uid.unwrap_or_else(|| state.next_uid());
+    let mut object = json!({
+        "apiVersion": "v1", "kind": "Endpoints",
+        "metadata": {
+            "name": key.name, "namespace": key.namespace, "uid": uid,
+            "creationTimestamp": slice["metadata"]["creationTimestamp"],
+            "ownerReferences": slice["metadata"]["ownerReferences"],
+        },
+    });
+    let mut subset = json!({"ports": slice["ports"]});
+    for (field, ready) in [("addresses", true), ("notReadyAddresses", false)] {
+        let addresses = of_readiness(ready);
+        if !addresses.is_empty() {
+            subset[field] = json!(addresses);
+        }
+    }
+    if subset["addresses"].is_array() || subset["notReadyAddresses"].is_array() {
+        object["subsets"] = json!([subset]);
+    }
+    object
 }

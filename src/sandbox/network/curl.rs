@@ -4,6 +4,7 @@ use super::curl_arguments::{self, Job, Refused, Section};
 use super::curl_format;
 use super::transfer::{TransferRequest, transfer};
 use crate::sandbox::state::{Inner, State};
+use crate::sandbox::streams::files;
 use crate::vocabulary::Scheme;
 use serde_json::Value;
 
@@ -18,11 +19,12 @@ pub(in crate::sandbox) struct Output {
 /// Version that the sandbox's curl says it is.
 const VERSION: &str = "8.18.0";
 
-/// Runs curl in a pod.
+/// Runs curl in a container of a pod.
 pub(in crate::sandbox) fn run(
     inner: &Inner,
     state: &mut State,
     source: &Value,
+    container: &Value,
     arguments: &[String],
 ) -> Output {
     let sections = match curl_arguments::parse(arguments) {
@@ -45,10 +47,32 @@ pub(in crate::sandbox) fn run(
     let mut output = Output::default();
     for section in &sections {
         for (index, url) in section.urls.iter().enumerate() {
+            if let Some(path) = url.strip_prefix("file://") {
+                file(
+                    section,
+                    path,
+                    files::read(state, source, container, path),
+                    &mut output,
+                );
+                continue;
+            }
             one(inner, state, source, section, url, index, &mut output);
         }
     }
     output
+}
+
+/// A file of the container instead of a transfer.
+fn file(section: &Section, path: &str, text: Option<String>, output: &mut Output) {
+    output.exit = if text.is_some() { 0 } else { 37 };
+    match text {
+        Some(text) => output.stdout.extend_from_slice(text.as_bytes()),
+        None if section.silent && !section.show_error => {}
+        None => {
+            let line = format!("curl: (37) Couldn't open file {path}\n");
+            output.stderr.extend_from_slice(line.as_bytes());
+        }
+    }
 }
 
 fn one(

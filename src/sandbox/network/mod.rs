@@ -6,7 +6,10 @@ mod curl_arguments;
 mod curl_format;
 mod outside;
 pub(super) mod proxies;
+pub(super) mod reach;
+mod resolution;
 mod telemetry;
+mod to_pod;
 pub(super) mod transfer;
 
 pub use outside::{OutsideHost, OutsideRequest, Reachability};

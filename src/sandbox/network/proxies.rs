@@ -63,12 +63,15 @@ fn count(state: &mut State, pod: &PodName, fields: &LogFields) {
     }
 }
 
-/// Follows the hops to their end.
-pub(super) fn carry(transfer: &mut Transfer<'_>, hops: &[PredictedHop]) -> TransferResult {
+/// Follows the hops to their end. `dropped`: a NetworkPolicy drops the packets behind the last one.
+pub(super) fn carry(transfer: &mut Transfer<'_>, hops: &[PredictedHop], dropped: bool) -> TransferResult {
     let Some(last) = hops.last() else {
         return transfer.reset(1);
     };
-    let (end, final_address) = end_of(transfer, last);
+    let (mut end, final_address) = end_of(transfer, last);
+    if dropped {
+        end = End::Dropped;
+    }
     let source = pod_name(transfer.source);
     let is_http = transfer.request.scheme == Scheme::Http;
     let mut downstream_remote = format!("{}:{}", transfer.source_address, transfer.local_port);

@@ -77,14 +77,14 @@ fn of_entries(logging: &[Value], mesh: &Value, encoding: LogFormat) -> Option<Lo
         }
         for provider in entry["providers"].as_array().into_iter().flatten() {
             let name = provider["name"].as_str().unwrap_or_default();
-            if name == "envoy" {
-                return Some(encoding);
-            }
             let known = mesh["extensionProviders"]
                 .as_array()
                 .into_iter()
                 .flatten()
                 .find(|known| known["name"] == name);
+            if known.is_none() && name == "envoy" {
+                return Some(encoding);
+            }
             if let Some(file) = known.and_then(|known| known.get("envoyFileAccessLog")) {
                 let labels = file["logFormat"].get("labels").is_some();
                 return Some(if labels { LogFormat::Json } else { LogFormat::Text });

@@ -1,8 +1,8 @@
 //! One transfer of curl: name resolution, the way through the mesh, the host's answer, and curl's view of it.
 
 use super::outside::{OutsideHost, OutsideRequest, Reachability};
-use super::proxies;
-use crate::mesh::{self, Prediction, SourcePod};
+use super::{proxies, resolution, to_pod};
+use crate::mesh::{self, Dropped, Prediction, SourcePod};
 use crate::sandbox::controllers;
 use crate::sandbox::state::{Inner, State};
 use crate::vocabulary::Scheme;
@@ -79,13 +79,9 @@ pub(in crate::sandbox) fn transfer(
     source: &Value,
     request: &TransferRequest,
 ) -> TransferResult {
-    let Some(address) = resolve(inner, state, source, request) else {
-        return TransferResult {
-            exit: 6,
-            error: format!("Could not resolve host: {}", request.connect_to),
-            time: 3,
-            ..TransferResult::default()
-        };
+    let address = match resolution::address(inner, state, source, request) {
+        Ok(address) => address,
+        Err(failed) => return *failed,
     };
     let local_port = state.next_port();
     let mut transfer = Transfer {
@@ -104,30 +100,11 @@ pub(in crate::sandbox) fn transfer(
     }
 }
 
-fn resolve(inner: &Inner, state: &State, source: &Value, request: &TransferRequest) -> Option<String> {
-    let host = request.connect_to.trim_end_matches('.');
-    if let Some(address) = request.resolve.get(&format!("{host}:{}", request.port)) {
-        return Some(address.clone());
+impl TransferRequest {
+    /// How long curl lets the connection take, in milliseconds.
+    pub(super) fn limit(&self) -> Option<u64> {
+        [self.max_time, self.connect_timeout].into_iter().flatten().min()
     }
-    if host.parse::<std::net::IpAddr>().is_ok() {
-        return Some(host.to_owned());
-    }
-    if let Some(address) = service_address(state, source, host) {
-        return Some(address);
-    }
-    outside(&inner.settings.outside, host).map(|host| host.address.clone())
-}
-
-/// The cluster address of a Service by its name, as cluster DNS searches it.
-fn service_address(state: &State, source: &Value, host: &str) -> Option<String> {
-    let short = host
-        .strip_suffix(".svc.cluster.local")
-        .or_else(|| host.strip_suffix(".svc"))
-        .unwrap_or(host);
-    let own = source["metadata"]["namespace"].as_str().unwrap_or_default();
-    let (name, namespace) = short.split_once('.').unwrap_or((short, own));
-    let service = state.object("", "services", namespace, name)?;
-    service["spec"]["clusterIP"].as_str().map(str::to_owned)
 }
 
 /// The outside host of a name: exact before wildcard.
@@ -187,37 +164,74 @@ impl Transfer<'_> {
             return Self::not_modelled("requests of pods without sidecar to Services");
         }
         let (address, port) = (self.address.clone(), self.request.port);
+        if let Some(pod) = self.pod_at() {
+            return to_pod::connect(self, &pod);
+        }
+        let dropped = self.predict(None).dropped.is_some();
         match self.at(&address, port) {
+            _ if dropped => self.no_answer(),
+            AtAddress::Silent => self.no_answer(),
             AtAddress::Answers => {
                 let peer = self.source_address.clone();
                 self.arrive(&peer, port);
                 self.answer(200, 30)
             }
-            AtAddress::Refuses => TransferResult {
-                exit: 7,
-                error: format!(
-                    "Failed to connect to {} port {port} after 3 ms: Could not connect to server",
-                    self.request.connect_to
-                ),
-                time: 3,
-                ..TransferResult::default()
-            },
-            AtAddress::Silent => {
-                let limits = [self.request.max_time, self.request.connect_timeout];
-                let limit = limits.into_iter().flatten().min().unwrap_or(KERNEL_TIMEOUT);
-                TransferResult {
-                    exit: 28,
-                    error: format!("Connection timed out after {limit} milliseconds"),
-                    time: limit,
-                    ..TransferResult::default()
-                }
-            }
+            AtAddress::Refuses => self.refused(),
+        }
+    }
+
+    /// A connection that no sidecar took is refused.
+    pub(super) fn refused(&self) -> TransferResult {
+        let Self { request, .. } = self;
+        TransferResult {
+            exit: 7,
+            error: format!(
+                "Failed to connect to {} port {} after 3 ms: Could not connect to server",
+                request.connect_to, request.port
+            ),
+            time: 3,
+            ..TransferResult::default()
+        }
+    }
+
+    /// Nobody answers a connection that no sidecar took.
+    pub(super) fn no_answer(&self) -> TransferResult {
+        let limit = self.request.limit().unwrap_or(KERNEL_TIMEOUT);
+        TransferResult {
+            exit: 28,
+            error: format!("Connection timed out after {limit} milliseconds"),
+            time: limit,
+            ..TransferResult::default()
         }
     }
 
     /// With sidecar: the connection is accepted; what follows is the sidecar's affair.
     fn through_mesh(&mut self) -> TransferResult {
+        let service = self.service_at();
+        let prediction = self.predict(service.as_deref());
+        let Prediction {
+            hops, not_modelled, ..
+        } = &prediction;
+        if hops.is_empty() {
+            let why = not_modelled.first().map_or("this way", String::as_str);
+            return Self::not_modelled(why.trim_start_matches("not modelled: "));
+        }
+        let dropped = matches!(prediction.dropped, Some(Dropped::AtHop(_)));
+        proxies::carry(self, hops, dropped)
+    }
+
+    /// Asks the mesh for the way, to a Service if its address is connected to.
+    pub(super) fn predict(&self, service: Option<&str>) -> Prediction {
         let world = self.inner.world(self.state);
+        let request = self.question();
+        match service {
+            Some(service) => mesh::predict_to_service(&world, &request, service),
+            None => mesh::predict(&world, &request),
+        }
+    }
+
+    /// The transfer as the mesh is asked about it.
+    pub(super) fn question(&self) -> mesh::Request {
         let metadata = &self.source["metadata"];
         let text = |name: &str| metadata[name].as_str().unwrap_or_default().to_owned();
         let labels = metadata["labels"]
@@ -226,29 +240,29 @@ impl Transfer<'_> {
             .flatten()
             .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
             .collect();
-        let request = mesh::Request {
+        mesh::Request {
             source: SourcePod {
                 namespace: text("namespace"),
                 name: text("name"),
                 labels,
-                meshed: true,
+                meshed: controllers::is_meshed(self.source),
             },
             scheme: self.request.scheme,
             host: self.request.host.clone(),
             port: self.request.port,
-        };
-        let prediction = match self.service_at() {
-            Some(service) => mesh::predict_to_service(&world, &request, &service),
-            None => mesh::predict(&world, &request),
-        };
-        let Prediction {
-            hops, not_modelled, ..
-        } = &prediction;
-        if hops.is_empty() {
-            let why = not_modelled.first().map_or("this way", String::as_str);
-            return Self::not_modelled(why.trim_start_matches("not modelled: "));
+            address: self.address.parse().ok(),
+            // That was done before.
+            asks_dns: false,
         }
-        proxies::carry(self, hops)
+    }
+
+    /// The running pod that has the address.
+    fn pod_at(&self) -> Option<Value> {
+        let mut pods = self.state.store.list("", "pods", None);
+        let found = pods.find(|(_, pod)| {
+            pod["status"]["podIP"] == self.address.as_str() && pod["status"]["phase"] == "Running"
+        });
+        found.map(|(_, pod)| pod.clone())
     }
 
     /// Says that the sandbox does not know, rather than guessing.

@@ -3,8 +3,9 @@
 //! Channels: 1 standard output, 2 standard error, 3 the exit as `metav1.Status`.
 
 use super::web_socket::{Socket, accept, close, framed};
-use super::{Upgrade, container, envoy_admin, running};
+use super::{Upgrade, container, envoy_admin, files, running};
 use crate::sandbox::api::{Call, Refusal, Reply};
+use crate::sandbox::controllers;
 use crate::sandbox::fault::FaultKind;
 use crate::sandbox::network::curl::{self, Output};
 use crate::sandbox::state::Inner;
@@ -53,10 +54,19 @@ fn run(inner: &Inner, pod: &Value, container: &str, command: &[String]) -> (Outp
     let output = match program.rsplit('/').next().unwrap_or_default() {
         "curl" if has_curl(pod, container) => {
             let mut state = inner.lock();
-            curl::run(inner, &mut state, pod, arguments)
+            let container = found(pod, container).unwrap_or(&Value::Null);
+            curl::run(inner, &mut state, pod, container, arguments)
         }
         "true" => Output::default(),
-        "cat" if arguments == ["/etc/resolv.conf"] => resolv_conf(pod),
+        "date" if arguments == ["+%s"] => Output {
+            stdout: format!("{}\n", inner.now().as_second()).into_bytes(),
+            ..Output::default()
+        },
+        "cat" => cat(inner, pod, container, arguments),
+        "sh" if is_rehearsal(arguments) => match found(pod, container) {
+            Some(container) => switch(inner, pod, container, arguments),
+            None => return (Output::default(), cannot_start(program)),
+        },
         "pilot-agent" if container == PROXY_CONTAINER => agent(inner, pod, arguments),
         _ => return (Output::default(), cannot_start(program)),
     };
@@ -73,15 +83,54 @@ fn run(inner: &Inner, pod: &Value, container: &str, command: &[String]) -> (Outp
     (output, status)
 }
 
-/// Whether a container's image is known to hold curl.
-fn has_curl(pod: &Value, container: &str) -> bool {
-    let image = ["containers", "initContainers", "ephemeralContainers"]
+/// A container's specification.
+fn found<'pod>(pod: &'pod Value, container: &str) -> Option<&'pod Value> {
+    ["containers", "initContainers", "ephemeralContainers"]
         .into_iter()
         .flat_map(|list| pod["spec"][list].as_array().into_iter().flatten())
         .find(|found| found["name"] == container)
+}
+
+/// Whether a container's image is known to hold curl.
+fn has_curl(pod: &Value, container: &str) -> bool {
+    let image = found(pod, container)
         .and_then(|found| found["image"].as_str())
         .unwrap_or_default();
     image.contains("curl") || image.contains("proxyv2")
+}
+
+/// Whether a shell is told to run the script of the dead-man's switch for a rehearsal.
+fn is_rehearsal(arguments: &[String]) -> bool {
+    matches!(arguments, [script, word] if controllers::is_switch(script) && word == "rehearse")
+}
+
+/// The script must be mounted where it is called; then it is played.
+fn switch(inner: &Inner, pod: &Value, container: &Value, arguments: &[String]) -> Output {
+    let script = files::read(&inner.lock(), pod, container, &arguments[0]);
+    if script.is_none() {
+        return Output {
+            stderr: format!("sh: can't open '{}': No such file or directory\n", arguments[0]).into_bytes(),
+            exit: 2,
+            ..Output::default()
+        };
+    }
+    controllers::rehearse(inner, pod, container)
+}
+
+fn cat(inner: &Inner, pod: &Value, container: &str, paths: &[String]) -> Output {
+    let mut output = Output::default();
+    let state = inner.lock();
+    for path in paths {
+        let text = found(pod, container).and_then(|container| files::read(&state, pod, container, path));
+        if let Some(text) = text {
+            output.stdout.extend_from_slice(text.as_bytes());
+        } else {
+            let line = format!("cat: can't open '{path}': No such file or directory\n");
+            output.stderr.extend_from_slice(line.as_bytes());
+            output.exit = 1;
+        }
+    }
+    output
 }
 
 /// The status of a program that is not there, as containerd and the kubelet word it.
@@ -90,17 +139,6 @@ fn cannot_start(program: &str) -> Value {
         "Internal error occurred: error executing command in container: failed to exec in container: failed to start exec: OCI runtime exec failed: exec failed: unable to start container process: exec: \"{program}\": executable file not found in $PATH"
     );
     json!({"metadata": {}, "status": "Failure", "reason": "InternalError", "message": message, "code": 500})
-}
-
-fn resolv_conf(pod: &Value) -> Output {
-    let namespace = pod["metadata"]["namespace"].as_str().unwrap_or_default();
-    let text = format!(
-        "search {namespace}.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n"
-    );
-    Output {
-        stdout: text.into_bytes(),
-        ..Output::default()
-    }
 }
 
 /// `pilot-agent request GET PATH`.

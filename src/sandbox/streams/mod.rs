@@ -2,6 +2,7 @@
 
 mod envoy_admin;
 mod exec;
+pub(super) mod files;
 mod logs;
 mod port_forward;
 mod tls_listener;

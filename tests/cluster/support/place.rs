@@ -2,7 +2,7 @@
 
 use super::kubectl::Kubectl;
 use super::process::Running;
-use kubectl_egress_lab::{DEFAULT_NAME, Lab, OutboundPolicy};
+use kubectl_egress_lab::{DEFAULT_NAME, Lab, OutboundPolicy, PolicyEngine};
 use std::ffi::OsString;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -28,7 +28,7 @@ pub(super) fn unique() -> String {
 /// Undoes every plan of a namespace, and deletes it without waiting.
 pub(super) fn remove(lab: &Lab, kubectl: &Kubectl, namespace: &str) {
     let Ok(maps) = kubectl.attempt(&format!(
-        "get configmaps -n {namespace} -l app.kubernetes.io/managed-by=kubectl-egress -o name"
+        "get configmaps -n {namespace} -l kubectl-egress.dev/role=journal -o name"
     )) else {
         return;
     };
@@ -52,6 +52,10 @@ pub(super) fn settle(lab: &Lab, kubectl: &Kubectl) {
     if mesh.contains("REGISTRY_ONLY") {
         let _ = lab.set_outbound_policy(OutboundPolicy::AllowAny);
     }
+    if lab.options().policy_engine != PolicyEngine::AfterDnat {
+        let _ = lab.set_policy_engine(PolicyEngine::AfterDnat);
+    }
+    let _ = kubectl.attempt("delete networkpolicy closed-to-us -A --ignore-not-found");
     let replicas = kubectl.attempt(&format!(
         "get deployment istio-egressgateway {place} -o jsonpath={{.spec.replicas}}"
     ));

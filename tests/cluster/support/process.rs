@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Longest that one run may take before the test gives up on it.
-const DEADLINE: Duration = Duration::from_secs(90);
+const DEADLINE: Duration = Duration::from_secs(240);
 
 /// What a run said, and how it ended.
 #[derive(Debug, Clone)]
@@ -157,6 +157,12 @@ impl Running {
             "{} ended without saying `{words}`:\n{}",
             self.command, self.stderr
         );
+    }
+
+    /// Presses Ctrl-C.
+    pub(crate) fn interrupt(&self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     }
 
     /// Kills the run as `kill -9` does. A run that was faster is left as it is.

@@ -1,17 +1,23 @@
 //! What can be typed: `cargo lab COMMAND`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::build;
+use crate::component::kyma::COMMAND as KYMA_COMMAND;
 use crate::component::world::COMMAND;
+use crate::component::{node_dns, policy};
 use crate::down::down;
+use crate::kyma::{self, Platform, PlatformArguments, ServeArguments};
 use crate::lab::{DEFAULT_NAME, Lab};
 use crate::layout::ClusterLayout;
 use crate::output;
+use crate::policy::PolicyEngine;
 use crate::shell::command;
 use crate::state::{Options, OutboundPolicy};
 use crate::status::status;
@@ -51,10 +57,12 @@ enum Command {
     /// Only build and download what is missing.
     Build,
     /// Change a running lab.
-    Set {
-        /// What the mesh does with hosts that it does not know.
-        #[arg(long, value_enum)]
-        outbound_policy: OutboundPolicy,
+    Set(SetArguments),
+    /// Show which NetworkPolicies are in force.
+    Policies {
+        /// Wait until all of them are, for all pods, half a minute at most.
+        #[arg(long)]
+        wait: bool,
     },
     /// Other clients of the gateway, in the background.
     #[command(subcommand)]
@@ -67,16 +75,75 @@ enum Command {
         #[arg(long)]
         log: PathBuf,
     },
+    /// Enforce NetworkPolicies.
+    #[command(name = policy::COMMAND, hide = true)]
+    EnforcePolicies(policy::Arguments),
+    /// Play Kyma's Istio module.
+    #[command(name = KYMA_COMMAND, hide = true)]
+    ServeKyma(ServeArguments),
+    /// Pass questions for names on.
+    #[command(name = node_dns::COMMAND, hide = true)]
+    RelayDns {
+        #[arg(long)]
+        address: SocketAddr,
+        #[arg(long)]
+        upstream: SocketAddr,
+    },
+    /// Tell the policy engine of a new pod.
+    #[command(name = policy::PLUGIN_COMMAND, hide = true)]
+    AnnouncePod {
+        #[arg(long)]
+        folder: PathBuf,
+    },
 }
 
 #[derive(Args)]
 struct UpArguments {
-    /// Whether the egress gateway is installed.
-    #[arg(long, default_value = "true", action = ArgAction::Set, value_name = "true|false")]
-    egress_gateway: bool,
+    /// Whether the egress gateway is installed [default: true, with Kyma false].
+    #[arg(long, action = ArgAction::Set, value_name = "true|false")]
+    egress_gateway: Option<bool>,
     /// What the mesh does with hosts that it does not know.
     #[arg(long, value_enum, default_value = "ALLOW_ANY")]
     outbound_policy: OutboundPolicy,
+    /// How NetworkPolicies are enforced.
+    #[arg(long, value_enum, default_value_t)]
+    policy_engine: PolicyEngine,
+    /// Whether pods ask a resolver on the node, as with NodeLocal DNS.
+    #[arg(long)]
+    node_local_dns: bool,
+    #[command(flatten)]
+    platform: PlatformArguments,
+}
+
+impl UpArguments {
+    fn options(&self) -> Options {
+        let PlatformArguments {
+            platform,
+            kyma_profile,
+        } = self.platform;
+        Options {
+            egress_gateway: self.egress_gateway.unwrap_or(platform == Platform::Istio),
+            outbound_policy: self.outbound_policy,
+            policy_engine: self.policy_engine,
+            node_local_dns: self.node_local_dns,
+            platform,
+            kyma_profile,
+        }
+    }
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = true)]
+struct SetArguments {
+    /// What the mesh does with hosts that it does not know.
+    #[arg(long, value_enum)]
+    outbound_policy: Option<OutboundPolicy>,
+    /// How NetworkPolicies are enforced.
+    #[arg(long, value_enum)]
+    policy_engine: Option<PolicyEngine>,
+    /// Whether pods that start from now on ask a resolver on the node, as with NodeLocal DNS.
+    #[arg(long, action = ArgAction::Set, value_name = "true|false")]
+    node_local_dns: Option<bool>,
 }
 
 #[derive(Subcommand)]
@@ -124,24 +191,23 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
     let layout = ClusterLayout::new(&cli.name)?;
     match cli.command {
         Command::Up(arguments) => {
-            let UpArguments {
-                egress_gateway,
-                outbound_policy,
-            } = arguments;
-            up(
-                &layout,
-                Options {
-                    egress_gateway,
-                    outbound_policy,
-                },
-            )?;
+            up(&layout, arguments.options())?;
             output::data(&layout.kubeconfig().display().to_string());
         }
         Command::Down => down(&layout)?,
         Command::Status { output } => show(&layout, output)?,
         Command::Run { words } => return run(&layout, &words),
         Command::Build => drop(build::all()?),
-        Command::Set { outbound_policy } => running(&layout)?.set_outbound_policy(outbound_policy)?,
+        Command::Set(arguments) => set(&mut running(&layout)?, &arguments)?,
+        Command::Policies { wait } => {
+            let lab = running(&layout)?;
+            let status = if wait {
+                lab.wait_for_policies(Duration::from_secs(30))
+            } else {
+                lab.policy_status()
+            };
+            output::data(&serde_json::to_string_pretty(&status?)?);
+        }
         Command::Traffic(TrafficCommand::Start {
             namespace,
             host,
@@ -161,8 +227,30 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             runtime.block_on(crate::world::serve(&folder, &log))?;
         }
+        Command::RelayDns { address, upstream } => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            runtime.block_on(crate::dns_relay::serve(address, upstream))?;
+        }
+        Command::AnnouncePod { folder } => crate::policy::plugin(&folder)?,
+        Command::EnforcePolicies(arguments) => crate::policy::run(&arguments.into_settings())?,
+        Command::ServeKyma(arguments) => kyma::serve(arguments),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn set(lab: &mut Lab, arguments: &SetArguments) -> Result<()> {
+    if let Some(policy) = arguments.outbound_policy {
+        lab.set_outbound_policy(policy)?;
+    }
+    if let Some(engine) = arguments.policy_engine {
+        lab.set_policy_engine(engine)?;
+        output::note(&format!("the policy engine {engine} is in force"));
+    }
+    if let Some(node_local) = arguments.node_local_dns {
+        lab.set_node_local_dns(node_local)?;
+        output::note("pods that start from now on have the other resolver");
+    }
+    Ok(())
 }
 
 fn running(layout: &ClusterLayout) -> Result<Lab> {
@@ -218,7 +306,26 @@ mod tests {
         else {
             panic!("not understood")
         };
-        assert!(!arguments.egress_gateway);
+        assert!(!arguments.options().egress_gateway);
         assert_eq!(arguments.outbound_policy, OutboundPolicy::RegistryOnly);
+    }
+
+    #[test]
+    fn only_kyma_begins_without_the_gateway() {
+        let options = |words: &[&str]| {
+            let cli = Cli::try_parse_from([&["lab", "up"], words].concat());
+            let Ok(Cli {
+                command: Command::Up(arguments),
+                ..
+            }) = cli
+            else {
+                panic!("not understood")
+            };
+            arguments.options()
+        };
+        assert!(options(&[]).egress_gateway);
+        let kyma = options(&["--platform", "kyma"]);
+        assert_eq!((kyma.platform, kyma.egress_gateway), (Platform::Kyma, false));
+        assert!(options(&["--platform", "kyma", "--egress-gateway", "true"]).egress_gateway);
     }
 }

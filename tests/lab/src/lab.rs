@@ -1,12 +1,15 @@
 //! A running lab as a test suite sees it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
-use crate::component::istio;
+use crate::build;
+use crate::component::{Cluster, istio, node_dns, policy};
 use crate::layout::ClusterLayout;
 use crate::output;
+use crate::policy::{PolicyEngine, PolicyStatus};
 use crate::state::{Options, OutboundPolicy, State, lock};
 use crate::status;
 use crate::world::World;
@@ -83,8 +86,60 @@ impl Lab {
         })?;
         istio::set_outbound_policy(&self.layout, policy)?;
         self.options.outbound_policy = policy;
+        self.record(|options| options.outbound_policy = policy)
+    }
+
+    /// Switches the policy engine and waits until the new one is in force.
+    ///
+    /// # Errors
+    /// It does not load its rules.
+    pub fn set_policy_engine(&mut self, engine: PolicyEngine) -> Result<()> {
+        let _lock = lock(&self.layout.lock_file(), || {
+            output::note("another command works on this lab");
+        })?;
+        policy::switch(&self.layout, engine)?;
+        self.options.policy_engine = engine;
+        self.record(|options| options.policy_engine = engine)
+    }
+
+    /// Gives pods that start from now on a resolver on the node, or the usual one again.
+    ///
+    /// # Errors
+    /// The resolver or the kubelet cannot be started.
+    pub fn set_node_local_dns(&mut self, node_local: bool) -> Result<()> {
+        let _lock = lock(&self.layout.lock_file(), || {
+            output::note("another command works on this lab");
+        })?;
+        let mut cluster = Cluster {
+            layout: self.layout.clone(),
+            binaries: build::all()?,
+            state: State::load(&self.layout).context("the lab is gone")?,
+        };
+        cluster.state.options.node_local_dns = node_local;
+        node_dns::switch(&mut cluster)?;
+        self.options.node_local_dns = node_local;
+        cluster.state.save(&self.layout)
+    }
+
+    /// What the policy engine has loaded.
+    ///
+    /// # Errors
+    /// It has not loaded anything yet.
+    pub fn policy_status(&self) -> Result<PolicyStatus> {
+        PolicyStatus::read(&self.layout.policy())
+    }
+
+    /// Waits until exactly the policies that the API server has, for exactly the pods that it knows, are in force.
+    ///
+    /// # Errors
+    /// Not within `deadline`; the error says what is missing.
+    pub fn wait_for_policies(&self, deadline: Duration) -> Result<PolicyStatus> {
+        policy::wait(&self.layout, deadline)
+    }
+
+    fn record(&self, change: impl FnOnce(&mut Options)) -> Result<()> {
         if let Some(mut state) = State::load(&self.layout) {
-            state.options.outbound_policy = policy;
+            change(&mut state.options);
             state.save(&self.layout)?;
         }
         Ok(())

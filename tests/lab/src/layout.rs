@@ -26,6 +26,9 @@ pub struct ClusterLayout {
 }
 
 impl ClusterLayout {
+    /// What the links of all labs in the machine's own network namespace begin with.
+    pub(crate) const ROOT_LINK_PREFIX: &str = "egl-";
+
     /// Makes the layout of the lab `name`, with the folders that the environment asks for.
     ///
     /// # Errors
@@ -77,7 +80,7 @@ impl ClusterLayout {
 
     /// The link's end in the machine's own network namespace.
     pub fn root_link(&self) -> String {
-        format!("egl-{}", self.name)
+        format!("{}{}", Self::ROOT_LINK_PREFIX, self.name)
     }
 
     /// The cgroup below which the kubelet keeps its pods.
@@ -88,6 +91,16 @@ impl ClusterLayout {
     /// The address of the machine on the link to the node.
     pub fn root_address(&self) -> Ipv4Addr {
         Ipv4Addr::new(198, 51, 100, 4 * self.index + 1)
+    }
+
+    /// The node's address on the link to the outside world.
+    pub fn node_address_in_world(&self) -> Ipv4Addr {
+        Ipv4Addr::new(203, 0, 113, 1)
+    }
+
+    /// The node's address on its pods' links: the first of their range.
+    pub fn node_address_to_pods(&self) -> Ipv4Addr {
+        Ipv4Addr::new(198, 18, 0, 1)
     }
 
     /// The address of the node: API server and kubelet.
@@ -125,6 +138,11 @@ impl ClusterLayout {
         Ipv4Addr::new(198, 19, 0, 10)
     }
 
+    /// The address of a resolver on the node, where there is one: that of NodeLocal DNS everywhere.
+    pub fn node_local_dns(&self) -> Ipv4Addr {
+        Ipv4Addr::new(169, 254, 20, 10)
+    }
+
     /// The URL of the API server, reachable from the machine's own network namespace.
     pub fn server_url(&self) -> String {
         format!("https://{}:6443", self.node_address())
@@ -150,6 +168,11 @@ impl ClusterLayout {
         self.state_root.join(format!("{}.lock", self.name))
     }
 
+    /// The lock that keeps two labs from taking the same addresses at once.
+    pub(crate) fn addresses_lock_file(&self) -> PathBuf {
+        self.state_root.join(format!("addresses-{}.lock", self.index))
+    }
+
     /// The administrator's kubeconfig.
     pub fn kubeconfig(&self) -> PathBuf {
         self.state_dir().join("kubeconfig")
@@ -173,6 +196,11 @@ impl ClusterLayout {
     /// The log of the outside world: one JSON object a line.
     pub fn world_log(&self) -> PathBuf {
         self.world().join("events.jsonl")
+    }
+
+    /// The policy engine's folder: what it is asked for, and what is in force.
+    pub fn policy(&self) -> PathBuf {
+        self.state_dir().join("policy")
     }
 
     /// containerd's socket.

@@ -4,6 +4,8 @@
 //! - `layout`: where everything of one cluster lives. `unavailable`: whether this machine can have one.
 //! - `build`: the binaries. `image`: the container images. `cluster`: network, keys, kubeconfigs.
 //! - `component`: what runs in it, one file each. `world`: the servers outside, and their log.
+//! - `policy`: NetworkPolicy, enforced. `dns_relay`: the node's own resolver.
+//! - `kyma`: a process that plays Kyma's Istio module.
 //! - `up`, `down`, `status`, `traffic`: the commands. [`Lab`]: a running lab as a test suite sees it.
 //! - `state`, `process`, `shell`, `wait`, `digest`, `output`: what all of them need.
 
@@ -17,11 +19,14 @@ mod cli;
 mod cluster;
 mod component;
 mod digest;
+mod dns_relay;
 pub mod down;
 mod image;
+mod kyma;
 mod lab;
 mod layout;
 mod output;
+mod policy;
 mod process;
 mod shell;
 mod state;
@@ -33,8 +38,10 @@ mod wait;
 mod world;
 
 pub use cli::main;
+pub use kyma::{KymaProfile, Platform};
 pub use lab::{DEFAULT_NAME, Lab};
 pub use layout::ClusterLayout;
+pub use policy::{InForce, PolicyEngine, PolicyStatus};
 pub use state::{Options, OutboundPolicy, Phase};
 pub use unavailable::{EXIT_CODE_SKIPPED, Tool, Unavailable};
 pub use world::{

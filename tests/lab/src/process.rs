@@ -34,6 +34,20 @@ impl Started {
     pub(crate) fn is_alive(&self) -> bool {
         stat(self.pid).is_some_and(|stat| stat.start_time == self.start_time && !stat.ended)
     }
+
+    /// Asks exactly this process to end, and waits for it.
+    ///
+    /// # Errors
+    /// It does not end.
+    pub(crate) fn stop(&self) -> Result<()> {
+        until(&format!("stop {}", self.name), Duration::from_secs(20), || {
+            if !self.is_alive() {
+                return Ok(Look::Done(()));
+            }
+            signal(self.pid, Signal::TERM);
+            Ok(Look::NotYet("it runs".into()))
+        })
+    }
 }
 
 /// A program to be started and left running.

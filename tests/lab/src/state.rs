@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::kyma::{KymaProfile, Platform};
 use crate::layout::ClusterLayout;
+use crate::policy::PolicyEngine;
 use crate::process::Started;
 use crate::shell::write_atomically;
 
@@ -39,6 +41,22 @@ pub struct Options {
     pub egress_gateway: bool,
     /// The mesh's outbound policy.
     pub outbound_policy: OutboundPolicy,
+    /// How NetworkPolicies are enforced. A lab of before there was a choice enforces nothing.
+    #[serde(default = "no_engine")]
+    pub policy_engine: PolicyEngine,
+    /// Who installs Istio.
+    #[serde(default)]
+    pub platform: Platform,
+    /// Which defaults the Kyma module takes.
+    #[serde(default)]
+    pub kyma_profile: KymaProfile,
+    /// Whether new pods ask a resolver on the node.
+    #[serde(default)]
+    pub node_local_dns: bool,
+}
+
+fn no_engine() -> PolicyEngine {
+    PolicyEngine::None
 }
 
 /// How far `up` came.
@@ -111,6 +129,10 @@ mod tests {
             options: Options {
                 egress_gateway: true,
                 outbound_policy: OutboundPolicy::RegistryOnly,
+                policy_engine: PolicyEngine::AfterDnat,
+                platform: Platform::Kyma,
+                kyma_profile: KymaProfile::Light,
+                node_local_dns: true,
             },
             processes: vec![Started {
                 name: "etcd".into(),

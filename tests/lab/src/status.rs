@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::component::{apiserver, istio};
+use crate::component::{apiserver, istio, kyma};
+use crate::kyma::Platform;
 use crate::layout::ClusterLayout;
 use crate::process::{members, memory};
 use crate::shell::{command, output};
@@ -81,7 +82,14 @@ pub(crate) fn is_healthy(layout: &ClusterLayout, state: &State) -> bool {
     state.phase == Phase::Up
         && state.processes.iter().all(crate::process::Started::is_alive)
         && answers(layout).is_ok()
-        && istio::is_ready(layout).unwrap_or(false)
+        && mesh_is_ready(layout, state.options).unwrap_or(false)
+}
+
+fn mesh_is_ready(layout: &ClusterLayout, options: Options) -> Result<bool> {
+    match options.platform {
+        Platform::Istio => istio::is_ready(layout),
+        Platform::Kyma => kyma::is_ready(layout),
+    }
 }
 
 fn answers(layout: &ClusterLayout) -> Result<()> {
@@ -111,15 +119,25 @@ impl Status {
                 self.name,
                 if self.healthy { "up" } else { "not healthy" }
             ),
+            format!("  platform         {}", options.platform_words()),
             format!(
                 "  egress gateway   {}",
-                if options.egress_gateway {
-                    "installed"
-                } else {
-                    "not installed"
+                match (options.platform, options.egress_gateway) {
+                    (Platform::Kyma, _) => "as the Istio CR says",
+                    (_, true) => "installed",
+                    (_, false) => "not installed",
                 }
             ),
             format!("  outbound policy  {}", options.outbound_policy.as_str()),
+            format!("  policy engine    {}", options.policy_engine),
+            format!(
+                "  resolver         {}",
+                if options.node_local_dns {
+                    "on the node, for new pods"
+                } else {
+                    "kube-dns"
+                }
+            ),
             format!("  kubeconfig       {}", self.kubeconfig.display()),
             format!("  outside world    {}", self.world_log.display()),
             format!("  audit log        {}", self.audit_log.display()),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::component::{apply, kubectl, rollout};
+use crate::component::{apply, istio, kubectl, rollout};
 use crate::lab::Lab;
 use crate::world;
 
@@ -45,9 +45,14 @@ impl Traffic {
 /// Starts the traffic and waits until the outside world sees it come from the gateway.
 ///
 /// # Errors
-/// There is no such host, or the gateway does not carry the traffic within a minute.
+/// There is no such host or no gateway, or the gateway does not carry the traffic within a minute.
 pub fn start(lab: &Lab, traffic: &Traffic) -> Result<()> {
-    apply(lab.layout(), &traffic.manifests()?)?;
+    let manifests = traffic.manifests()?;
+    ensure!(
+        istio::has_gateway(lab.layout())?,
+        "there is no egress gateway to carry traffic; `cargo lab up --egress-gateway true` adds it"
+    );
+    apply(lab.layout(), &manifests)?;
     rollout(lab.layout(), &traffic.namespace, "deployment/lab-traffic", 60)?;
     let gateway = "jsonpath={.items[*].status.podIP}";
     let pods = kubectl(

@@ -4,18 +4,20 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::build;
 use crate::cluster::{kubeconfig, network, pki, world_pki};
 use crate::component::{
-    Cluster, apiserver, containerd, controllers, coredns, etcd, istio, kubelet, kubeproxy, world,
+    Cluster, apiserver, containerd, controllers, coredns, etcd, istio, kubelet, kubeproxy, kyma, node_dns,
+    policy, world,
 };
 use crate::down;
 use crate::image;
+use crate::kyma::Platform;
 use crate::layout::ClusterLayout;
 use crate::output;
-use crate::state::{Options, Phase, State, lock};
+use crate::state::{Options, OutboundPolicy, Phase, State, lock};
 use crate::status;
 use crate::unavailable::check_run_tools;
 
@@ -33,8 +35,19 @@ pub fn up(layout: &ClusterLayout, options: Options) -> Result<()> {
     if let Some(state) = State::load(layout)
         && status::is_healthy(layout, &state)
     {
-        return adjust(layout, state, options, &binaries);
+        check_options(layout, Some(state.options), options)?;
+        let mut cluster = Cluster {
+            layout: layout.clone(),
+            binaries,
+            state,
+        };
+        return adjust(&mut cluster, options);
     }
+    check_options(layout, None, options)?;
+    let _addresses = lock(&layout.addresses_lock_file(), || {
+        output::note("a lab with the same addresses is being made; waiting for it");
+    })?;
+    network::check_addresses(layout)?;
     down::clean(layout)?;
     let state = State {
         phase: Phase::Starting,
@@ -55,34 +68,68 @@ pub fn up(layout: &ClusterLayout, options: Options) -> Result<()> {
     })
 }
 
-fn adjust(
-    layout: &ClusterLayout,
-    mut state: State,
-    options: Options,
-    binaries: &build::Binaries,
-) -> Result<()> {
-    let lost_gateway = options.egress_gateway && !istio::has_gateway(layout)?;
-    if state.options == options && !lost_gateway {
+fn adjust(cluster: &mut Cluster, options: Options) -> Result<()> {
+    let layout = cluster.layout.clone();
+    let before = cluster.state.options;
+    let lost = match before.platform {
+        Platform::Istio => false,
+        Platform::Kyma => !kyma::is_asked_for(&layout)?,
+    };
+    let lost = lost || (options.egress_gateway && !istio::has_gateway(&layout)?);
+    if before == options && !lost {
         output::note("it is up already, as asked for");
         return Ok(());
     }
-    if state.options.outbound_policy != options.outbound_policy {
+    if before.outbound_policy != options.outbound_policy {
         output::note(&format!(
             "changing the outbound policy to {}",
             options.outbound_policy.as_str()
         ));
-        istio::set_outbound_policy(layout, options.outbound_policy)?;
+        istio::set_outbound_policy(&layout, options.outbound_policy)?;
     }
-    if lost_gateway || state.options.egress_gateway != options.egress_gateway {
-        output::note(if options.egress_gateway {
-            "adding the egress gateway"
-        } else {
-            "removing the egress gateway"
+    if lost || before.egress_gateway != options.egress_gateway {
+        output::note(match (options.platform, options.egress_gateway) {
+            (Platform::Kyma, _) => "bringing the Istio CR to what is asked for",
+            (_, true) => "adding the egress gateway",
+            (_, false) => "removing the egress gateway",
         });
-        istio::install(layout, binaries, options)?;
+        match options.platform {
+            Platform::Istio => istio::install(&layout, &cluster.binaries, options)?,
+            // Only the Istio CR is ours to change; the module does the rest.
+            Platform::Kyma => kyma::adjust(&layout, options)?,
+        }
     }
-    state.options = options;
-    state.save(layout)
+    cluster.state.options = options;
+    if before.policy_engine != options.policy_engine {
+        output::note(&format!(
+            "changing the policy engine to {}",
+            options.policy_engine
+        ));
+        policy::ensure(cluster)?;
+    }
+    if before.node_local_dns != options.node_local_dns {
+        output::note("changing the resolver of pods that start from now on");
+        node_dns::switch(cluster)?;
+    }
+    cluster.state.save(&layout)
+}
+
+/// What cannot be changed while a lab is up, and what the Kyma module does not have.
+fn check_options(layout: &ClusterLayout, running: Option<Options>, options: Options) -> Result<()> {
+    ensure!(
+        options.platform == Platform::Istio || options.outbound_policy == OutboundPolicy::AllowAny,
+        "the Kyma module sets no outbound policy; leave --outbound-policy out"
+    );
+    let Some(running) = running else {
+        return Ok(());
+    };
+    let (is, wanted) = (running.platform_words(), options.platform_words());
+    ensure!(
+        is == wanted,
+        "{} is up with platform {is}, not {wanted}; `cargo lab --name {0} down` removes it",
+        layout.name()
+    );
+    Ok(())
 }
 
 fn create(cluster: &mut Cluster) -> Result<()> {
@@ -113,15 +160,20 @@ fn create(cluster: &mut Cluster) -> Result<()> {
         timed("API server", || apiserver::wait(cluster))?;
         controllers::start(cluster)?;
         kubeproxy::start(cluster)?;
+        policy::start(cluster)?;
         coredns::install(&layout)?;
         images
             .join()
             .map_err(|_| anyhow::anyhow!("the import of images panicked"))?
     })?;
+    node_dns::start(cluster)?;
     kubelet::start(cluster)?;
-    timed("Istio", || {
-        istio::install(&layout, &binaries, cluster.state.options)
-    })?;
+    match cluster.state.options.platform {
+        Platform::Istio => timed("Istio", || {
+            istio::install(&layout, &binaries, cluster.state.options)
+        })?,
+        Platform::Kyma => timed("Kyma", || kyma::install(cluster))?,
+    }
     timed("DNS", || coredns::wait(&layout))?;
     cluster.state.phase = Phase::Up;
     cluster.state.save(&layout)?;
@@ -159,4 +211,57 @@ fn inherit(hierarchy: &Path, folder: &Path, setting: &str) -> Result<()> {
         fs::write(&target, value.trim()).with_context(|| format!("cannot write {}", target.display()))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kyma::KymaProfile;
+    use crate::policy::PolicyEngine;
+
+    #[test]
+    fn a_running_lab_keeps_its_platform() {
+        let layout = ClusterLayout::new("lab").unwrap();
+        let istio = Options {
+            egress_gateway: true,
+            outbound_policy: OutboundPolicy::RegistryOnly,
+            platform: Platform::Istio,
+            kyma_profile: KymaProfile::Light,
+            policy_engine: PolicyEngine::None,
+        };
+        let kyma = Options {
+            platform: Platform::Kyma,
+            outbound_policy: OutboundPolicy::AllowAny,
+            ..istio
+        };
+        let without_gateway = Options {
+            egress_gateway: false,
+            ..kyma
+        };
+        assert!(check_options(&layout, None, istio).is_ok() && check_options(&layout, None, kyma).is_ok());
+        assert!(check_options(&layout, Some(kyma), without_gateway).is_ok());
+        let error = check_options(&layout, Some(kyma), istio).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "lab is up with platform kyma, profile light, not istio; `cargo lab --name lab down` removes it"
+        );
+        let production = Options {
+            kyma_profile: KymaProfile::Production,
+            ..kyma
+        };
+        assert!(check_options(&layout, Some(kyma), production).is_err());
+    }
+
+    #[test]
+    fn kyma_has_no_outbound_policy() {
+        let options = Options {
+            egress_gateway: false,
+            outbound_policy: OutboundPolicy::RegistryOnly,
+            platform: Platform::Kyma,
+            kyma_profile: KymaProfile::Light,
+            policy_engine: PolicyEngine::None,
+        };
+        let layout = ClusterLayout::new("lab").unwrap();
+        assert!(check_options(&layout, None, options).is_err());
+    }
 }

@@ -3,18 +3,39 @@
 //! Pod traffic reaches the outside world with the pod's own address, so the outside world's log is the ground truth.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
+use crate::component::policy;
 use crate::layout::ClusterLayout;
 use crate::shell::{self, inside, run};
 use crate::world::SERVERS;
 
+/// Where Debian keeps plugins.
+const MACHINE_PLUGINS: &str = "/usr/lib/cni";
 /// The outside world's own address: the way to everything that is nowhere else.
 const WORLD_ROUTER: &str = "203.0.113.254";
-/// The node's address on the link to the outside world.
-const NODE_IN_WORLD: &str = "203.0.113.1";
+
+/// Refuses a lab whose addresses another one has: two names can end in the same number.
+///
+/// # Errors
+/// There is such a lab, or what is left of one.
+pub(crate) fn check_addresses(layout: &ClusterLayout) -> Result<()> {
+    let address = layout.root_address().to_string();
+    let links = run(&["ip", "-o", "-4", "address", "show", "to", &address])?;
+    let others = links.lines().filter_map(|line| line.split_whitespace().nth(1));
+    if let Some(link) = others.filter(|link| *link != layout.root_link()).min() {
+        let holder = match link.strip_prefix(ClusterLayout::ROOT_LINK_PREFIX) {
+            Some(name) => format!("the lab {name}, whose name ends in the same number"),
+            None => format!("the link {link}"),
+        };
+        bail!(
+            "{address} is the address of {holder}; give this lab a name with another number, or take the other one down"
+        );
+    }
+    Ok(())
+}
 
 /// Makes namespaces, links, addresses and routes.
 ///
@@ -48,7 +69,7 @@ pub(crate) fn create(layout: &ClusterLayout) -> Result<()> {
         &format!("{}/{prefix}", layout.root_address()),
     )?;
     address(&node, "root0", &format!("{}/{prefix}", layout.node_address()))?;
-    address(&node, "world0", &format!("{NODE_IN_WORLD}/24"))?;
+    address(&node, "world0", &format!("{}/24", layout.node_address_in_world()))?;
     address(&world, "node0", &format!("{WORLD_ROUTER}/24"))?;
     for server in SERVERS.iter().flat_map(crate::world::Server::addresses) {
         address(&world, "node0", &format!("{server}/24"))?;
@@ -71,7 +92,7 @@ pub(crate) fn create(layout: &ClusterLayout) -> Result<()> {
         "add",
         layout.pod_range(),
         "via",
-        NODE_IN_WORLD,
+        &layout.node_address_in_world().to_string(),
     ])?;
     settings(&node)
 }
@@ -132,12 +153,34 @@ pub(crate) fn write_cni(layout: &ClusterLayout) -> Result<()> {
                 "ranges": [[{"subnet": layout.node_pod_range()}]],
                 "routes": [{"dst": "0.0.0.0/0"}],
             },
+        }, {
+            "type": policy::PLUGIN,
         }],
     });
     fs::write(
         folder.join("10-lab.conflist"),
         serde_json::to_vec_pretty(&configuration)?,
     )?;
+    write_plugins(layout)
+}
+
+/// The folder of the network's plugins: the machine's, and the lab's own.
+pub(crate) fn plugins(layout: &ClusterLayout) -> PathBuf {
+    layout.state_dir().join("cni-plugins")
+}
+
+fn write_plugins(layout: &ClusterLayout) -> Result<()> {
+    let folder = plugins(layout);
+    fs::create_dir_all(&folder)?;
+    for entry in fs::read_dir(MACHINE_PLUGINS)? {
+        let path = entry?.path();
+        if let Some(name) = path.file_name() {
+            std::os::unix::fs::symlink(&path, folder.join(name))?;
+        }
+    }
+    let own = folder.join(policy::PLUGIN);
+    fs::write(&own, policy::plugin_script(layout))?;
+    fs::set_permissions(&own, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
     Ok(())
 }
 

@@ -77,18 +77,16 @@ pub(crate) fn wait(cluster: &Cluster) -> Result<()> {
 
 /// The arguments with which curl asks the API server whether it is ready.
 pub(crate) fn ready_request(layout: &crate::layout::ClusterLayout) -> Vec<String> {
+    let mut arguments = credentials(layout);
+    arguments.push(format!("{}/readyz", layout.server_url()));
+    arguments
+}
+
+/// The arguments with which curl is the administrator.
+pub(super) fn credentials(layout: &crate::layout::ClusterLayout) -> Vec<String> {
     let pki = |name: &str| text(layout.pki().join(name));
     let (authority, certificate, key) = (pki("ca.pem"), pki("admin.pem"), pki("admin.key"));
-    let url = format!("{}/readyz", layout.server_url());
-    [
-        "--cacert",
-        &authority,
-        "--cert",
-        &certificate,
-        "--key",
-        &key,
-        &url,
-    ]
-    .map(ToOwned::to_owned)
-    .to_vec()
+    ["--cacert", &authority, "--cert", &certificate, "--key", &key]
+        .map(ToOwned::to_owned)
+        .to_vec()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::{Cluster, text};
-use crate::cluster::network::write_cni;
+use crate::cluster::network;
 use crate::image::PAUSE;
 use crate::layout::ClusterLayout;
 use crate::shell::{inside, output};
@@ -29,7 +29,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.
   restrict_oom_score_adj = true
   netns_mounts_under_state_dir = true
   [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "/usr/lib/cni"
+    bin_dir = "{plugins}"
     conf_dir = "{cni}"
   [plugins."io.containerd.grpc.v1.cri".containerd]
     snapshotter = "overlayfs"
@@ -43,6 +43,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.
         root = layout.data_dir().join("containerd").display(),
         state = layout.containerd_state().display(),
         socket = layout.containerd_socket().display(),
+        plugins = network::plugins(layout).display(),
         cni = layout.state_dir().join("cni").display(),
         runc = layout.state_dir().join("runc").display(),
     )
@@ -53,7 +54,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.
 /// # Errors
 /// It cannot be started.
 pub(crate) fn start(cluster: &mut Cluster) -> Result<()> {
-    write_cni(&cluster.layout)?;
+    network::write_cni(&cluster.layout)?;
     let path = cluster.layout.state_dir().join("containerd.toml");
     std::fs::write(&path, configuration(&cluster.layout))?;
     let program = find_program("containerd").context("containerd is not installed")?;

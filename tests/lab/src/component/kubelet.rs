@@ -2,13 +2,16 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::json;
 
-use super::{Cluster, text};
+use super::{Cluster, node_dns, text};
 use crate::cluster::kubeconfig::write_component;
 
+/// Its name among the components.
+const NAME: &str = "kubelet";
 /// Kernel settings of the machine that the kubelet changes; `down` gives them back.
 const KERNEL_SETTINGS: &[&str] = &[
     "vm/overcommit_memory",
@@ -39,7 +42,7 @@ pub(crate) fn start(cluster: &mut Cluster) -> Result<()> {
         "authorization": {"mode": "Webhook"},
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": format!("/{}", layout.cgroup()),
-        "clusterDNS": [layout.dns_service()],
+        "clusterDNS": [node_dns::resolver(&layout, cluster.state.options.node_local_dns)],
         "clusterDomain": "cluster.local",
         // Small and often, so that logs are rotated while something follows them.
         "containerLogMaxSize": "64Ki",
@@ -60,7 +63,9 @@ pub(crate) fn start(cluster: &mut Cluster) -> Result<()> {
     });
     let path = layout.state_dir().join("kubelet.json");
     fs::write(&path, serde_json::to_vec_pretty(&configuration)?)?;
-    cluster.state.kernel_settings = read_kernel_settings();
+    if cluster.state.kernel_settings.is_empty() {
+        cluster.state.kernel_settings = read_kernel_settings();
+    }
     let arguments = vec![
         format!("--config={}", path.display()),
         format!("--kubeconfig={}", text(kubeconfig)),
@@ -70,7 +75,18 @@ pub(crate) fn start(cluster: &mut Cluster) -> Result<()> {
         format!("--node-ip={}", layout.node_address()),
         "--v=1".into(),
     ];
-    cluster.start_kubernetes("kubelet", arguments)
+    cluster.start_kubernetes(NAME, arguments)
+}
+
+/// Starts it anew with what the options say now, and waits until it answers. Pods go on meanwhile.
+///
+/// # Errors
+/// It cannot be stopped or started.
+pub(crate) fn restart(cluster: &mut Cluster) -> Result<()> {
+    cluster.stop(NAME)?;
+    start(cluster)?;
+    let health = ["http://127.0.0.1:10248/healthz".to_owned()];
+    cluster.wait_for_url("the kubelet", Duration::from_secs(30), &health)
 }
 
 fn read_kernel_settings() -> Vec<(PathBuf, String)> {

@@ -8,6 +8,9 @@ pub(crate) mod etcd;
 pub(crate) mod istio;
 pub(crate) mod kubelet;
 pub(crate) mod kubeproxy;
+pub(crate) mod kyma;
+pub(crate) mod node_dns;
+pub(crate) mod policy;
 pub(crate) mod world;
 
 use std::path::PathBuf;
@@ -79,8 +82,27 @@ impl Cluster {
         let folder = self.layout.state_dir().join("bin");
         std::fs::create_dir_all(&folder)?;
         let program = folder.join(name);
-        std::os::unix::fs::symlink(&self.binaries.kubernetes, &program)?;
+        if !program.exists() {
+            std::os::unix::fs::symlink(&self.binaries.kubernetes, &program)?;
+        }
         self.start(name, &program, arguments)
+    }
+
+    /// Whether a component was started.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.state.processes.iter().any(|process| process.name == name)
+    }
+
+    /// Stops a component and forgets it.
+    ///
+    /// # Errors
+    /// It cannot be stopped.
+    pub(crate) fn stop(&mut self, name: &str) -> Result<()> {
+        for process in self.state.processes.iter().filter(|process| process.name == name) {
+            process.stop()?;
+        }
+        self.state.processes.retain(|process| process.name != name);
+        self.state.save(&self.layout)
     }
 
     /// Waits for a condition; a component that ends meanwhile ends the waiting, with the end of its log.
@@ -130,6 +152,23 @@ impl Cluster {
             })
         })
     }
+}
+
+/// This program as it was when the lab came up: a new build does not replace the file of running components, and a
+/// test that changes a running lab is another program.
+///
+/// # Errors
+/// It cannot be copied.
+pub(crate) fn own_program(layout: &ClusterLayout) -> Result<PathBuf> {
+    let program = own_program_path(layout);
+    if !program.exists() {
+        std::fs::copy(std::env::current_exe()?, &program)?;
+    }
+    Ok(program)
+}
+
+fn own_program_path(layout: &ClusterLayout) -> PathBuf {
+    layout.state_dir().join("kubectl-egress-lab")
 }
 
 /// A path as an argument.

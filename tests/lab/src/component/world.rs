@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{Cluster, text};
+use super::{Cluster, own_program, text};
 use crate::wait::Look;
 
 /// The hidden command that plays the outside world.
@@ -16,9 +16,7 @@ pub(crate) const COMMAND: &str = "serve-world";
 /// It cannot be started, or ends.
 pub(crate) fn start(cluster: &mut Cluster) -> Result<()> {
     let (folder, log) = (cluster.layout.world(), cluster.layout.world_log());
-    // A copy, so that a new build of the lab does not replace a running program's file.
-    let program = cluster.layout.state_dir().join("outside-world");
-    std::fs::copy(std::env::current_exe()?, &program)?;
+    let program = own_program(&cluster.layout)?;
     let namespace = cluster.layout.world_namespace();
     let arguments = vec![
         COMMAND.to_owned(),

@@ -1,0 +1,337 @@
+//! The egress gateway of a Kyma cluster: which Istio custom resource counts, and the one field of it that a plan sets.
+//! Pure.
+//!
+//! The module follows the oldest resource in kyma-system and no other. The field is applied as
+//! `kubectl-egress/NAMESPACE/PLAN`, so that co-ownership counts the plans, and everybody else who wants the gateway:
+//!
+//! | before | applied | clean-up of the last plan |
+//! |---|---|---|
+//! | not set | set | not set again; the module removes the gateway |
+//! | `true`, by somebody | owned together with them | theirs alone again; the gateway stays |
+//! | `true`, by nobody | set | nobody's again, and `true`; the gateway stays |
+//! | `false` | taken over, with consent | `false` again, owned by those who owned it before |
+
+use super::GatewayTarget;
+use super::field_owner::{FieldOwner, nested, owners_of};
+use super::gateway_workload;
+use super::journal::Entry;
+use super::ownership::{Manifest, is_our_manager, is_ours, shared};
+use crate::istio::{kinds, kyma};
+use crate::vocabulary::{Object, ObjectReference, PlanIdentity, names};
+use serde_json::{Value, json};
+
+/// Istio custom resources, sorted by whether they count.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Modules {
+    /// The one that the module follows.
+    pub counted: Option<Object>,
+    /// Others in kyma-system.
+    pub ignored: Vec<ObjectReference>,
+    /// Those in other namespaces.
+    pub elsewhere: Vec<ObjectReference>,
+}
+
+/// Sorts them: of those in kyma-system the oldest counts. Where two were made in the same second the module's own word
+/// decides, if it has spoken.
+pub fn sort(resources: Vec<Object>) -> Modules {
+    let kind = kinds::istio_module();
+    let (mut inside, elsewhere): (Vec<Object>, Vec<Object>) = resources
+        .into_iter()
+        .partition(|resource| resource.namespace() == Some(kyma::NAMESPACE));
+    let passed_over =
+        |resource: &Object| kyma::Status::read(resource.at("/status")).reason() == kyma::OLDER_EXISTS;
+    // RFC 3339 in UTC sorts by time.
+    inside.sort_by_key(|resource| {
+        (
+            resource.text("/metadata/creationTimestamp").to_owned(),
+            passed_over(resource),
+            resource.name().to_owned(),
+        )
+    });
+    let references = |resources: &[Object]| {
+        resources
+            .iter()
+            .map(|resource| resource.reference(&kind))
+            .collect::<Vec<_>>()
+    };
+    let ignored = references(inside.get(1..).unwrap_or_default());
+    Modules {
+        counted: inside.into_iter().next(),
+        ignored,
+        elsewhere: references(&elsewhere),
+    }
+}
+
+/// What the field was before any plan set it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Before {
+    /// Its value; absent: it was not there, or somebody else keeps it as it is.
+    pub value: Option<Value>,
+    /// Who owned it.
+    pub owners: Vec<FieldOwner>,
+}
+
+/// What a plan does to the resource.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModuleChange {
+    /// What is applied.
+    pub manifest: Manifest,
+    /// What goes into the journal.
+    pub entry: Entry,
+    /// Set if the field is `false` by somebody else's will: who they are, and consent is needed.
+    pub replaces: Option<Vec<FieldOwner>>,
+    /// Whether this plan owns the field already, so that its journal knows what was before.
+    pub owned: bool,
+}
+
+/// The resource itself, where there is none: the module then installs Istio.
+pub fn creation(plan: &PlanIdentity) -> ModuleChange {
+    let manifest = whole(plan, kyma::DEFAULT_NAME);
+    ModuleChange {
+        entry: Entry::intends(&manifest),
+        manifest,
+        replaces: None,
+        owned: false,
+    }
+}
+
+/// The field of the resource that counts. `inherited` is what the journals of other plans say of the time before them.
+pub fn change(plan: &PlanIdentity, counted: &Object, inherited: Option<Before>) -> ModuleChange {
+    let owners = owners_of(counted, kyma::GATEWAY_SWITCH);
+    let manager = plan.shared_manager();
+    let owned = owners.iter().any(|owner| owner.manager == manager);
+    // One that a plan made is shared whole, so that the last plan takes it away.
+    if is_ours(counted) {
+        let manifest = whole(plan, counted.name());
+        return ModuleChange {
+            entry: Entry::intends(&manifest),
+            manifest,
+            replaces: None,
+            owned,
+        };
+    }
+    let foreign: Vec<FieldOwner> = owners
+        .iter()
+        .filter(|owner| !is_our_manager(&owner.manager))
+        .cloned()
+        .collect();
+    let live = counted.at(kyma::GATEWAY_SWITCH);
+    let off = *live == json!(false);
+    let before = if owned || live.is_null() {
+        Before::default()
+    } else if off {
+        Before {
+            value: Some(live.clone()),
+            owners: foreign.clone(),
+        }
+    } else if foreign.is_empty() && owners.is_empty() {
+        Before {
+            value: Some(live.clone()),
+            owners: Vec::new(),
+        }
+    } else if foreign.is_empty() {
+        inherited.unwrap_or_default()
+    } else {
+        Before::default()
+    };
+    let reference = counted.reference(&kinds::istio_module());
+    ModuleChange {
+        manifest: field(reference.clone(), manager.clone()),
+        entry: Entry::Field {
+            reference,
+            manager,
+            pointer: kyma::GATEWAY_SWITCH.to_owned(),
+            before: before.value,
+            owners: before.owners,
+        },
+        replaces: (off && !owned).then_some(foreign),
+        owned,
+    }
+}
+
+fn field(reference: ObjectReference, manager: String) -> Manifest {
+    let mut object = nested(kyma::GATEWAY_SWITCH, json!(true));
+    object["apiVersion"] = json!(reference.kind.api_version());
+    object["kind"] = json!(reference.kind.kind);
+    object["metadata"] = json!({"name": reference.name, "namespace": reference.namespace});
+    Manifest {
+        object: Object(object),
+        reference,
+        manager,
+        shared: true,
+    }
+}
+
+fn whole(plan: &PlanIdentity, name: &str) -> Manifest {
+    let mut body = nested(kyma::GATEWAY_SWITCH, json!(true));
+    body["metadata"] = json!({"labels": {"app.kubernetes.io/name": name}});
+    shared(plan, &kinds::istio_module(), kyma::NAMESPACE, name, body)
+}
+
+/// The gateway that the module makes, always in istio-system.
+pub fn gateway() -> GatewayTarget {
+    GatewayTarget {
+        service: kyma::GATEWAY.to_owned(),
+        created: false,
+        ..gateway_workload::target(names::ISTIO_NAMESPACE)
+    }
+}
+
+/// Whether a gateway is the module's.
+pub fn is_modules(target: &GatewayTarget) -> bool {
+    target.to_string() == gateway().to_string() && !target.created
+}
+
+/// Whether the module's network policies let only labelled pods reach the gateway: the resource asks for them, or one
+/// is there for the gateway's pods.
+pub fn gateway_wants_label(counted: Option<&Object>, policies: &[Object]) -> bool {
+    let asked = counted.is_some_and(|counted| *counted.at("/spec/networkPoliciesEnabled") == json!(true));
+    let admits = |from: &Value| {
+        from["podSelector"]["matchLabels"][kyma::TO_GATEWAY_LABEL] == json!(kyma::TO_GATEWAY_VALUE)
+    };
+    asked
+        || policies.iter().any(|policy| {
+            let rules = policy.items("/spec/ingress").iter();
+            rules
+                .filter_map(|rule| rule["from"].as_array())
+                .flatten()
+                .any(admits)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::field_owner::Operation;
+
+    fn plan() -> PlanIdentity {
+        PlanIdentity::new("demo", "default").unwrap()
+    }
+
+    fn resource(namespace: &str, name: &str, created: &str) -> Object {
+        Object(
+            json!({"metadata": {"namespace": namespace, "name": name, "creationTimestamp": created}, "spec": {}}),
+        )
+    }
+
+    fn switched(value: &Value, managers: &[(&str, &str)]) -> Object {
+        let mut object = resource(kyma::NAMESPACE, "default", "2026-01-01T00:00:00Z");
+        object.0["spec"] = json!({"components": {"egressGateway": {"enabled": value}}});
+        let entries: Vec<Value> = managers
+            .iter()
+            .map(|(manager, operation)| {
+                json!({"manager": manager, "operation": operation,
+                    "fieldsV1": {"f:spec": {"f:components": {"f:egressGateway": {"f:enabled": {}}}}}})
+            })
+            .collect();
+        object.0["metadata"]["managedFields"] = json!(entries);
+        object
+    }
+
+    fn before(change: &ModuleChange) -> Before {
+        match &change.entry {
+            Entry::Field { before, owners, .. } => Before {
+                value: before.clone(),
+                owners: owners.clone(),
+            },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_oldest_in_kyma_system_counts() {
+        let sorted = sort(vec![
+            resource("kyma-system", "default", "2026-02-01T00:00:00Z"),
+            resource("kyma-system", "old", "2026-01-01T00:00:00Z"),
+            resource("demo", "older", "2025-01-01T00:00:00Z"),
+        ]);
+        assert_eq!(sorted.counted.unwrap().name(), "old");
+        assert_eq!(sorted.ignored[0].to_string(), "Istio kyma-system/default");
+        assert_eq!(sorted.elsewhere[0].to_string(), "Istio demo/older");
+        assert_eq!(sort(Vec::new()), Modules::default());
+    }
+
+    #[test]
+    fn in_the_same_second_the_modules_own_word_decides() {
+        let mut first = resource("kyma-system", "a", "2026-01-01T00:00:00Z");
+        first.0["status"] =
+            json!({"state": "Warning", "conditions": [{"type": "Ready", "reason": "OlderCRExists"}]});
+        let second = resource("kyma-system", "b", "2026-01-01T00:00:00Z");
+        assert_eq!(sort(vec![first, second]).counted.unwrap().name(), "b");
+    }
+
+    #[test]
+    fn only_the_one_field_is_applied_and_as_the_plans_own_manager() {
+        let change = change(&plan(), &resource("kyma-system", "odd", "x"), None);
+        assert_eq!(change.manifest.manager, "kubectl-egress/demo/default");
+        assert_eq!(
+            change.manifest.object.0,
+            json!({"apiVersion": "operator.kyma-project.io/v1alpha2", "kind": "Istio",
+                "metadata": {"name": "odd", "namespace": "kyma-system"},
+                "spec": {"components": {"egressGateway": {"enabled": true}}}})
+        );
+        assert_eq!(before(&change), Before::default());
+        assert_eq!(change.replaces, None);
+    }
+
+    #[test]
+    fn somebody_elses_true_is_shared_and_nobodys_is_remembered() {
+        let theirs = change(&plan(), &switched(&json!(true), &[("kyma-cli", "Update")]), None);
+        assert_eq!((before(&theirs), theirs.replaces), (Before::default(), None));
+        let nobodys = change(&plan(), &switched(&json!(true), &[]), None);
+        assert_eq!(before(&nobodys).value, Some(json!(true)));
+    }
+
+    #[test]
+    fn somebody_elses_false_needs_consent_and_goes_back_to_them() {
+        let change = change(&plan(), &switched(&json!(false), &[("flux", "Apply")]), None);
+        let flux = FieldOwner {
+            manager: "flux".to_owned(),
+            operation: Operation::Apply,
+        };
+        assert_eq!(change.replaces.as_deref(), Some(&[flux.clone()][..]));
+        assert_eq!(
+            before(&change),
+            Before {
+                value: Some(json!(false)),
+                owners: vec![flux]
+            }
+        );
+    }
+
+    #[test]
+    fn a_second_plan_takes_over_what_the_first_knows() {
+        let known = Before {
+            value: Some(json!(false)),
+            owners: Vec::new(),
+        };
+        let live = switched(&json!(true), &[("kubectl-egress/other/default", "Apply")]);
+        assert_eq!(before(&change(&plan(), &live, Some(known.clone()))), known);
+        // Its own second run asks nobody: its journal knows.
+        let live = switched(&json!(true), &[("kubectl-egress/demo/default", "Apply")]);
+        let again = change(&plan(), &live, Some(known));
+        assert!(again.owned && before(&again) == Before::default());
+    }
+
+    #[test]
+    fn one_that_a_plan_made_is_shared_whole() {
+        let made = creation(&plan());
+        assert!(matches!(&made.entry, Entry::Object { shared: true, .. }));
+        let mut live = made.manifest.object.clone();
+        live.0["metadata"]["managedFields"] =
+            json!([{"manager": "kubectl-egress/other/x", "operation": "Apply"}]);
+        let second = change(&plan(), &live, None);
+        assert_eq!(second.manifest, made.manifest);
+    }
+
+    #[test]
+    fn the_label_is_wanted_where_policies_are() {
+        let mut asked = resource("kyma-system", "default", "x");
+        assert!(!gateway_wants_label(Some(&asked), &[]));
+        asked.0["spec"]["networkPoliciesEnabled"] = json!(true);
+        assert!(gateway_wants_label(Some(&asked), &[]));
+        let rule = json!({"from": [{"namespaceSelector": {}, "podSelector": {"matchLabels": {kyma::TO_GATEWAY_LABEL: "allowed"}}}]});
+        let policy = Object(json!({"spec": {"ingress": [{"ports": []}, rule]}}));
+        assert!(gateway_wants_label(None, &[policy]));
+    }
+}

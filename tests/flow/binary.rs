@@ -1,0 +1,298 @@
+//! Commands as they are typed, against the sandbox on a socket.
+
+use crate::served::{TOKEN, serve, served};
+use crate::support::{client, differences, dump, quick};
+use kubectl_egress::cluster::{DeleteOptions, Deleted};
+use kubectl_egress::istio::kinds;
+use kubectl_egress::sandbox::{Denial, Fault, FaultKind, Sandbox, SandboxSettings};
+use kubectl_egress::vocabulary::ObjectReference;
+use serde_json::{Value, json};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+const SET_UP: &str = "setup kyma-project.io -n demo --create-namespace";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_difference_is_a_document_like_any_other() {
+    let cluster = served().await;
+    cluster.run(SET_UP).await.exits(0);
+    let difference = cluster.run("diff edition.cnn.com -o json").await.exits(1).json();
+    assert_eq!(difference["apiVersion"], "kubectl-egress.dev/v1alpha1");
+    assert_eq!(difference["kind"], "Diff");
+    assert_eq!(
+        (&difference["plan"], &difference["namespace"]),
+        (&"default".into(), &"demo".into())
+    );
+    assert!(
+        difference["differences"][0]
+            .as_str()
+            .unwrap()
+            .contains("edition.cnn.com"),
+        "{difference}"
+    );
+    let none = cluster.run("diff -o json").await.exits(0).json();
+    assert_eq!(none["differences"], serde_json::json!([]));
+}
+
+/// The Lease of a run on this machine that was killed is not waited for; without knowing that it is gone it takes 15 s.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_run_is_taken_over_at_once() {
+    let cluster = served().await;
+    cluster
+        .sandbox
+        .inject(Fault::new("gateways", FaultKind::Hang).method("PATCH"));
+    let mut first = cluster
+        .command(SET_UP)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while !cluster
+        .sandbox
+        .dump()
+        .contains_key("Lease demo/kubectl-egress-default")
+    {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // As long as it lives, nobody takes its place.
+    let refused = cluster.run(SET_UP).await.exits(5);
+    assert!(
+        refused.stderr.contains(&format!("process {}", first.id())),
+        "{refused:?}"
+    );
+    first.kill().unwrap();
+    first.wait().unwrap();
+    let started = Instant::now();
+    cluster.run(SET_UP).await.exits(0);
+    assert!(
+        started.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+/// `status --watch` shows a plan again when an object of any kind is gone, whoever's namespace it is in.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watched_status_follows_every_object_of_the_plan() {
+    let cluster = served().await;
+    cluster.run(SET_UP).await.exits(0);
+    let mut watching = cluster
+        .command("status -n demo --watch -o json")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut shown =
+        serde_json::Deserializer::from_reader(watching.stdout.take().unwrap()).into_iter::<Value>();
+    // Should a change not show, the output ends, and with it the test.
+    let watching = Arc::new(Mutex::new(watching));
+    let limit = Arc::clone(&watching);
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        limit.lock().unwrap().kill().unwrap();
+    });
+    let first = shown.next().unwrap().unwrap();
+    assert!(missing(&first).is_empty(), "{first}");
+    let client = client(&cluster.sandbox);
+    let mut gone = Vec::new();
+    for object in [
+        ObjectReference::namespaced(
+            kinds::telemetry(),
+            "istio-system",
+            "kubectl-egress-istio-egressgateway",
+        ),
+        ObjectReference::namespaced(kinds::telemetry(), "demo", "kubectl-egress-source"),
+        ObjectReference::namespaced(kinds::virtual_service(), "demo", "egress-default"),
+        ObjectReference::namespaced(kinds::deployment(), "demo", "curl"),
+    ] {
+        assert_eq!(
+            client.delete(&object, &DeleteOptions::default()).await.unwrap(),
+            Deleted::Gone,
+            "{object}"
+        );
+        gone.push(object.to_string());
+        // In between pods come and go, which shows as well.
+        let next = shown
+            .by_ref()
+            .map(Result::unwrap)
+            .find(|next| missing(next).len() == gone.len());
+        let mut shown_missing = missing(&next.unwrap());
+        shown_missing.sort();
+        let mut expected = gone.clone();
+        expected.sort();
+        assert_eq!(shown_missing, expected);
+    }
+    let mut watching = watching.lock().unwrap();
+    watching.kill().unwrap();
+    watching.wait().unwrap();
+}
+
+fn missing(status: &Value) -> Vec<String> {
+    let rows = status["objects"].as_array().unwrap().iter();
+    rows.filter(|row| row["health"] == "missing")
+        .map(|row| row["object"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// `probe` and `verify` exit alike: 1 where the opposite was shown, 3 where nothing was; a look at an undeclared host
+/// fails for neither, and says how it went.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_outcome_exits_alike() {
+    let cluster = served().await;
+    cluster
+        .run("setup kyma-project.io refused.test -n demo --create-namespace")
+        .await
+        .exits(3);
+    let unreachable = cluster
+        .run("probe refused.test -n demo -o json")
+        .await
+        .exits(3)
+        .json();
+    assert_eq!(unreachable["probes"][0]["outcome"], "unreachable");
+    assert!(
+        unreachable["probes"][0]["hops"][1]["failed"]
+            .as_str()
+            .unwrap()
+            .contains("UF"),
+        "{unreachable}"
+    );
+    cluster
+        .run("verify refused.test -n demo --skip-unmeshed")
+        .await
+        .exits(3);
+    cluster
+        .run("probe refused.test -n demo --expect routed")
+        .await
+        .exits(1);
+    cluster
+        .run("probe refused.test -n demo --expect unreachable")
+        .await
+        .exits(0);
+    let look = cluster.run("probe edition.cnn.com -n demo").await.exits(0);
+    assert!(
+        look.stdout.contains("edition.cnn.com:443  bypassed\n"),
+        "{look:?}"
+    );
+    assert!(look.stdout.contains("warning: EGR-101"), "{look:?}");
+    assert!(
+        look.stdout
+            .contains("EGR-101: to send it through the gateway: `kubectl egress setup"),
+        "{look:?}"
+    );
+    let without = cluster
+        .run("probe kyma-project.io -n demo --unmeshed")
+        .await
+        .exits(0);
+    assert!(without.stdout.contains("warning: EGR-102"), "{without:?}");
+}
+
+/// `-vv` shows each request as it is answered, and nothing of what was sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_request_is_seen_and_no_token() {
+    let cluster = served().await;
+    cluster.run(SET_UP).await.exits(0);
+    let seen = cluster.sandbox.requests().len();
+    let run = cluster.run("probe kyma-project.io -n demo -vv").await.exits(0);
+    for request in &cluster.sandbox.requests()[seen..] {
+        let path = request.path.split('?').next().unwrap();
+        let line = format!("{} {path}: ", request.method);
+        assert!(run.stderr.contains(&line), "{line} is not in {}", run.stderr);
+    }
+    let session = run.stderr.lines().find(|line| line.contains("/exec: ")).unwrap();
+    assert!(
+        session.contains("/exec: 101 (") && session.ends_with(" ms)"),
+        "{session}"
+    );
+    assert!(!run.stderr.contains(TOKEN) && !run.stdout.contains(TOKEN));
+    let quieter = cluster.run("probe kyma-project.io -n demo -v").await.exits(0);
+    assert!(!quieter.stderr.contains("GET /"), "{}", quieter.stderr);
+}
+
+/// Who may not delete is told before anything is made, in one line, and not refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_permission_to_clean_up_is_told_beforehand() {
+    let denials =
+        ["gateways", "virtualservices"].map(|plural| Denial::new("delete", "networking.istio.io", plural));
+    let cluster = serve(Sandbox::new(SandboxSettings {
+        denials: denials.into(),
+        ..quick()
+    }))
+    .await;
+    let run = cluster.run(SET_UP).await.exits(0);
+    let remarks: Vec<&str> = run
+        .stderr
+        .lines()
+        .filter(|line| line.contains("you may not"))
+        .collect();
+    assert_eq!(
+        remarks,
+        [
+            "warning: you may not delete gateways.networking.istio.io, virtualservices.networking.istio.io in namespace demo; `cleanup` could not take away what is set up now"
+        ]
+    );
+}
+
+/// What a dry run announces is what cleaning up does; nothing is written, and with `client` nothing is even asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_of_cleaning_up_announces_what_is_done() {
+    let cluster = served().await;
+    let before = dump(&cluster.sandbox);
+    cluster.run(SET_UP).await.exits(0);
+    let set_up = dump(&cluster.sandbox);
+    let announced = |stderr: &str| {
+        let mut lines: Vec<String> = stderr
+            .lines()
+            .filter(|line| line.contains("deleted"))
+            .map(|line| line.replace(" (dry run)", ""))
+            .collect();
+        lines.sort();
+        lines
+    };
+    let mut texts = Vec::new();
+    for kind in ["client", "server"] {
+        let seen = cluster.sandbox.requests().len();
+        let run = cluster
+            .run(&format!("cleanup -n demo --dry-run={kind}"))
+            .await
+            .exits(0);
+        assert!(!run.stdout.contains("kept"), "{run:?}");
+        assert_eq!(
+            differences(&set_up, &dump(&cluster.sandbox)),
+            Vec::<String>::new()
+        );
+        let writes: Vec<String> = cluster.sandbox.requests()[seen..]
+            .iter()
+            .filter(|request| request.method != "GET")
+            .map(|request| format!("{} {}", request.method, request.path))
+            .collect();
+        assert_eq!(writes.is_empty(), kind == "client", "{writes:?}");
+        texts.push(announced(&run.stderr));
+    }
+    let done = cluster.run("cleanup -n demo --verify").await.exits(0);
+    texts.push(announced(&done.stderr));
+    assert!(
+        texts[0]
+            .iter()
+            .any(|line| line.contains("namespace/demo deleted")),
+        "{texts:?}"
+    );
+    assert!(texts[0] == texts[2] && texts[1] == texts[2], "{texts:#?}");
+    assert_eq!(
+        differences(&before, &dump(&cluster.sandbox)),
+        Vec::<String>::new()
+    );
+}
+
+/// What somebody else put into the namespace keeps it, also in a dry run.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_names_what_keeps_the_namespace() {
+    let cluster = served().await;
+    cluster.run(SET_UP).await.exits(0);
+    let theirs =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "theirs", "namespace": "demo"}});
+    cluster.sandbox.put(&theirs).unwrap();
+    let run = cluster.run("cleanup -n demo --dry-run=client").await.exits(0);
+    assert!(run.stdout.contains("ConfigMap demo/theirs\n"), "{run:?}");
+}

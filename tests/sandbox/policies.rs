@@ -1,0 +1,346 @@
+//! NetworkPolicies are checked as the API server checks them, and enforced as truth.md section 2 measured.
+
+use super::common::{api, apply, curl_deployment, namespace, quick, ready_pods, sandbox, status, with};
+use super::lock::{eventually, list, observe, peers, policy, put_lock};
+use super::source::{Ran, exec, fields, gateway_pod, log, logging, routed};
+use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::client::Client;
+use kubectl_egress::istio::kinds;
+use kubectl_egress::sandbox::SandboxSettings;
+use serde_json::{Value, json};
+
+/// A pod without sidecar beside the source, in the same namespace.
+async fn bare_pod(client: &Client) {
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "bare", "namespace": "demo", "labels": {"sidecar.istio.io/inject": "false"}},
+        "spec": {"containers": [{"name": "curl", "image": "curlimages/curl:8.18.0"}]},
+    });
+    apply(client, &kinds::pod(), "test", &pod).await.unwrap();
+    eventually("the bare pod runs", async || {
+        let pod = api(client, &kinds::pod(), "demo").get("bare").await.unwrap();
+        (pod.data["status"]["phase"] == "Running").then_some(())
+    })
+    .await;
+}
+
+async fn curl_for(client: &Client, pod: &str, seconds: &str, url: &str) -> Ran {
+    let format = "%{exitcode} %{http_code} %{time_connect} %{time_total}";
+    let command = ["curl", "-sS", "-o", "/dev/null", "-m", seconds, "-w", format, url];
+    exec(client, "demo", pod, "curl", &command).await
+}
+
+/// Exit code, status, and the whole seconds that it took.
+fn end(ran: &Ran) -> (String, String, String) {
+    let mut words = ran.stdout.split(' ').map(str::to_owned);
+    let mut next = || words.next().unwrap_or_default();
+    let (exit, code, _connect, total) = (next(), next(), next(), next());
+    (exit, code, total.split('.').next().unwrap_or_default().to_owned())
+}
+
+#[tokio::test]
+async fn a_lock_as_the_plan_derives_it_blocks_all_but_the_gateway() {
+    let (sandbox, client, pod) = routed(logging()).await;
+    bare_pod(&client).await;
+    let seen = observe(&client, &pod).await;
+    put_lock(&client, &peers(&seen)).await;
+    #[rustfmt::skip]
+    let cases = [
+        // truth.md section 2, both columns of dropped packets.
+        (&*pod, "https://kyma-project.io/", "5", "0", "200", "0", "-"),
+        (&pod, "http://kyma-project.io/", "5", "28", "000", "5", "DC"),
+        (&pod, "http://kyma-project.io/", "40", "0", "503", "10", "UF"),
+        (&pod, "https://edition.cnn.com/", "5", "28", "000", "5", "UF,URX"),
+        (&pod, "https://edition.cnn.com/", "40", "35", "000", "10", "UF,URX"),
+        ("bare", "https://kyma-project.io/", "5", "28", "000", "5", ""),
+        ("bare", "https://edition.cnn.com/", "15", "28", "000", "15", ""),
+    ];
+    for (from, url, seconds, exit, code, took, flags) in cases {
+        let ran = curl_for(&client, from, seconds, url).await;
+        let expected = (exit.to_owned(), code.to_owned(), took.to_owned());
+        assert_eq!(end(&ran), expected, "{from} {url} -m {seconds}: {}", ran.stderr);
+        if !flags.is_empty() {
+            let line = log(&client, "demo", &pod, "istio-proxy").await.pop().unwrap();
+            assert_eq!(fields(&line)[3], flags, "{line}");
+        }
+    }
+    let reached: Vec<String> = sandbox
+        .outside_log()
+        .into_iter()
+        .map(|request| request.host)
+        .collect();
+    assert_eq!(
+        reached,
+        ["kyma-project.io"],
+        "the outside saw the declared host alone"
+    );
+    let gateway = gateway_pod(&client).await;
+    assert_eq!(
+        sandbox.outside_log()[0].peer_pod,
+        format!("istio-system/{gateway}")
+    );
+}
+
+#[tokio::test]
+async fn each_rule_of_the_lock_is_needed() {
+    let (_sandbox, client, pod) = routed(logging()).await;
+    let seen = observe(&client, &pod).await;
+    let all = peers(&seen);
+    // What breaks, if the rules for this purpose are left out.
+    for (purpose, exit, flags) in [
+        ("dns", "28", None),
+        ("gateway", "35", Some("UF,URX")),
+        ("istiod", "0", Some("-")),
+    ] {
+        let left: Vec<_> = all
+            .iter()
+            .filter(|peer| !format!("{:?}", peer.why).to_lowercase().contains(purpose))
+            .cloned()
+            .collect();
+        assert!(left.len() < all.len(), "{purpose}");
+        put_lock(&client, &left).await;
+        let ran = curl_for(&client, &pod, "15", "https://kyma-project.io/").await;
+        assert_eq!(end(&ran).0, exit, "without {purpose}: {}", ran.stderr);
+        if let Some(flags) = flags {
+            let line = log(&client, "demo", &pod, "istio-proxy").await.pop().unwrap();
+            assert_eq!(fields(&line)[3], flags, "{line}");
+        }
+        if purpose == "dns" {
+            assert_eq!(
+                ran.stderr,
+                "curl: (28) Resolving timed out after 15000 milliseconds\n"
+            );
+            let ran = curl_for(&client, &pod, "25", "https://kyma-project.io/").await;
+            assert_eq!(end(&ran), ("6".into(), "000".into(), "19".into()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_gateways_own_policies_count_too() {
+    let (_sandbox, client, pod) = routed(logging()).await;
+    let dns = json!({"to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}]});
+    let mut lock = policy(
+        "gateway",
+        &json!({"podSelector": {"matchLabels": {"istio": "egressgateway"}}, "policyTypes": ["Egress"], "egress": [dns]}),
+    );
+    lock["metadata"]["namespace"] = json!("istio-system");
+    apply(&client, &kinds::network_policy(), "test", &lock)
+        .await
+        .unwrap();
+    let ran = curl_for(&client, &pod, "40", "https://kyma-project.io/").await;
+    assert_eq!(end(&ran), ("35".into(), "000".into(), "10".into()));
+    let sidecar = log(&client, "demo", &pod, "istio-proxy").await.pop().unwrap();
+    assert_eq!((&*fields(&sidecar)[3], &*fields(&sidecar)[7]), ("UR", "517"));
+    let gateway = gateway_pod(&client).await;
+    let line = log(&client, "istio-system", &gateway, "istio-proxy")
+        .await
+        .pop()
+        .unwrap();
+    assert_eq!(
+        (&*fields(&line)[3], &*fields(&line)[15]),
+        ("UF,URX", "203.0.113.10:443")
+    );
+}
+
+#[tokio::test]
+async fn without_a_policy_engine_the_objects_change_nothing() {
+    let (_sandbox, client, pod) = routed(SandboxSettings {
+        enforces_network_policies: false,
+        ..quick()
+    })
+    .await;
+    let deny = policy("deny", &json!({"podSelector": {}, "policyTypes": ["Egress"]}));
+    apply(&client, &kinds::network_policy(), "test", &deny)
+        .await
+        .unwrap();
+    let ran = curl_for(&client, &pod, "5", "https://edition.cnn.com/").await;
+    assert_eq!(end(&ran).0, "0");
+}
+
+#[tokio::test]
+async fn a_new_pod_with_sidecar_needs_dns_and_istiod_and_a_running_one_stays() {
+    let (_sandbox, client, pod) = routed(quick()).await;
+    let deny = policy("deny", &json!({"podSelector": {}, "policyTypes": ["Egress"]}));
+    apply(&client, &kinds::network_policy(), "test", &deny)
+        .await
+        .unwrap();
+    let running = api(&client, &kinds::pod(), "demo").get(&pod).await.unwrap();
+    assert_eq!(running.data["status"]["phase"], "Running");
+    let scale = json!({"spec": {"replicas": 2}});
+    api(&client, &kinds::deployment(), "demo")
+        .patch_scale("curl", &PatchParams::default(), &Patch::Merge(scale))
+        .await
+        .unwrap();
+    let new = eventually("the new pod has an address", async || {
+        let pods = list(&client, &kinds::pod()).await;
+        pods.into_iter().find(|new| {
+            new.namespace() == Some("demo") && new.name() != pod && new.at("/status/podIP").is_string()
+        })
+    })
+    .await;
+    let conditions = new.items("/status/conditions");
+    assert!(
+        conditions
+            .iter()
+            .any(|one| one["type"] == "Ready" && one["status"] == "False"),
+        "{conditions:?}"
+    );
+    assert_eq!(new.text("/status/phase"), "Pending");
+    assert_eq!(
+        new.text("/status/containerStatuses/0/state/waiting/reason"),
+        "PodInitializing"
+    );
+    let said = log(&client, "demo", new.name(), "istio-proxy").await;
+    assert!(said[0].contains("Envoy proxy is NOT ready"), "{said:?}");
+    let seen = observe(&client, &pod).await;
+    put_lock(&client, &peers(&seen)).await;
+    ready_pods(&client, "demo", 2).await;
+}
+
+#[tokio::test]
+async fn in_cluster_addresses_and_files_are_as_in_a_real_pod() {
+    let (_sandbox, client) = sandbox();
+    namespace(&client, "demo", false).await;
+    apply(&client, &kinds::deployment(), "test", &curl_deployment("demo"))
+        .await
+        .unwrap();
+    let pods = ready_pods(&client, "demo", 1).await;
+    let pod = pods[0]["metadata"]["name"].as_str().unwrap();
+    let seen = observe(&client, pod).await;
+    let dns = seen
+        .observed
+        .services
+        .iter()
+        .find(|service| service.name() == "kube-dns")
+        .unwrap();
+    assert!(
+        seen.observed
+            .resolv_conf
+            .contains(&format!("nameserver {}\n", dns.text("/spec/clusterIP")))
+    );
+    assert_eq!(
+        seen.api_server.service.first().unwrap().to_string(),
+        "10.96.0.1:443"
+    );
+    assert_eq!(
+        seen.api_server.endpoints.first().unwrap().to_string(),
+        "192.0.2.10:6443"
+    );
+    let slices = &seen.observed.endpoint_slices;
+    let slice = slices.iter().find(|slice| slice.name() == "kube-dns").unwrap();
+    assert_eq!(slice.at("/ports").as_array().unwrap().len(), 2);
+    let mount = &pods[0]["spec"]["containers"][0]["volumeMounts"][0];
+    assert_eq!(
+        mount["mountPath"],
+        "/var/run/secrets/kubernetes.io/serviceaccount"
+    );
+    let path = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+    assert_eq!(
+        exec(&client, "demo", pod, "curl", &["cat", path]).await.stdout,
+        "demo"
+    );
+    let missing = exec(&client, "demo", pod, "curl", &["cat", "/nothing"]).await;
+    assert_eq!(
+        (missing.exit, &*missing.stderr),
+        (Some(1), "cat: can't open '/nothing': No such file or directory\n")
+    );
+}
+
+#[tokio::test]
+async fn defaults_are_the_api_servers() {
+    let (_sandbox, client) = sandbox();
+    namespace(&client, "demo", false).await;
+    for (spec, types) in [
+        (json!({"podSelector": {}}), json!(["Ingress"])),
+        (json!({"podSelector": {}, "egress": []}), json!(["Ingress"])),
+        (
+            json!({"podSelector": {}, "egress": [{"ports": [{"port": 53}]}]}),
+            json!(["Ingress", "Egress"]),
+        ),
+    ] {
+        let written = apply(&client, &kinds::network_policy(), "test", &policy("x", &spec))
+            .await
+            .unwrap();
+        assert_eq!(written["spec"]["policyTypes"], types, "{spec}");
+        if !spec["egress"][0].is_null() {
+            assert_eq!(written["spec"]["egress"][0]["ports"][0]["protocol"], "TCP");
+        }
+        api(&client, &kinds::network_policy(), "demo")
+            .delete("x", &DeleteParams::default())
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_the_api_server_refuses_is_refused_in_its_words() {
+    let (_sandbox, client) = sandbox();
+    namespace(&client, "demo", false).await;
+    let egress = |rule: Value| json!({"podSelector": {}, "policyTypes": ["Egress"], "egress": [rule]});
+    for (spec, message) in [
+        (
+            json!({"podSelector": {}, "policyTypes": ["egress"]}),
+            r#"spec.policyTypes[0]: Unsupported value: "egress": supported values: "Egress", "Ingress""#,
+        ),
+        (
+            egress(json!({"to": [{}]})),
+            "spec.egress[0].to[0]: Required value: must specify a peer",
+        ),
+        (
+            egress(json!({"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}, "podSelector": {}}]})),
+            "spec.egress[0].to[0]: Forbidden: may not specify both ipBlock and another peer",
+        ),
+        (
+            egress(json!({"to": [{"ipBlock": {"cidr": "10.0.0.0"}}]})),
+            r#"spec.egress[0].to[0].ipBlock.cidr: Invalid value: "10.0.0.0": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"#,
+        ),
+        (
+            egress(json!({"to": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["11.0.0.0/16"]}}]})),
+            r#"spec.egress[0].to[0].ipBlock.except[0]: Invalid value: "11.0.0.0/16": must be a strict subset of `cidr`"#,
+        ),
+        (
+            egress(json!({"ports": [{"port": 0}]})),
+            "spec.egress[0].ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive",
+        ),
+        (
+            egress(json!({"ports": [{"port": "a-name-that-is-too-long"}]})),
+            r#"spec.egress[0].ports[0].port: Invalid value: "a-name-that-is-too-long": must be no more than 15 characters"#,
+        ),
+        (
+            egress(json!({"ports": [{"port": 9, "endPort": 8}]})),
+            "spec.egress[0].ports[0].endPort: Invalid value: 8: must be greater than or equal to `port`",
+        ),
+        (
+            egress(json!({"ports": [{"endPort": 8}]})),
+            "spec.egress[0].ports[0].endPort: Forbidden: may not be specified when `port` is not specified",
+        ),
+        (
+            egress(json!({"ports": [{"protocol": "ICMP"}]})),
+            r#"spec.egress[0].ports[0].protocol: Unsupported value: "ICMP": supported values: "SCTP", "TCP", "UDP""#,
+        ),
+        (
+            json!({"podSelector": {"matchExpressions": [{"key": "a", "operator": "In"}]}}),
+            "spec.podSelector.matchExpressions[0].values: Required value: must be specified when `operator` is 'In' or 'NotIn'",
+        ),
+        (
+            json!({"podSelector": {"matchExpressions": [{"key": "a", "operator": "Is"}]}}),
+            r#"spec.podSelector.matchExpressions[0].operator: Invalid value: "Is": not a valid selector operator"#,
+        ),
+    ] {
+        let refused = apply(&client, &kinds::network_policy(), "test", &policy("x", &spec)).await;
+        let refused = status(refused.unwrap_err());
+        assert_eq!(refused.code, 422);
+        assert_eq!(
+            refused.message,
+            format!("NetworkPolicy.networking.k8s.io \"x\" is invalid: {message}")
+        );
+    }
+    let (_sandbox, client) = with(quick());
+    namespace(&client, "demo", false).await;
+    let block =
+        egress(json!({"to": [{"ipBlock": {"cidr": "2001:db8::/32", "except": ["2001:db8:1::/48"]}}]}));
+    apply(&client, &kinds::network_policy(), "test", &policy("x", &block))
+        .await
+        .unwrap();
+}

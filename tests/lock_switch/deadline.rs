@@ -41,6 +41,23 @@ fn a_deadline_that_is_over_acts_at_once() {
     }
 }
 
+/// As the API server writes for programs that call themselves curl; seen on the lab.
+#[test]
+fn an_indented_answer_is_understood() {
+    for shell in shells() {
+        let api = Api::start(
+            |asked, _| match (asked.method.as_str(), policy("the-lock", "u-1")) {
+                ("GET", Answer::Whole(code, body)) => {
+                    Answer::Whole(code, body.replace("\":", "\": ").replace(',', ",\n  "))
+                }
+                _ => status(200),
+            },
+        );
+        Container::new(&api, &shell).run("wait");
+        assert_eq!(api.asked().pop().unwrap().json()["preconditions"]["uid"], "u-1");
+    }
+}
+
 #[test]
 fn nothing_is_asked_before_the_deadline() {
     for shell in shells() {

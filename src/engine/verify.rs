@@ -79,7 +79,19 @@ pub async fn verify(cluster: &Cluster, settings: &VerifySettings, events: &Event
         )));
         None
     });
-    let meshed_probes = probe_plan::of(&plan, settings.source.meshed);
+    let meshed_probes = if standing.holds(&settings.source.labels) {
+        probe_plan::of(&plan, settings.source.meshed)
+    } else {
+        // What a source reaches that the lock's selector leaves out says nothing about the lock.
+        let forbidden = Vec::new();
+        probe_plan::of(
+            &ProbePlan {
+                forbidden,
+                ..plan.clone()
+            },
+            settings.source.meshed,
+        )
+    };
     let bare_probes = bare.as_ref().map(|bare| (bare, probe_plan::of(&plan, false)));
     let results = listener
         .round(meshed_probes, bare_probes, standing.reached_before())

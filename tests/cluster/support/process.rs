@@ -162,7 +162,13 @@ impl Running {
     /// Presses Ctrl-C.
     pub(crate) fn interrupt(&self) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-INT", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     /// Kills the run as `kill -9` does. A run that was faster is left as it is.

@@ -1,5 +1,6 @@
 //! Runs steps as a graph, journals before it changes, undoes, probes; says what happens as events.
 
+mod admission;
 pub mod ephemeral_container;
 pub mod event;
 pub mod facts;

@@ -1,5 +1,6 @@
 //! Proves what holds: listens, probes from a meshed source and from one without sidecar, chains the receipts.
 
+use super::admission;
 use super::event::{Event, Events};
 use super::probe::{self, ProbeSource};
 pub use super::probe_plan::Planned;
@@ -18,7 +19,7 @@ use crate::istio::kinds;
 use crate::plan::journal::Journal;
 use crate::plan::lock::ReachedBefore;
 use crate::plan::{GatewayTarget, PlannedHost};
-use crate::vocabulary::{ClaimState, HostName, ObjectReference, PlanIdentity, Scheme};
+use crate::vocabulary::{ClaimState, HostName, ObjectReference, Outcome, PlanIdentity, Scheme};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -78,7 +79,12 @@ pub async fn verify(cluster: &Cluster, settings: &VerifySettings, events: &Event
             Ok(None)
         }
     };
-    let ((), made, rows) = tokio::join!(listener.ready(), make_bare, status::of(cluster, &journal));
+    let ((), made, rows, refused) = tokio::join!(
+        listener.ready(),
+        make_bare,
+        status::of(cluster, &journal),
+        admission::refusal(cluster, &journal.gateway, &settings.source)
+    );
     let bare = made.unwrap_or_else(|error| {
         events(Event::Warning(format!(
             "no pod without sidecar could be made, so nothing is known of such pods: {error}"
@@ -99,6 +105,7 @@ pub async fn verify(cluster: &Cluster, settings: &VerifySettings, events: &Event
     }
     let required = settings.enforced_required || standing.record.is_some();
     let mut claims = claims(&results, required, &standing.findings);
+    claims.findings.extend(refused);
     match rows {
         Ok(rows) => claims.findings.extend(object_findings(&rows, claims.routed)),
         Err(error) => events(Event::Warning(format!(
@@ -140,7 +147,15 @@ pub async fn probe_from(
     planned: Vec<Planned>,
     events: &Events,
 ) -> Vec<(ProbeResult, CurlResult)> {
-    listened_round(cluster, gateway, (from, planned), None, &[], events).await
+    let mut results = listened_round(cluster, gateway, (from, planned), None, &[], events).await;
+    let routed = |(result, _): &(ProbeResult, CurlResult)| result.outcome == Outcome::Routed;
+    if from.meshed && !results.iter().all(routed) {
+        let refused = admission::refusal(cluster, gateway, from).await;
+        for (result, _) in results.iter_mut().filter(|result| !routed(result)) {
+            result.findings.extend(refused.clone());
+        }
+    }
+    results
 }
 
 /// The same from a source and a pod without sidecar, with what is known to have answered before a lock.

@@ -1,5 +1,6 @@
 //! Proves what holds: listens, probes from a meshed source and from one without sidecar, chains the receipts.
 
+use super::admission;
 use super::event::{Event, Events};
 use super::listener::Listener;
 use super::probe::ProbeSource;
@@ -15,7 +16,7 @@ use crate::finding::{Finding, Severity};
 use crate::plan::journal::Journal;
 use crate::plan::lock::ReachedBefore;
 use crate::plan::{GatewayTarget, PlannedHost};
-use crate::vocabulary::{ClaimState, HostName, PlanIdentity};
+use crate::vocabulary::{ClaimState, HostName, Outcome, PlanIdentity};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -72,7 +73,12 @@ pub async fn verify(cluster: &Cluster, settings: &VerifySettings, events: &Event
             Ok(None)
         }
     };
-    let ((), made, rows) = tokio::join!(listener.ready(), make_bare, status::of(cluster, &journal));
+    let ((), made, rows, refused) = tokio::join!(
+        listener.ready(),
+        make_bare,
+        status::of(cluster, &journal),
+        admission::refusal(cluster, &journal.gateway, &settings.source)
+    );
     let bare = made.unwrap_or_else(|error| {
         events(Event::Warning(format!(
             "no pod without sidecar could be made, so nothing is known of such pods: {error}"
@@ -105,6 +111,7 @@ pub async fn verify(cluster: &Cluster, settings: &VerifySettings, events: &Event
     }
     let required = settings.enforced_required || standing.record.is_some();
     let mut claims = claims(&results, required, &standing.findings);
+    claims.findings.extend(refused);
     match rows {
         Ok(rows) => claims.findings.extend(object_findings(&rows, claims.routed)),
         Err(error) => events(Event::Warning(format!(
@@ -146,7 +153,15 @@ pub async fn probe_from(
     planned: Vec<Planned>,
     events: &Events,
 ) -> Vec<(ProbeResult, CurlResult)> {
-    listened_round(cluster, gateway, (from, planned), None, &[], events).await
+    let mut results = listened_round(cluster, gateway, (from, planned), None, &[], events).await;
+    let routed = |(result, _): &(ProbeResult, CurlResult)| result.outcome == Outcome::Routed;
+    if from.meshed && !results.iter().all(routed) {
+        let refused = admission::refusal(cluster, gateway, from).await;
+        for (result, _) in results.iter_mut().filter(|result| !routed(result)) {
+            result.findings.extend(refused.clone());
+        }
+    }
+    results
 }
 
 /// The same from a source and a pod without sidecar, with what is known to have answered before a lock.

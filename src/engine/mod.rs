@@ -13,6 +13,7 @@ pub mod journal_store;
 pub mod lease;
 mod listener;
 pub mod lockdown;
+mod log_switch;
 mod module;
 mod namespace;
 mod orphans;
@@ -32,5 +33,6 @@ pub mod status;
 pub mod undo;
 pub mod verify;
 pub mod witness;
+pub mod workload;
 
 pub use event::{Event, Events, StepId};

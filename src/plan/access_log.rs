@@ -279,7 +279,7 @@ mod tests {
         );
         let on = json!({"accessLogging": [{"providers": [{"name": "stdout-json"}]}]});
         let telemetry = telemetry_object("istio-system", "mesh-default", "2026-01-01T00:00:00Z", &on);
-        assert!(matches!(decide(&[telemetry], &kyma), AccessLog::On(_)));
+        assert!(matches!(at_gateway(&[telemetry], &kyma), AccessLog::On(_)));
     }
 
     #[test]
@@ -324,7 +324,7 @@ mod tests {
             labels: &labels,
         };
         let selector = BTreeMap::from([("istio".to_owned(), "egressgateway".to_owned())]);
-        let mut ours = telemetry(&plan, "gw", "ours", selector).object;
+        let mut ours = telemetry(&plan, "gw", "ours", selector, "envoy").object;
         ours.0["metadata"]["managedFields"] = json!([{"manager": plan.shared_manager()}]);
         let all = [ours];
         assert!(is_on(&workload, &all, "istio-system", &json!({})));

@@ -69,7 +69,11 @@ async fn a_lock_is_proven_outlives_its_deadline_and_is_taken_away() {
         (Verdict::Proven, ClaimState::Proven)
     );
     sandbox.pass_time(2 * CONFIRM_WITHIN);
-    assert_eq!(policies(&sandbox).len(), 1, "the switch is disarmed and its guard is gone");
+    assert_eq!(
+        policies(&sandbox).len(),
+        1,
+        "the switch is disarmed and its guard is gone"
+    );
     assert_eq!(lock(&cluster).await.unwrap().end, LockdownEnd::Unchanged);
     let verified = verify_quickly(&cluster).await;
     assert_eq!(verified.claims.routed, ClaimState::Proven);
@@ -91,8 +95,15 @@ async fn another_policy_that_opens_a_way_out_is_named_and_nothing_is_changed() {
         panic!("there is no lock yet")
     };
     assert!(prepared.is_refused());
-    let said: Vec<&str> = prepared.findings.iter().map(|finding| &*finding.message).collect();
-    assert!(said.iter().any(|said| said.contains("any address, any port")), "{said:?}");
+    let said: Vec<&str> = prepared
+        .findings
+        .iter()
+        .map(|finding| &*finding.message)
+        .collect();
+    assert!(
+        said.iter().any(|said| said.contains("any address, any port")),
+        "{said:?}"
+    );
     assert_eq!(policies(&sandbox), before);
 }
 
@@ -131,11 +142,17 @@ async fn whenever_the_client_dies_no_unproven_lock_outlives_its_deadline() {
             let armed = sandbox.dump().keys().any(|name| name.starts_with("Job demo/"));
             sandbox.pass_time(CONFIRM_WITHIN + Duration::from_secs(5));
             let left = policies(&sandbox).iter().any(|(_, whole)| *whole);
-            assert!(!(left && armed), "a lock is left after {requests} of {whole} requests");
+            assert!(
+                !(left && armed),
+                "a lock is left after {requests} of {whole} requests"
+            );
             was_locked
         })
         .buffer_unordered(2)
         .collect()
         .await;
-    assert!(locked.contains(&true), "some died while the lock was there: {locked:?}");
+    assert!(
+        locked.contains(&true),
+        "some died while the lock was there: {locked:?}"
+    );
 }

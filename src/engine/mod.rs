@@ -1,6 +1,7 @@
 //! Runs steps as a graph, journals before it changes, undoes, probes; says what happens as events.
 
 mod access_logs;
+mod admission;
 pub mod ephemeral_container;
 pub mod event;
 pub mod facts;

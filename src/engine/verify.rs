@@ -1,5 +1,6 @@
 //! Proves what holds: listens, probes from a meshed source and from one without sidecar, chains the receipts.
 
+use super::admission;
 use super::event::{Event, Events};
 use super::listener::Listener;
 use super::probe::ProbeSource;
@@ -15,7 +16,7 @@ use crate::finding::{Finding, Severity};
 use crate::plan::journal::Journal;
 use crate::plan::lock::ReachedBefore;
 use crate::plan::{GatewayTarget, PlannedHost};
-use crate::vocabulary::{ClaimState, HostName, PlanIdentity};
+use crate::vocabulary::{ClaimState, HostName, Outcome, PlanIdentity};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -72,14 +73,31 @@ pub async fn verify(cluster: &Cluster, settings: &VerifySettings, events: &Event
             Ok(None)
         }
     };
-    let ((), made, rows) = tokio::join!(listener.ready(), make_bare, status::of(cluster, &journal));
+    let ((), made, rows, refused) = tokio::join!(
+        listener.ready(),
+        make_bare,
+        status::of(cluster, &journal),
+        admission::refusal(cluster, &journal.gateway, &settings.source)
+    );
     let bare = made.unwrap_or_else(|error| {
         events(Event::Warning(format!(
             "no pod without sidecar could be made, so nothing is known of such pods: {error}"
         )));
         None
     });
-    let meshed_probes = probe_plan::of(&plan, settings.source.meshed);
+    let meshed_probes = if standing.holds(&settings.source.labels) {
+        probe_plan::of(&plan, settings.source.meshed)
+    } else {
+        // What a source reaches that the lock's selector leaves out says nothing about the lock.
+        let forbidden = Vec::new();
+        probe_plan::of(
+            &ProbePlan {
+                forbidden,
+                ..plan.clone()
+            },
+            settings.source.meshed,
+        )
+    };
     let bare_probes = bare.as_ref().map(|bare| (bare, probe_plan::of(&plan, false)));
     let results = listener
         .round(meshed_probes, bare_probes, standing.reached_before())
@@ -93,6 +111,7 @@ pub async fn verify(cluster: &Cluster, settings: &VerifySettings, events: &Event
     }
     let required = settings.enforced_required || standing.record.is_some();
     let mut claims = claims(&results, required, &standing.findings);
+    claims.findings.extend(refused);
     match rows {
         Ok(rows) => claims.findings.extend(object_findings(&rows, claims.routed)),
         Err(error) => events(Event::Warning(format!(
@@ -134,7 +153,15 @@ pub async fn probe_from(
     planned: Vec<Planned>,
     events: &Events,
 ) -> Vec<(ProbeResult, CurlResult)> {
-    listened_round(cluster, gateway, (from, planned), None, &[], events).await
+    let mut results = listened_round(cluster, gateway, (from, planned), None, &[], events).await;
+    let routed = |(result, _): &(ProbeResult, CurlResult)| result.outcome == Outcome::Routed;
+    if from.meshed && !results.iter().all(routed) {
+        let refused = admission::refusal(cluster, gateway, from).await;
+        for (result, _) in results.iter_mut().filter(|result| !routed(result)) {
+            result.findings.extend(refused.clone());
+        }
+    }
+    results
 }
 
 /// The same from a source and a pod without sidecar, with what is known to have answered before a lock.

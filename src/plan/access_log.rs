@@ -324,7 +324,7 @@ mod tests {
             labels: &labels,
         };
         let selector = BTreeMap::from([("istio".to_owned(), "egressgateway".to_owned())]);
-        let mut ours = telemetry(&plan, "gw", "ours", selector, "envoy").object;
+        let mut ours = telemetry(&plan, "gw", "ours", selector, BUILT_IN_PROVIDER).object;
         ours.0["metadata"]["managedFields"] = json!([{"manager": plan.shared_manager()}]);
         let all = [ours];
         assert!(is_on(&workload, &all, "istio-system", &json!({})));

@@ -28,7 +28,7 @@ ask() {
         read -r token <"$SWITCH_CREDENTIALS/token" || :
         answer=$(
             printf 'header = "Authorization: Bearer %s"\n' "$token" |
-                curl --disable --config - --silent --globoff --noproxy '*' --cacert "$SWITCH_CREDENTIALS/ca.crt" \
+                curl --disable --config - --silent --noproxy '*' --cacert "$SWITCH_CREDENTIALS/ca.crt" \
                     --connect-timeout 3 --max-time 5 ${endpoint:+--connect-to "::$endpoint"} \
                     --write-out '\n%{http_code}' --request "$method" "$@" "$url"
         ) || answer="${newline}000"

@@ -8,7 +8,7 @@ use super::undo::{STEP, UndoSettings, release, say};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::istio::kinds;
-use crate::plan::field_owner::{FieldOwner, handed_over, nested, owners_of};
+use crate::plan::field_owner::{FieldOwner, handed_over, nested, owners_of, removable};
 use crate::plan::ownership;
 use crate::vocabulary::{Change, Object, ObjectReference};
 use serde_json::{Value, json};
@@ -80,7 +80,14 @@ async fn take_off(
         .iter()
         .any(|owner| ownership::is_our_manager(&owner.manager) && owner.manager != lent.manager);
     let Some(before) = lent.before.filter(|_| !other_plan) else {
-        return release(cluster, lent.reference, lent.manager, settings.dry_run).await;
+        let released = release(cluster, lent.reference, lent.manager, settings.dry_run).await;
+        return match released {
+            Err(error) if !settings.dry_run.is_dry() => match removable(live, lent.pointer, lent.manager) {
+                Some(pointer) => remove(cluster, lent, &pointer, error).await,
+                None => Err(error),
+            },
+            released => released,
+        };
     };
     let restored = if live.at(lent.pointer) == before || settings.dry_run == DryRun::Client {
         live.clone()
@@ -95,6 +102,29 @@ async fn take_off(
     }
     hand_over(cluster, lent, restored.clone()).await?;
     Ok(restored)
+}
+
+/// Takes a field away that server-side apply cannot: where somebody owns an empty map around it, the server makes `null`
+/// of that map, and then refuses it (seen with Kubernetes 1.34, custom resources).
+async fn remove(cluster: &Cluster, lent: &Lent<'_>, pointer: &str, refused: Error) -> Result<Object> {
+    let mut refused = refused;
+    for _ in 0..ATTEMPTS {
+        let Some(live) = cluster.get(lent.reference).await? else {
+            break;
+        };
+        let operations = json!([
+            {"op": "replace", "path": "/metadata/resourceVersion", "value": live.resource_version()},
+            {"op": "remove", "path": pointer},
+        ]);
+        match cluster
+            .json_patch(lent.reference, &operations, lent.manager)
+            .await
+        {
+            Ok(object) => return Ok(object),
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
 }
 
 /// Writes who owns the field. It changes no value, so nobody is bothered.

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::istio::kyma::{self, State, Status};
 use crate::istio::{kinds, kyma::GATEWAY};
 use crate::plan::istio_module;
-use crate::vocabulary::{Object, ObjectReference, names};
+use crate::vocabulary::{Kind, Object, ObjectReference, names};
 use serde_json::{Value, json};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -28,6 +28,8 @@ pub(super) struct Follower<'run> {
     /// The status before the module saw the change.
     stale: Value,
     generation: i64,
+    /// Whether the change asks for the gateway.
+    wanted: bool,
     timeout: Duration,
     progress: Progress<'run>,
     /// A watch that was open before the change; taken by the first who follows.
@@ -60,6 +62,7 @@ impl<'run> Follower<'run> {
             cluster,
             reference: object.reference(&kinds::istio_module()),
             generation: generation(object),
+            wanted: wants_gateway(object),
             timeout,
             progress,
             changes: Mutex::default(),
@@ -129,7 +132,7 @@ impl<'run> Follower<'run> {
     async fn unless_it_fails(&self, work: impl Future<Output = Result<()>>) -> Result<()> {
         tokio::select! {
             result = work => result.map_err(|error| self.with_state(error)),
-            error = self.follow() => Err(error),
+            ended = self.follow() => ended,
         }
     }
 
@@ -201,8 +204,9 @@ impl<'run> Follower<'run> {
         }
     }
 
-    /// Hears what the module says; ends only if it fails.
-    async fn follow(&self) -> Error {
+    /// Hears what the module says. Ends only if it fails, or if what it was to do is no longer wanted: a gateway that
+    /// was to go is asked for again by somebody.
+    async fn follow(&self) -> Result<()> {
         let open = || {
             self.cluster
                 .watch_objects(&kinds::istio_module(), kyma::NAMESPACE)
@@ -217,15 +221,20 @@ impl<'run> Follower<'run> {
                 Next::Change(change) => change,
                 Next::Ended => break,
                 Next::Silence => match stuck {
-                    Some(status) => return self.gave_up(&status),
+                    Some(status) => return Err(self.gave_up(&status)),
                     None => continue,
                 },
             };
             let object = match change {
                 PodChange::Present(object) if object.name() == self.reference.name => object,
                 PodChange::Gone(object) if object.name() == self.reference.name => {
-                    return Error::cluster(format!("{} was deleted meanwhile", self.reference))
-                        .hint("kubectl get istios -A");
+                    if !self.wanted {
+                        return Ok(());
+                    }
+                    return Err(
+                        Error::cluster(format!("{} was deleted meanwhile", self.reference))
+                            .hint("kubectl get istios -A"),
+                    );
                 }
                 PodChange::Failed(_) => break,
                 _ => continue,
@@ -233,13 +242,16 @@ impl<'run> Follower<'run> {
             if generation(&object) < self.generation {
                 continue;
             }
+            if wants_gateway(&object) && !self.wanted {
+                return Ok(());
+            }
             differs |= *object.at("/status") != self.stale;
             let status = Status::read(object.at("/status"));
             let speaks_of_it = status
                 .observed_generation()
                 .map_or(differs, |observed| observed >= self.generation);
             if speaks_of_it && status.state == State::Error {
-                return self.gave_up(&status);
+                return Err(self.gave_up(&status));
             }
             self.settled
                 .send_replace(speaks_of_it && matches!(status.state, State::Ready | State::Warning));
@@ -361,6 +373,7 @@ fn look_at(reference: &ObjectReference) -> String {
 }
 
 /// What keeps a resource that we made from being deleted: Istio is used by somebody else. `None` if nothing does.
+/// The kinds are those for which the module itself would refuse to go.
 ///
 /// # Errors
 /// If the cluster refuses to list.
@@ -374,12 +387,54 @@ pub(super) async fn used_by_others(cluster: &Cluster, namespace: &str) -> Result
         kinds::telemetry(),
         kinds::authorization_policy(),
         kinds::peer_authentication(),
+        Kind::new(
+            "networking.istio.io",
+            "v1alpha3",
+            "EnvoyFilter",
+            "envoyfilters",
+            true,
+        ),
+        Kind::new(
+            "networking.istio.io",
+            "v1",
+            "WorkloadEntry",
+            "workloadentries",
+            true,
+        ),
+        Kind::new(
+            "networking.istio.io",
+            "v1",
+            "WorkloadGroup",
+            "workloadgroups",
+            true,
+        ),
+        Kind::new(
+            "networking.istio.io",
+            "v1beta1",
+            "ProxyConfig",
+            "proxyconfigs",
+            true,
+        ),
+        Kind::new(
+            "security.istio.io",
+            "v1",
+            "RequestAuthentication",
+            "requestauthentications",
+            true,
+        ),
+        Kind::new(
+            "extensions.istio.io",
+            "v1alpha1",
+            "WasmPlugin",
+            "wasmplugins",
+            true,
+        ),
     ];
     let lists = kinds.iter().map(|kind| async move {
         let objects = cluster.list(kind, None, None).await?;
-        let foreign = objects.into_iter().filter(|object| {
-            !crate::plan::ownership::is_ours(object) && object.label(kyma::MODULE_LABEL) != Some(kyma::MODULE)
-        });
+        let foreign = objects
+            .into_iter()
+            .filter(|object| !crate::plan::ownership::is_ours(object) && !is_modules_own(kind, object));
         Ok::<_, Error>(foreign.map(|object| object.reference(kind)).collect::<Vec<_>>())
     });
     let mut users: Vec<ObjectReference> = futures::future::try_join_all(lists)
@@ -396,6 +451,14 @@ pub(super) async fn used_by_others(cluster: &Cluster, namespace: &str) -> Result
         0 => first.to_string(),
         more => format!("{first} and {more} more"),
     }))
+}
+
+/// The mesh-wide strictness is the module's.
+fn is_modules_own(kind: &Kind, object: &Object) -> bool {
+    object.label(kyma::MODULE_LABEL) == Some(kyma::MODULE)
+        || (*kind == kinds::peer_authentication()
+            && object.namespace() == Some(names::ISTIO_NAMESPACE)
+            && object.name() == "default")
 }
 
 /// Whether the resource wants the gateway.

@@ -109,6 +109,28 @@ pub fn handed_over(
     Value::Array(entries)
 }
 
+/// The part of an object that may be removed so that the field at a JSON pointer goes, if nobody but `manager` owns
+/// that: the outermost map that holds nothing else, and that nobody else owns. As server-side apply does it.
+pub fn removable(object: &Object, pointer: &str, manager: &str) -> Option<String> {
+    let foreign = |pointer: &str| {
+        owners_of(object, pointer)
+            .iter()
+            .any(|owner| owner.manager != manager)
+    };
+    if object.at(pointer).is_null() || foreign(pointer) {
+        return None;
+    }
+    let mut found = pointer;
+    while let Some((parent, _)) = found.rsplit_once('/').filter(|(parent, _)| !parent.is_empty()) {
+        let alone = object.at(parent).as_object().is_some_and(|map| map.len() == 1);
+        if !alone || foreign(parent) {
+            break;
+        }
+        found = parent;
+    }
+    Some(found.to_owned())
+}
+
 /// An entry with the time of the newest one: the API server wants a time, and no clock of the client's decides anything.
 fn new_entry(object: &Object, owner: &FieldOwner) -> Value {
     let times = object.items("/metadata/managedFields").iter();
@@ -241,6 +263,26 @@ mod tests {
             after.text("/metadata/managedFields/1/time"),
             "2026-01-01T00:00:00Z"
         );
+    }
+
+    #[test]
+    fn what_somebody_owns_around_a_field_stays() {
+        let object = |entries: &Value, spec: &Value| {
+            let mut object = object(entries);
+            object.0["spec"] = spec.clone();
+            object
+        };
+        let ours = entry("ours", "Apply", &switch());
+        let spec = json!({"components": {"egressGateway": {"enabled": true}}});
+        let removable = |entries: &Value, spec: &Value| removable(&object(entries, spec), SWITCH, "ours");
+        assert_eq!(removable(&json!([ours]), &spec).as_deref(), Some("/spec"));
+        let empty = entry("theirs", "Apply", &json!({"f:spec": {"f:components": {}}}));
+        let around = removable(&json!([ours, empty]), &spec);
+        assert_eq!(around.as_deref(), Some("/spec/components/egressGateway"));
+        let more = json!({"components": {"egressGateway": {"enabled": true, "k8s": {}}}});
+        assert_eq!(removable(&json!([ours]), &more).as_deref(), Some(SWITCH));
+        let theirs = entry("theirs", "Apply", &switch());
+        assert_eq!(removable(&json!([ours, theirs]), &spec), None);
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod bad_input;
 mod crowd;
 mod documents;
 mod gateways;
+mod kyma;
 mod lock;
 mod outcomes;
 mod permissions;

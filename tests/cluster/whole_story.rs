@@ -19,7 +19,7 @@ fn a_host_is_set_up_proven_and_undone_and_the_cluster_is_as_before() {
     Dump::take(&stage.kubectl).equals(&before);
 }
 
-fn verify_agrees_with_the_outside_world(stage: &Stage) {
+pub(crate) fn verify_agrees_with_the_outside_world(stage: &Stage) {
     let mark = stage.mark();
     let run = stage.egress("verify -o json");
     let document = run.exits(0).json();

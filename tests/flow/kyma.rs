@@ -315,6 +315,21 @@ async fn false_is_replaced_with_consent_and_given_back_to_its_owner() {
 }
 
 #[tokio::test]
+async fn where_apply_cannot_take_the_field_away_it_is_removed() {
+    let (sandbox, cluster) = on(module());
+    let before = dump(&sandbox);
+    set_up(&cluster, hosts()).await.unwrap();
+    // As a real server answers where somebody owns an empty map around the field.
+    let refused = Fault::new(
+        "/istios/default?fieldManager=kubectl-egress%2Fdemo%2Fdefault&force=false",
+        FaultKind::Status(422, None),
+    );
+    sandbox.inject(refused.method("PATCH"));
+    nothing_is_left(&sandbox, &cluster, &before).await;
+    assert!(!has_gateway(&sandbox));
+}
+
+#[tokio::test]
 async fn a_second_plan_keeps_the_gateway_and_the_last_one_gives_false_back() {
     let (sandbox, cluster) = on(module());
     somebody_applies(&cluster, false).await;

@@ -42,6 +42,10 @@ impl Dump {
             );
             let mut object = object.clone();
             settle(&mut object);
+            // Kyma's module follows generations, which never go back.
+            if text("/kind") == "Istio" {
+                object["metadata"]["generation"] = Value::Null;
+            }
             (format!("{} {name}", text("/apiVersion")), object)
         });
         Self(objects.collect())

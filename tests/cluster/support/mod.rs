@@ -3,6 +3,7 @@
 mod audit;
 pub(crate) mod dump;
 pub(crate) mod kubectl;
+pub(crate) mod kyma;
 pub(crate) mod manifests;
 mod place;
 mod probed;

@@ -5,7 +5,7 @@ use super::kubectl::Kubectl;
 use super::place::{PREFIX, lab, remove, settle, unique};
 use super::probed::Probed;
 use super::process::{Run, Running};
-use kubectl_egress_lab::{EventKind, Lab, Mark, OutboundPolicy, World, WorldEvent};
+use kubectl_egress_lab::{EventKind, Lab, Mark, OutboundPolicy, Platform, World, WorldEvent};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -67,6 +67,15 @@ impl Stage {
                 .attempt(&format!("wait --for=delete {left} --timeout=60s"));
         }
         Some(stage)
+    }
+
+    /// A stage while no other test runs, on a lab that plays Kyma; `None` (and a word) on another.
+    pub(crate) fn on_kyma() -> Option<Self> {
+        if lab()?.options().platform == Platform::Kyma {
+            return Self::alone();
+        }
+        eprintln!("skipped: this lab is not Kyma (cargo lab up --platform kyma)");
+        None
     }
 
     fn new(lab: &Lab, turn: Turn) -> Self {

@@ -222,9 +222,8 @@ fn answer(curl: &CurlResult) -> serde_json::Value {
 fn exit_code(results: &[&ProbeResult], expect: Option<Outcome>) -> ExitCode {
     let code = |result: &&ProbeResult| match (expect, result.outcome) {
         (Some(expected), outcome) if expected == outcome => ExitCode::Success,
-        (_, Outcome::Inconclusive) => ExitCode::Inconclusive,
+        (_, Outcome::Inconclusive) | (None, Outcome::Unreachable) => ExitCode::Inconclusive,
         (Some(_), _) => ExitCode::Disproven,
-        (None, Outcome::Unreachable) => ExitCode::Inconclusive,
         (None, Outcome::Bypassed | Outcome::Blocked) if result.expected == Expected::Routed => {
             ExitCode::Disproven
         }

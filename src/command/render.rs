@@ -5,8 +5,10 @@ use crate::cli::{self, Connection, GatewayArgument};
 use crate::engine::facts::Facts;
 use crate::engine::journal_store;
 use crate::error::{Error, Result};
+use crate::istio::kinds;
+use crate::plan::journal::Entry;
 use crate::plan::ownership::Manifest;
-use crate::plan::{GatewayTarget, Plan, routing};
+use crate::plan::{GatewayTarget, Plan, istio_module, routing};
 use crate::report::Printer;
 use crate::vocabulary::{ExitCode, Object, OutputFormat, names};
 use serde_json::{Value, json};
@@ -17,16 +19,17 @@ pub(super) async fn render(
     settings: cli::Render,
     printer: &Printer,
 ) -> Result<ExitCode> {
-    let (plan, gateway) = match &settings.plan.gateway {
-        Some(gateway) if !settings.hosts.is_empty() || settings.file.is_some() => {
-            (offline_plan(connection, &settings)?, customary(gateway))
-        }
+    let source = match &settings.plan.gateway {
+        Some(gateway) if !settings.hosts.is_empty() || settings.file.is_some() => Source {
+            plan: offline_plan(connection, &settings)?,
+            gateway: customary(gateway),
+            module: None,
+        },
         _ => from_cluster(connection, &settings, printer).await?,
     };
-    let objects: Vec<Value> = routing::objects(&plan, &gateway)
-        .iter()
-        .map(without_ownership)
-        .collect();
+    let routing = routing::objects(&source.plan, &source.gateway);
+    let all = source.module.iter().chain(&routing);
+    let objects: Vec<Value> = all.map(without_ownership).collect();
     match printer.settings().output {
         OutputFormat::Json => printer.document(
             &json!({"apiVersion": "v1", "kind": "List", "items": objects}),
@@ -41,6 +44,14 @@ pub(super) async fn render(
         }
     }
     Ok(ExitCode::Success)
+}
+
+/// What is rendered.
+struct Source {
+    plan: Plan,
+    gateway: GatewayTarget,
+    /// The field by which Kyma's Istio module makes the gateway.
+    module: Option<Manifest>,
 }
 
 fn offline_plan(connection: &Connection, settings: &cli::Render) -> Result<Plan> {
@@ -69,11 +80,7 @@ fn customary(gateway: &GatewayArgument) -> GatewayTarget {
     }
 }
 
-async fn from_cluster(
-    connection: &Connection,
-    settings: &cli::Render,
-    printer: &Printer,
-) -> Result<(Plan, GatewayTarget)> {
+async fn from_cluster(connection: &Connection, settings: &cli::Render, printer: &Printer) -> Result<Source> {
     let connected = connect_to_plan(connection, &settings.plan, printer).await?;
     let journal = journal_store::read(&connected.cluster, &connected.plan).await?;
     if settings.hosts.is_empty() && settings.file.is_none() {
@@ -81,7 +88,16 @@ async fn from_cluster(
             Error::usage(format!("there is no plan {}", connected.plan))
                 .hint("name hosts: kubectl egress render HOST")
         })?;
-        return Ok((journal.plan, journal.gateway));
+        let references = journal.entries.iter().map(Entry::reference);
+        let module = references
+            .into_iter()
+            .find(|reference| reference.kind == kinds::istio_module())
+            .map(|reference| istio_module::field(reference, journal.plan.identity.shared_manager()));
+        return Ok(Source {
+            plan: journal.plan,
+            gateway: journal.gateway,
+            module,
+        });
     }
     let plan = match &settings.file {
         Some(file) => read_plan(file, connection, connected.cluster.default_namespace())?,
@@ -94,14 +110,23 @@ async fn from_cluster(
         .as_ref()
         .map(ToString::to_string)
         .or_else(|| plan.gateway.clone());
-    let gateway = facts
-        .gateway(&connected.cluster, named.as_deref())
-        .await?
+    let found = facts.gateway(&connected.cluster, named.as_deref()).await?;
+    let kyma = facts.platform.kyma();
+    let gateway = found
+        .or_else(|| kyma.map(|_| istio_module::gateway()))
         .ok_or_else(|| {
             Error::usage("there is no egress gateway to render for")
                 .hint("make one: kubectl egress enable-gateway; or name one: --gateway NAMESPACE/NAME")
         })?;
-    Ok((plan, gateway))
+    let counted = kyma.and_then(|kyma| kyma.modules.counted.as_ref());
+    let module = counted
+        .filter(|_| istio_module::is_modules(&gateway))
+        .map(|counted| istio_module::change(&plan.identity, counted, None).manifest);
+    Ok(Source {
+        plan,
+        gateway,
+        module,
+    })
 }
 
 /// Ownership is for what `setup` applies; manifests in git belong to whoever applies them.

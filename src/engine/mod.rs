@@ -1,5 +1,7 @@
 //! Runs steps as a graph, journals before it changes, undoes, probes; says what happens as events.
 
+mod access_logs;
+mod admission;
 pub mod ephemeral_container;
 pub mod event;
 pub mod facts;
@@ -10,7 +12,9 @@ pub mod graph;
 mod holders;
 pub mod journal_store;
 pub mod lease;
+mod listener;
 pub mod lockdown;
+mod log_switch;
 mod module;
 mod namespace;
 mod orphans;
@@ -30,5 +34,6 @@ pub mod status;
 pub mod undo;
 pub mod verify;
 pub mod witness;
+pub mod workload;
 
 pub use event::{Event, Events, StepId};

@@ -152,7 +152,7 @@ impl<'run> Follower<'run> {
 
     async fn rolled_out(&self) -> Result<()> {
         let deployment = deployment();
-        let progress = |why: &str| self.tell_awaited(&format!("{deployment}: {why}"));
+        let progress = |why: &str| self.tell_awaited(why);
         let pods = self
             .cluster
             .wait_rollout(&deployment, self.timeout, false, &progress)
@@ -211,7 +211,16 @@ impl<'run> Follower<'run> {
         let mut changes = known.unwrap_or_else(open);
         // Where nothing was changed, any status speaks of what is asked for.
         let mut differs = !self.changes_something;
-        while let Some(change) = changes.recv().await {
+        let mut stuck = None;
+        loop {
+            let change = match next(&mut changes, stuck.is_some().then(|| self.patience())).await {
+                Next::Change(change) => change,
+                Next::Ended => break,
+                Next::Silence => match stuck {
+                    Some(status) => return self.gave_up(&status),
+                    None => continue,
+                },
+            };
             let object = match change {
                 PodChange::Present(object) if object.name() == self.reference.name => object,
                 PodChange::Gone(object) if object.name() == self.reference.name => {
@@ -234,11 +243,18 @@ impl<'run> Follower<'run> {
             }
             self.settled
                 .send_replace(speaks_of_it && matches!(status.state, State::Ready | State::Warning));
-            self.tell_state(&status);
+            self.tell_state(&status, speaks_of_it);
+            // What it refuses at first sight it refuses in the same words as before, without a sign of having looked.
+            stuck = (!speaks_of_it && status.state == State::Error).then_some(status);
         }
         // It cannot be watched: what the gateway does must do.
         self.settled.send_replace(true);
         std::future::pending().await
+    }
+
+    /// How long an old `Error` may stay before it is taken for the answer to our change: the module looks at once.
+    fn patience(&self) -> Duration {
+        (self.timeout / 4).min(Duration::from_secs(15))
     }
 
     fn gave_up(&self, status: &Status) -> Error {
@@ -247,7 +263,11 @@ impl<'run> Follower<'run> {
             self.reference
         ));
         for condition in &status.conditions {
-            let told = condition.message.is_empty() || status.description.contains(&condition.message);
+            let told = condition.message.is_empty()
+                || status
+                    .description
+                    .as_ref()
+                    .is_some_and(|description| description.contains(&condition.message));
             if condition.status == "False" && condition.kind == "Ready" && !told {
                 error = error.because(condition.message.clone());
             }
@@ -272,10 +292,12 @@ impl<'run> Follower<'run> {
         }
     }
 
-    fn tell_state(&self, status: &Status) {
+    fn tell_state(&self, status: &Status, aloud: bool) {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        said.state = status.to_string();
-        self.tell(&said);
+        said.state = status.in_short();
+        if aloud {
+            self.tell(&said);
+        }
     }
 
     fn tell_awaited(&self, awaited: &str) {
@@ -291,6 +313,24 @@ impl<'run> Follower<'run> {
             (awaited, state) => (self.progress)(&format!("{awaited} ({}: {state})", self.reference)),
         }
     }
+}
+
+/// What a watch gave.
+enum Next {
+    Change(PodChange),
+    Silence,
+    Ended,
+}
+
+async fn next(changes: &mut Receiver<PodChange>, patience: Option<Duration>) -> Next {
+    let change = match patience {
+        None => changes.recv().await,
+        Some(patience) => match tokio::time::timeout(patience, changes.recv()).await {
+            Ok(change) => change,
+            Err(_) => return Next::Silence,
+        },
+    };
+    change.map_or(Next::Ended, Next::Change)
 }
 
 /// A watch of the resources that tells every change from now on.

@@ -10,6 +10,7 @@ use super::undo::{self, UndoSettings};
 use super::{gateway_choice, journal_store, pods};
 use crate::cluster::{Applied, ApplyOptions, Cluster};
 use crate::error::{Error, Result};
+use crate::finding::{Finding, catalogue};
 use crate::istio::kinds;
 use crate::plan::istio_module::ModuleChange;
 use crate::plan::journal::{Entry, Journal};
@@ -17,6 +18,7 @@ use crate::plan::ownership::Manifest;
 use crate::plan::source;
 use crate::vocabulary::{Change, ExitCode, ObjectReference, PodName, names};
 use futures::future::try_join_all;
+use serde_json::json;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -327,6 +329,9 @@ impl<'run> Run<'run> {
 
     async fn injection(self) -> Result<StepEnd> {
         let Some(manifest) = self.prepared.injection_manifest() else {
+            if !self.prepared.journal.client_labels.is_empty() {
+                self.name_workloads(false).await;
+            }
             return Ok(StepEnd::Skipped("already so".to_owned()));
         };
         let replaces = self
@@ -347,11 +352,13 @@ impl<'run> Run<'run> {
             applied.change,
             false,
         );
-        self.name_workloads_without_sidecar().await;
+        self.name_workloads(true).await;
         Ok(StepEnd::Done(None))
     }
 
-    async fn name_workloads_without_sidecar(self) {
+    /// Names pods that need something of the user: those without sidecar, where injection is new, and those that the
+    /// gateway's network policies would not let in.
+    async fn name_workloads(self, newly_injected: bool) {
         let namespace = &self.prepared.plan.identity.namespace;
         // Only a remark: without permission to list pods there is none.
         let pods = self
@@ -364,10 +371,28 @@ impl<'run> Run<'run> {
             .filter(|pod| !pods::has_sidecar(pod))
             .map(crate::vocabulary::Object::name)
             .collect();
-        if !bare.is_empty() {
+        if newly_injected && !bare.is_empty() {
             (self.events)(Event::Warning(format!(
                 "these pods of {namespace} have no sidecar until they are restarted, and so bypass the gateway: {}",
                 bare.join(", ")
+            )));
+        }
+        let labels = json!(self.prepared.journal.client_labels);
+        let lacking: Vec<&str> = pods
+            .iter()
+            .filter(|pod| pods::has_sidecar(pod) && !pod.labels_match("/metadata/labels", &labels))
+            // Our own get it with their next rollout, which is this run's.
+            .filter(|pod| !pod.labels_match("/metadata/labels", &source::selector()))
+            .map(crate::vocabulary::Object::name)
+            .collect();
+        if !lacking.is_empty() {
+            let message = format!(
+                "these pods of {namespace} may not reach the egress gateway: {}",
+                lacking.join(", ")
+            );
+            (self.events)(Event::Found(Finding::new(
+                &catalogue::GATEWAY_LABEL_MISSING,
+                message,
             )));
         }
     }
@@ -414,8 +439,11 @@ impl<'run> Run<'run> {
 
     async fn proxies(self) -> Result<StepEnd> {
         let (plan, gateway) = (&self.prepared.plan, &self.prepared.gateway);
-        let source_pods =
+        let mut source_pods =
             pods::ready(self.cluster, &plan.identity.namespace, &source::label_selector()).await?;
+        if let Some(witnessed) = &self.prepared.witnessed {
+            source_pods.extend(witnessed.workload.meshed_pods(self.cluster).await?);
+        }
         let gateway_pods = pods::ready(self.cluster, &gateway.namespace, &gateway.label_selector()).await?;
         let sidecar = |configuration: &ProxyConfiguration| configuration.missing_at_sidecar(plan, gateway);
         let router = |configuration: &ProxyConfiguration| configuration.missing_at_gateway(plan);

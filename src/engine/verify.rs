@@ -1,29 +1,24 @@
 //! Proves what holds: listens, probes from a meshed source and from one without sidecar, chains the receipts.
 
+use super::admission;
 use super::event::{Event, Events};
-use super::probe::{self, ProbeSource};
+use super::listener::Listener;
+use super::probe::ProbeSource;
 pub use super::probe_plan::Planned;
 use super::probe_plan::{self, ProbePlan};
 use super::probe_pod::{ProbePod, make_probe_pod, remove_probe_pod};
-use super::round::Round;
-use super::sentinel;
 use super::status::{self, StatusRow};
-use super::witness::Witness;
 use super::{journal_store, lockdown};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
-use crate::evidence::{CurlResult, LogState, ProbeRequest, ProbeResult, Verification, claims};
+use crate::evidence::{CurlResult, ProbeResult, Verification, claims};
 use crate::finding::{Finding, Severity};
-use crate::istio::kinds;
 use crate::plan::journal::Journal;
 use crate::plan::lock::ReachedBefore;
 use crate::plan::{GatewayTarget, PlannedHost};
-use crate::vocabulary::{ClaimState, HostName, ObjectReference, PlanIdentity, Scheme};
+use crate::vocabulary::{ClaimState, HostName, Outcome, PlanIdentity};
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
-
-/// How long the sidecar's own sentinel may take.
-const SIDECAR_SENTINEL_DEADLINE: Duration = Duration::from_secs(4);
+use std::time::Duration;
 
 /// What is to be proven.
 #[derive(Debug, Clone)]
@@ -67,7 +62,7 @@ pub async fn verify(cluster: &Cluster, settings: &VerifySettings, events: &Event
         max_time_seconds: settings.max_time_seconds,
     };
     let bare_pod = ProbePod::unmeshed(labels_of_lock(&standing));
-    let listener = Listener::start(cluster, &journal.gateway, &settings.source, events);
+    let listener = Listener::start(cluster, &journal.gateway, &settings.source, events).await;
     let make_bare = async {
         if settings.without_sidecar {
             let (namespace, timeout) = (&settings.namespace, settings.timeout);
@@ -78,14 +73,31 @@ pub async fn verify(cluster: &Cluster, settings: &VerifySettings, events: &Event
             Ok(None)
         }
     };
-    let ((), made, rows) = tokio::join!(listener.ready(), make_bare, status::of(cluster, &journal));
+    let ((), made, rows, refused) = tokio::join!(
+        listener.ready(),
+        make_bare,
+        status::of(cluster, &journal),
+        admission::refusal(cluster, &journal.gateway, &settings.source)
+    );
     let bare = made.unwrap_or_else(|error| {
         events(Event::Warning(format!(
             "no pod without sidecar could be made, so nothing is known of such pods: {error}"
         )));
         None
     });
-    let meshed_probes = probe_plan::of(&plan, settings.source.meshed);
+    let meshed_probes = if standing.holds(&settings.source.labels) {
+        probe_plan::of(&plan, settings.source.meshed)
+    } else {
+        // What a source reaches that the lock's selector leaves out says nothing about the lock.
+        let forbidden = Vec::new();
+        probe_plan::of(
+            &ProbePlan {
+                forbidden,
+                ..plan.clone()
+            },
+            settings.source.meshed,
+        )
+    };
     let bare_probes = bare.as_ref().map(|bare| (bare, probe_plan::of(&plan, false)));
     let results = listener
         .round(meshed_probes, bare_probes, standing.reached_before())
@@ -99,6 +111,7 @@ pub async fn verify(cluster: &Cluster, settings: &VerifySettings, events: &Event
     }
     let required = settings.enforced_required || standing.record.is_some();
     let mut claims = claims(&results, required, &standing.findings);
+    claims.findings.extend(refused);
     match rows {
         Ok(rows) => claims.findings.extend(object_findings(&rows, claims.routed)),
         Err(error) => events(Event::Warning(format!(
@@ -140,7 +153,15 @@ pub async fn probe_from(
     planned: Vec<Planned>,
     events: &Events,
 ) -> Vec<(ProbeResult, CurlResult)> {
-    listened_round(cluster, gateway, (from, planned), None, &[], events).await
+    let mut results = listened_round(cluster, gateway, (from, planned), None, &[], events).await;
+    let routed = |(result, _): &(ProbeResult, CurlResult)| result.outcome == Outcome::Routed;
+    if from.meshed && !results.iter().all(routed) {
+        let refused = admission::refusal(cluster, gateway, from).await;
+        for (result, _) in results.iter_mut().filter(|result| !routed(result)) {
+            result.findings.extend(refused.clone());
+        }
+    }
+    results
 }
 
 /// The same from a source and a pod without sidecar, with what is known to have answered before a lock.
@@ -152,75 +173,9 @@ pub(super) async fn listened_round(
     reached_before: &[ReachedBefore],
     events: &Events,
 ) -> Vec<(ProbeResult, CurlResult)> {
-    let listener = Listener::start(cluster, gateway, meshed, events);
+    let listener = Listener::start(cluster, gateway, meshed, events).await;
     listener.ready().await;
     listener.round(meshed_probes, bare, reached_before).await
-}
-
-/// Followers of the gateway's logs and of one source's sidecar, for one round.
-struct Listener<'run> {
-    cluster: &'run Cluster,
-    gateway: &'run GatewayTarget,
-    meshed: &'run ProbeSource,
-    witness: Witness,
-    events: &'run Events,
-}
-
-impl<'run> Listener<'run> {
-    fn start(
-        cluster: &'run Cluster,
-        gateway: &'run GatewayTarget,
-        meshed: &'run ProbeSource,
-        events: &'run Events,
-    ) -> Self {
-        let sources: Vec<_> = if meshed.meshed {
-            vec![(meshed.pod.clone(), meshed.addresses.clone())]
-        } else {
-            Vec::new()
-        };
-        Self {
-            cluster,
-            gateway,
-            meshed,
-            witness: Witness::start(cluster, gateway, &sources),
-            events,
-        }
-    }
-
-    async fn ready(&self) {
-        let started = Instant::now();
-        (self.events)(Event::StepStarted {
-            id: "listen".to_owned(),
-            title: format!("listen at the gateway {} and the source's sidecar", self.gateway),
-        });
-        tokio::join!(
-            self.witness.ready(),
-            sidecar_sentinel(self.cluster, &self.witness, self.gateway, self.meshed)
-        );
-        (self.events)(Event::StepFinished {
-            id: "listen".to_owned(),
-            detail: Some(listening(&self.witness)),
-            elapsed: started.elapsed(),
-        });
-    }
-
-    async fn round(
-        &self,
-        meshed_probes: Vec<Planned>,
-        bare: Option<(&ProbeSource, Vec<Planned>)>,
-        reached_before: &[ReachedBefore],
-    ) -> Vec<(ProbeResult, CurlResult)> {
-        let round = Round::new(
-            self.cluster,
-            &self.witness,
-            self.meshed,
-            reached_before,
-            self.events,
-        )
-        .await;
-        let (bare, bare_probes) = bare.map_or((None, Vec::new()), |(bare, probes)| (Some(bare), probes));
-        round.run(self.meshed, meshed_probes, bare, bare_probes).await
-    }
 }
 
 /// The plan as it was set up.
@@ -259,58 +214,4 @@ fn chosen_hosts(journal: &Journal, settings: &VerifySettings) -> Result<Vec<Plan
         }
     }
     Ok(settings.hosts.clone())
-}
-
-fn listening(witness: &Witness) -> String {
-    let facts = witness.gateway_facts();
-    let delivering = facts
-        .pods
-        .iter()
-        .filter(|pod| pod.log_state == LogState::Delivering)
-        .count();
-    format!(
-        "{delivering} of {} gateway pods deliver their log",
-        facts.pods.len()
-    )
-}
-
-/// Shows that the sidecar's follower delivers, by a connection to the gateway's own Service with a server name that
-/// nobody serves: it leaves a line in the sidecar and goes nowhere.
-async fn sidecar_sentinel(cluster: &Cluster, witness: &Witness, gateway: &GatewayTarget, from: &ProbeSource) {
-    if !from.meshed {
-        return;
-    }
-    let reference = ObjectReference::namespaced(kinds::service(), &gateway.namespace, &gateway.service);
-    let service = cluster.get(&reference).await.ok().flatten();
-    let address = service
-        .as_ref()
-        .map(|service| service.text("/spec/clusterIP").to_owned())
-        .unwrap_or_default();
-    if address.is_empty() || address == "None" {
-        return;
-    }
-    let name = sentinel::server_name();
-    let request = ProbeRequest {
-        id: 0,
-        nonce: sentinel::nonce(),
-        scheme: Scheme::Https,
-        host: name.clone(),
-        port: gateway.tls_port,
-        path: "/".to_owned(),
-        method: "GET".to_owned(),
-        max_time_seconds: 3,
-        ca_certificate: None,
-        show_headers: false,
-        show_body: false,
-        resolve: Some(format!("{name}:{}:{address}", gateway.tls_port)),
-    };
-    let requests = [request];
-    // That listener reads no server name, so the line is known by curl's own address.
-    let local = match probe::send(cluster, from, &requests).await.pop() {
-        Some(CurlResult::Report(report)) => report.local_address,
-        _ => None,
-    };
-    witness
-        .sidecar_delivers(&from.pod, local.as_deref(), SIDECAR_SENTINEL_DEADLINE)
-        .await;
 }

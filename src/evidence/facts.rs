@@ -16,6 +16,8 @@ pub struct SourceFacts {
     pub meshed: bool,
     /// Whether its sidecar's log arrives.
     pub log_state: LogState,
+    /// The command that switches that log on, if it is not the one for our own source.
+    pub log_switch: Option<String>,
 }
 
 /// The egress gateway of the plan.
@@ -41,7 +43,7 @@ pub struct GatewayPodFacts {
 impl LogState {
     /// Whether no line can come any more, so that nobody waits for one.
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Forbidden(_) | Self::Unreadable(_))
+        matches!(self, Self::Off | Self::Forbidden(_) | Self::Unreadable(_))
     }
 }
 
@@ -52,6 +54,8 @@ pub enum LogState {
     Delivering,
     /// Its sentinel did not arrive: the access log is off, or the follower is dead.
     Silent,
+    /// No configuration that is known switches the access log on, and no sentinel arrived either.
+    Off,
     /// We may not read it; why.
     Forbidden(String),
     /// It cannot be read, and not for lack of permission; why. Nothing more comes.

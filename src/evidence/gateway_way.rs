@@ -89,6 +89,10 @@ fn missing_line(case: &Case, sidecar: &AccessLogLine) -> Finding {
             &catalogue::NO_GATEWAY_LINE,
             format!("the sidecar sent {target} to {pod}, whose log delivers and has no line for it"),
         ),
+        LogState::Off => case.finding(
+            &catalogue::ACCESS_LOG_OFF,
+            format!("the sidecar sent {target} to {pod}, whose access log is off"),
+        ),
         LogState::Silent => case.finding(
             &catalogue::FOLLOWER_SILENT,
             format!("the sidecar sent {target} to {pod}, whose log does not arrive"),

@@ -106,13 +106,20 @@ fn no_sidecar_line(case: &Case) -> Judgement {
                 format!("the sidecar's log was interrupted during the probe of {target}: {why}"),
             )
             .fixed_by(AGAIN),
-        LogState::Silent | LogState::Absent => case.finding(
+        LogState::Off => case.with_switch(case.finding(
+            &catalogue::ACCESS_LOG_OFF,
+            format!(
+                "the access log of {}'s sidecar is off, so the way to {target} is unknown",
+                case.source()
+            ),
+        )),
+        LogState::Silent | LogState::Absent => case.with_switch(case.finding(
             &catalogue::NO_SIDECAR_LINE,
             format!(
                 "the log of {}'s sidecar does not arrive, so the way to {target} is unknown",
                 case.source()
             ),
-        ),
+        )),
         LogState::Delivering => case.finding(
             &catalogue::NO_SIDECAR_LINE,
             format!("the sidecar's log delivers, but has no line for the probe of {target}"),
@@ -186,6 +193,14 @@ impl Case<'_> {
             finding.severity = Severity::Warning;
         }
         finding
+    }
+
+    /// The finding with the command that switches this source's log on.
+    fn with_switch(&self, finding: Finding) -> Finding {
+        match &self.evidence.source.log_switch {
+            Some(command) => finding.fixed_by(format!("`{command}` switches it on until `cleanup`")),
+            None => finding,
+        }
     }
 
     pub(super) fn contradiction(&self, witness: &str, line: &AccessLogLine) -> Finding {

@@ -53,7 +53,7 @@ catalogue! {
     /// The sidecar's line for a probe did not arrive.
     NO_SIDECAR_LINE = "EGR-104", Warning, "no line of the sidecar's access log for this probe",
         "The access log of the source's sidecar is off, or its line did not come in time.",
-        "our source's is switched on by `kubectl egress deploy-curl`; a workload of your own needs a Telemetry with `accessLogging: [{providers: [{name: envoy}]}]` for its pods";
+        "our source's is switched on by `kubectl egress deploy-curl`, that of a workload of your own by `kubectl egress setup --from deploy/NAME`";
     /// A follower could not be shown to deliver.
     FOLLOWER_SILENT = "EGR-105", Warning, "the gateway's access log does not arrive",
         "A sentinel connection to the gateway pod left no line in its log, so a missing line proves nothing.",
@@ -129,7 +129,7 @@ catalogue! {
     /// Access log off.
     ACCESS_LOG_OFF = "EGR-202", Warning, "the access log is off",
         "Neither meshConfig.accessLogFile nor a Telemetry resource switches it on for this proxy.",
-        "`kubectl egress setup` switches it on for the gateway and the source only";
+        "`kubectl egress setup` switches it on for the gateway and the source only, with `--from deploy/NAME` for a workload of your own";
     /// The proxy's configuration could not be read.
     PROXY_UNREADABLE = "EGR-203", Info, "the proxy's configuration could not be read",
         "A port-forward to the proxy's admin port was refused, so the encryption of its hops stays unknown.",

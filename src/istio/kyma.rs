@@ -51,7 +51,7 @@ pub struct Status {
     /// The state.
     pub state: State,
     /// Why, for people.
-    pub description: String,
+    pub description: Option<String>,
     /// Its parts.
     pub conditions: Vec<Condition>,
 }
@@ -85,6 +85,14 @@ impl Status {
         ready.map_or("", |condition| &condition.reason)
     }
 
+    /// State and description, without the word for programs.
+    pub fn in_short(&self) -> String {
+        match self.description.as_deref() {
+            None | Some("") => self.state.to_string(),
+            Some(description) => format!("{}: {description}", self.state),
+        }
+    }
+
     /// The newest generation that a condition speaks of, if any says so.
     pub fn observed_generation(&self) -> Option<i64> {
         self.conditions
@@ -101,10 +109,10 @@ impl fmt::Display for Status {
         if !self.reason().is_empty() {
             write!(formatter, " ({})", self.reason())?;
         }
-        if !self.description.is_empty() {
-            write!(formatter, ": {}", self.description)?;
+        match self.description.as_deref() {
+            None | Some("") => Ok(()),
+            Some(description) => write!(formatter, ": {description}"),
         }
-        Ok(())
     }
 }
 
@@ -137,6 +145,15 @@ mod tests {
             "Processing (ReconcileUnknown): Reconciling Istio"
         );
         assert_eq!(status.observed_generation(), None);
+    }
+
+    #[test]
+    fn no_description_is_said_with_null_too() {
+        let status = Status::read(&json!({"state": "Ready", "description": null}));
+        assert_eq!(
+            (status.to_string(), status.in_short()),
+            ("Ready".into(), "Ready".into())
+        );
     }
 
     #[test]

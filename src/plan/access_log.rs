@@ -34,7 +34,13 @@ pub struct Workload<'a> {
     pub labels: &'a Value,
 }
 
-/// Decides whether `workload` writes its access log to standard output.
+/// Whether `workload` writes its access log to standard output as things are, our own Telemetry counted.
+pub fn is_on(workload: &Workload<'_>, telemetries: &[Object], root_namespace: &str, mesh: &Value) -> bool {
+    let all = telemetries.iter().collect();
+    matches!(decide(workload, all, root_namespace, mesh), AccessLog::On(_))
+}
+
+/// Decides whether `workload` would write its access log to standard output without us.
 ///
 /// `mesh` is the mesh configuration (the key `mesh` of ConfigMap `istio`, as JSON); `telemetries` are those of the
 /// root namespace and the workload's.
@@ -44,10 +50,18 @@ pub fn state(
     root_namespace: &str,
     mesh: &Value,
 ) -> AccessLog {
-    let mut candidates: Vec<&Object> = telemetries
+    let others = telemetries
         .iter()
-        .filter(|telemetry| !ownership::is_ours(telemetry))
-        .collect();
+        .filter(|telemetry| !ownership::is_ours(telemetry));
+    decide(workload, others.collect(), root_namespace, mesh)
+}
+
+fn decide(
+    workload: &Workload<'_>,
+    mut candidates: Vec<&Object>,
+    root_namespace: &str,
+    mesh: &Value,
+) -> AccessLog {
     // RFC 3339 in UTC sorts by time.
     candidates.sort_by_key(|telemetry| telemetry.text("/metadata/creationTimestamp"));
     let in_namespace = |namespace: &str| {
@@ -210,7 +224,7 @@ mod tests {
         )
     }
 
-    fn decide(telemetries: &[Object], mesh: &Value) -> AccessLog {
+    fn at_gateway(telemetries: &[Object], mesh: &Value) -> AccessLog {
         let labels = json!({"istio": "egressgateway"});
         state(
             &Workload {
@@ -225,21 +239,21 @@ mod tests {
 
     #[test]
     fn off_when_nobody_says_anything() {
-        assert_eq!(decide(&[], &json!({})), AccessLog::Off);
+        assert_eq!(at_gateway(&[], &json!({})), AccessLog::Off);
     }
 
     #[test]
     fn the_mesh_configuration_switches_it_on() {
         assert!(matches!(
-            decide(&[], &json!({"accessLogFile": "/dev/stdout"})),
+            at_gateway(&[], &json!({"accessLogFile": "/dev/stdout"})),
             AccessLog::On(_)
         ));
         let mesh = json!({"defaultProviders": {"accessLogging": ["mine"]},
             "extensionProviders": [{"name": "mine", "envoyFileAccessLog": {"path": "/dev/stdout"}}]});
-        assert!(matches!(decide(&[], &mesh), AccessLog::On(_)));
+        assert!(matches!(at_gateway(&[], &mesh), AccessLog::On(_)));
         let otel = json!({"defaultProviders": {"accessLogging": ["otel"]},
             "extensionProviders": [{"name": "otel", "envoyOtelAls": {}}]});
-        assert_eq!(decide(&[], &otel), AccessLog::Off);
+        assert_eq!(at_gateway(&[], &otel), AccessLog::Off);
     }
 
     #[test]
@@ -265,7 +279,7 @@ mod tests {
         );
         let on = json!({"accessLogging": [{"providers": [{"name": "stdout-json"}]}]});
         let telemetry = telemetry_object("istio-system", "mesh-default", "2026-01-01T00:00:00Z", &on);
-        assert!(matches!(decide(&[telemetry], &kyma), AccessLog::On(_)));
+        assert!(matches!(at_gateway(&[telemetry], &kyma), AccessLog::On(_)));
     }
 
     #[test]
@@ -274,12 +288,12 @@ mod tests {
         let off = json!({"accessLogging": [{"disabled": true}]});
         let root = telemetry_object("istio-system", "mesh-default", "2026-01-01T00:00:00Z", &on);
         assert!(matches!(
-            decide(std::slice::from_ref(&root), &json!({})),
+            at_gateway(std::slice::from_ref(&root), &json!({})),
             AccessLog::On(_)
         ));
         let own = telemetry_object("gw", "quiet", "2026-01-02T00:00:00Z", &off);
         assert_eq!(
-            decide(&[root, own], &json!({"accessLogFile": "/dev/stdout"})),
+            at_gateway(&[root, own], &json!({"accessLogFile": "/dev/stdout"})),
             AccessLog::Off
         );
     }
@@ -289,22 +303,39 @@ mod tests {
         let metrics = json!({"selector": {"matchLabels": {"istio": "egressgateway"}}, "metrics": []});
         let held = telemetry_object("gw", "metrics", "2026-01-01T00:00:00Z", &metrics);
         assert!(matches!(
-            decide(std::slice::from_ref(&held), &json!({})),
+            at_gateway(std::slice::from_ref(&held), &json!({})),
             AccessLog::Held(_)
         ));
         assert!(matches!(
-            decide(&[held], &json!({"accessLogFile": "/dev/stdout"})),
+            at_gateway(&[held], &json!({"accessLogFile": "/dev/stdout"})),
             AccessLog::On(_)
         ));
         let other = json!({"selector": {"matchLabels": {"app": "x"}}, "accessLogging": [{"disabled": true}]});
         let other = telemetry_object("gw", "other", "2026-01-01T00:00:00Z", &other);
-        assert_eq!(decide(&[other], &json!({})), AccessLog::Off);
+        assert_eq!(at_gateway(&[other], &json!({})), AccessLog::Off);
+    }
+
+    #[test]
+    fn ours_counts_for_what_is_and_not_for_what_would_be_without_it() {
+        let plan = PlanIdentity::new("demo", "default").unwrap();
+        let labels = json!({"istio": "egressgateway"});
+        let workload = Workload {
+            namespace: "gw",
+            labels: &labels,
+        };
+        let selector = BTreeMap::from([("istio".to_owned(), "egressgateway".to_owned())]);
+        let mut ours = telemetry(&plan, "gw", "ours", selector, BUILT_IN_PROVIDER).object;
+        ours.0["metadata"]["managedFields"] = json!([{"manager": plan.shared_manager()}]);
+        let all = [ours];
+        assert!(is_on(&workload, &all, "istio-system", &json!({})));
+        assert!(!is_on(&workload, &[], "istio-system", &json!({})));
+        assert_eq!(state(&workload, &all, "istio-system", &json!({})), AccessLog::Off);
     }
 
     #[test]
     fn a_filter_is_not_a_full_log() {
         let filtered = json!({"accessLogging": [{"providers": [{"name": "envoy"}], "filter": {"expression": "response.code >= 500"}}]});
         let telemetry = telemetry_object("gw", "errors", "2026-01-01T00:00:00Z", &filtered);
-        assert_eq!(decide(&[telemetry], &json!({})), AccessLog::Off);
+        assert_eq!(at_gateway(&[telemetry], &json!({})), AccessLog::Off);
     }
 }

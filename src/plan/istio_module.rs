@@ -32,7 +32,7 @@ pub struct Modules {
 }
 
 /// Sorts them: of those in kyma-system the oldest counts. Where two were made in the same second the module's own word
-/// decides, if it has spoken.
+/// decides, and while it has not spoken the later name, as the module goes through them in that order.
 pub fn sort(resources: Vec<Object>) -> Modules {
     let kind = kinds::istio_module();
     let (mut inside, elsewhere): (Vec<Object>, Vec<Object>) = resources
@@ -45,7 +45,7 @@ pub fn sort(resources: Vec<Object>) -> Modules {
         (
             resource.text("/metadata/creationTimestamp").to_owned(),
             passed_over(resource),
-            resource.name().to_owned(),
+            std::cmp::Reverse(resource.name().to_owned()),
         )
     });
     let references = |resources: &[Object]| {
@@ -149,7 +149,8 @@ pub fn change(plan: &PlanIdentity, counted: &Object, inherited: Option<Before>) 
     }
 }
 
-fn field(reference: ObjectReference, manager: String) -> Manifest {
+/// The one field, and nothing else.
+pub fn field(reference: ObjectReference, manager: String) -> Manifest {
     let mut object = nested(kyma::GATEWAY_SWITCH, json!(true));
     object["apiVersion"] = json!(reference.kind.api_version());
     object["kind"] = json!(reference.kind.kind);
@@ -253,11 +254,13 @@ mod tests {
 
     #[test]
     fn in_the_same_second_the_modules_own_word_decides() {
-        let mut first = resource("kyma-system", "a", "2026-01-01T00:00:00Z");
-        first.0["status"] =
+        let first = resource("kyma-system", "a", "2026-01-01T00:00:00Z");
+        let mut second = resource("kyma-system", "b", "2026-01-01T00:00:00Z");
+        let both = vec![first.clone(), second.clone()];
+        assert_eq!(sort(both).counted.unwrap().name(), "b");
+        second.0["status"] =
             json!({"state": "Warning", "conditions": [{"type": "Ready", "reason": "OlderCRExists"}]});
-        let second = resource("kyma-system", "b", "2026-01-01T00:00:00Z");
-        assert_eq!(sort(vec![first, second]).counted.unwrap().name(), "b");
+        assert_eq!(sort(vec![first, second]).counted.unwrap().name(), "a");
     }
 
     #[test]

@@ -47,7 +47,15 @@ impl Default for SourceSettings {
 
 /// Labels that select the source's pods.
 pub fn selector() -> Value {
-    json!({"app": names::SOURCE, names::ROLE_LABEL: "source"})
+    json!(selector_labels())
+}
+
+/// The same by name.
+pub fn selector_labels() -> BTreeMap<String, String> {
+    let labels = [("app", names::SOURCE), (names::ROLE_LABEL, "source")];
+    labels
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
 }
 
 /// The label selector as text: pods of the Deployment, not those that one run makes beside it.
@@ -125,15 +133,15 @@ pub fn probe_pod(plan: &PlanIdentity, settings: &ProbePodSettings<'_>) -> Manife
     if !settings.labels.is_empty() {
         spec["readinessGates"] = json!([{"conditionType": names::NEVER_READY_GATE}]);
     }
-    let mut labels = json!(settings.labels);
-    // The access log of our source is on for these labels, and so for this pod's sidecar.
-    let own = match settings.injection {
+    // The access log of our source is on for these labels, and so for this pod's sidecar, unless others are asked for.
+    let mut own = match settings.injection {
         Injection::None => json!({names::ROLE_LABEL: "unmeshed-source"}),
         _ => selector(),
     };
-    for (name, value) in pod_labels(&own, &of_source).as_object().into_iter().flatten() {
-        labels[name] = value.clone();
+    for (name, value) in settings.labels {
+        own[name] = json!(value);
     }
+    let labels = pod_labels(&own, &of_source);
     let mut metadata = json!({"labels": labels});
     if settings.injection == Injection::None {
         metadata["annotations"] = json!({"sidecar.istio.io/inject": "false"});

@@ -2,7 +2,7 @@
 //! proof is not complete.
 
 use crate::support::{Run, Stage, open};
-use kubectl_egress_lab::{EventKind, Mark, PolicyEngine};
+use kubectl_egress_lab::{EventKind, Mark, PolicyEngine, WorldEvent};
 use std::net::IpAddr;
 
 /// A web server that every pod of the cluster reaches.
@@ -22,6 +22,29 @@ spec:
         imagePullPolicy: IfNotPresent
         command: [busybox, httpd, -f, -p, "8080", -h, /etc]
         readinessProbe: {httpGet: {path: /passwd, port: 8080}, periodSeconds: 1}
+"#;
+
+/// A workload that is ready only while it reaches another namespace.
+const NEEDY: &str = r#"
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: needy, namespace: NAMESPACE}
+spec:
+  selector: {matchLabels: {app: needy}}
+  template:
+    metadata: {labels: {app: needy}, annotations: {sidecar.istio.io/inject: "false"}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers:
+      - name: needy
+        image: docker.io/curlimages/curl:8.18.0
+        imagePullPolicy: IfNotPresent
+        command: [sleep, infinity]
+        readinessProbe:
+          exec: {command: [curl, -s, -f, -m, "2", "http://ADDRESS:8080/passwd"]}
+          periodSeconds: 1
+          timeoutSeconds: 4
+          failureThreshold: 2
 "#;
 
 /// Long enough for a proof on a slow machine.
@@ -66,7 +89,7 @@ fn a_namespace_is_locked_proven_verified_and_cleaned_up() {
         "somebody got past the gateway under the lock",
     );
     stage.egress("cleanup --verify").exits(0);
-    assert!(stage.kubectl.names("get networkpolicies -A").is_empty());
+    assert!(locks(&stage).is_empty());
 }
 
 #[test]
@@ -236,6 +259,70 @@ fn what_the_lock_would_break_is_found_out_and_taken_back() {
 }
 
 #[test]
+fn ctrl_c_takes_everything_back_at_once() {
+    let stage = open!(shared).with_route();
+    for moment in ["dead-man's switch", "new pod with sidecar"] {
+        let mut running = stage.start("lockdown --yes");
+        running.until_it_says(moment);
+        running.interrupt();
+        running.finish().exits(130);
+        nothing_is_left(&stage);
+    }
+    is_open(&stage);
+}
+
+#[test]
+fn a_workload_that_would_stop_being_ready_takes_the_lock_back() {
+    let mut stage = open!(shared).with_route();
+    let other = stage.another_namespace();
+    stage.make_namespace(&other, "");
+    stage.kubectl.apply(&WEB.replace("NAMESPACE", &other));
+    stage.rolled_out(&other, "web");
+    let web = stage.addresses(&other, "app=web").into_iter().next().unwrap();
+    stage.kubectl.apply(
+        &NEEDY
+            .replace("NAMESPACE", &stage.namespace)
+            .replace("ADDRESS", &web.to_string()),
+    );
+    stage.rolled_out(&stage.namespace, "needy");
+    let run = stage.egress(LOCKDOWN);
+    assert_eq!(run.exits(1).json()["end"], "rolledBack", "{run}");
+    mentions(&run, &["EGR-508", "needy"]);
+    nothing_is_left(&stage);
+    stage.egress(&format!("{LOCKDOWN} --in-cluster allow")).exits(0);
+    stage.rolled_out(&stage.namespace, "needy");
+}
+
+#[test]
+fn a_resolver_on_the_node_is_let_through() {
+    let mut stage = open!(alone);
+    stage.lab().set_node_local_dns(true).unwrap();
+    let stage = stage.with_route();
+    let run = stage.egress(LOCKDOWN);
+    let locked = run.code;
+    let verified = stage.egress("verify").code;
+    let mut stage = stage;
+    stage.lab().set_node_local_dns(false).unwrap();
+    assert_eq!(locked, Some(0), "{run}");
+    assert!(run.stdout.contains("169.254.20.10"), "{run}");
+    assert_eq!(verified, Some(0));
+}
+
+#[test]
+fn a_lock_by_selector_holds_its_pods_and_names_the_others() {
+    let stage = open!(shared).with_route();
+    stage.kubectl.apply(&WEB.replace("NAMESPACE", &stage.namespace));
+    stage.rolled_out(&stage.namespace, "web");
+    let run = stage.egress(&format!("{LOCKDOWN} --selector app=web"));
+    assert_eq!(run.exits(0).json()["end"], "locked", "{run}");
+    mentions(&run, &["EGR-512", "curl-"]);
+    // A pod that is not selected is as free as before, and one with the label is not.
+    is_open(&stage);
+    let verify = stage.egress("verify -o json");
+    assert_eq!(verify.json()["claims"]["enforced"], "proven", "{verify}");
+}
+
+#[test]
 fn registry_only_does_not_pass_for_a_lock() {
     let mut stage = open!(alone).with_route();
     stage.set_outbound_policy(kubectl_egress_lab::OutboundPolicy::RegistryOnly);
@@ -331,7 +418,7 @@ fn strangers(stage: &Stage, mark: Mark) -> Vec<IpAddr> {
     let mut found: Vec<IpAddr> = events
         .iter()
         .filter(|event| event.event == EventKind::Request && event.host.as_deref() == Some(&stage.host))
-        .map(|event| event.peer_ip())
+        .map(WorldEvent::peer_ip)
         .filter(|peer| !gateway.contains(peer))
         .collect();
     found.dedup();

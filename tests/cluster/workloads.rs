@@ -13,7 +13,7 @@ fn a_meshed_workload_with_curl_is_judged_like_our_source_once_its_access_log_is_
     let url = format!("https://{}", stage.host);
     let dark = stage.probe_with(&url, "--from deploy/shop");
     dark.is("inconclusive", &stage.gateway_addresses())
-        .finds("EGR-104")
+        .finds("EGR-202")
         .run
         .exits(3);
 

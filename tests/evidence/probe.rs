@@ -48,6 +48,7 @@ pub(crate) fn probe(url: &str) -> Probe {
             addresses: vec!["198.18.0.25".to_owned(), "198.18.0.27".to_owned()],
             meshed: true,
             log_state: LogState::Delivering,
+            log_switch: None,
         },
         curl: CurlResult::Lost("no report".to_owned()),
         sidecar_lines: Vec::new(),

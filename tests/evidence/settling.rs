@@ -21,6 +21,9 @@ fn asked() -> Probe {
 #[case::lost(asked().change(|evidence| evidence.curl = CurlResult::Lost(String::new())))]
 #[case::sidecars_log_forbidden(asked().change(|evidence| evidence.source.log_state = LogState::Forbidden(String::new())))]
 #[case::sidecars_log_unreadable(asked().change(|evidence| evidence.source.log_state = LogState::Unreadable(String::new())))]
+#[case::sidecars_log_off(asked().change(|evidence| evidence.source.log_state = LogState::Off))]
+#[case::gateways_log_off(
+    asked().sidecar(SIDECAR_ROUTED).change(|evidence| evidence.gateway.pods[0].log_state = LogState::Off))]
 #[case::gateways_log_forbidden(
     asked().sidecar(SIDECAR_ROUTED)
         .change(|evidence| evidence.gateway.pods[0].log_state = LogState::Forbidden(String::new())))]

@@ -369,7 +369,7 @@ async fn an_error_of_the_module_is_shown_with_its_description_and_ends_the_wait(
     assert_eq!(error.code(), ExitCode::Cluster);
     let text = error.to_string();
     assert!(
-        text.contains("Error (ValidationFailed): Experimental features"),
+        text.contains("Error (ReconcileUnknown): Experimental features"),
         "{text}"
     );
     assert!(

@@ -8,6 +8,7 @@ use kubectl_egress::istio::kinds;
 use kubectl_egress::sandbox::{Fault, FaultKind};
 use kubectl_egress::vocabulary::{ExitCode, ObjectReference, Verdict};
 use serde_json::json;
+use std::time::{Duration, Instant};
 
 /// A cut connection must not end in the question whether the pod may be changed.
 #[tokio::test]
@@ -83,4 +84,68 @@ async fn objects_that_are_missing_or_changed_are_found() {
         (missing.code.as_str(), missing.severity),
         ("EGR-301", Severity::Error)
     );
+}
+
+/// That a log is off is read, not waited for: a line that cannot come costs 12 s and more.
+#[tokio::test]
+async fn an_access_log_that_is_off_is_said_without_waiting_for_lines() {
+    for (namespace, name, command) in [
+        ("demo", "kubectl-egress-source", "kubectl egress"),
+        (
+            "istio-system",
+            "kubectl-egress-istio-egressgateway",
+            "kubectl egress",
+        ),
+    ] {
+        let sandbox = sandbox();
+        let cluster = client(&sandbox);
+        set_up(&cluster, settings(&["kyma-project.io"])).await.unwrap();
+        let telemetry = ObjectReference::namespaced(kinds::telemetry(), namespace, name);
+        cluster
+            .delete(&telemetry, &DeleteOptions::default())
+            .await
+            .unwrap();
+        let started = Instant::now();
+        let verification = verify_quickly(&cluster).await;
+        assert!(
+            started.elapsed() < Duration::from_secs(6),
+            "{:?}",
+            started.elapsed()
+        );
+        assert_eq!(verification.verdict, Verdict::Inconclusive);
+        assert_eq!(codes(&verification), ["EGR-202", "EGR-301"], "{verification:?}");
+        assert!(
+            verification.probes[0].findings[0].fix.contains(command),
+            "{verification:?}"
+        );
+    }
+}
+
+/// An `EnvoyFilter` can switch a log on that no Telemetry does: what is read never overrules a line that came.
+#[tokio::test]
+async fn a_line_that_comes_although_the_log_seems_off_counts() {
+    let sandbox = sandbox();
+    let cluster = client(&sandbox);
+    set_up(&cluster, settings(&["kyma-project.io"])).await.unwrap();
+    // The sandbox's proxies do not look at `match`, so that they log though this reads as off.
+    sandbox
+        .put(&json!({
+            "apiVersion": "telemetry.istio.io/v1", "kind": "Telemetry",
+            "metadata": {"name": "theirs", "namespace": "istio-system"},
+            "spec": {"accessLogging": [{"match": {"mode": "SERVER"}, "providers": [{"name": "envoy"}]}]},
+        }))
+        .unwrap();
+    for (namespace, name) in [
+        ("demo", "kubectl-egress-source"),
+        ("istio-system", "kubectl-egress-istio-egressgateway"),
+    ] {
+        let telemetry = ObjectReference::namespaced(kinds::telemetry(), namespace, name);
+        cluster
+            .delete(&telemetry, &DeleteOptions::default())
+            .await
+            .unwrap();
+    }
+    let verification = verify_quickly(&cluster).await;
+    assert_eq!(verification.verdict, Verdict::Proven, "{verification:?}");
+    assert_eq!(codes(&verification), ["EGR-301", "EGR-301"], "{verification:?}");
 }

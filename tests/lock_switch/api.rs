@@ -37,6 +37,8 @@ pub(crate) enum Answer {
     Whole(u16, String),
     /// The connection is closed; what was asked may have been done.
     Cut,
+    /// A status, and the beginning of a body.
+    Torn(u16),
     /// There is never an answer.
     Hang,
 }
@@ -151,6 +153,10 @@ fn serve(stream: &mut (impl Read + Write), kept: &Mutex<Vec<Asked>>, answer: &An
             let _ = stream.flush();
         }
         Answer::Cut => {}
+        Answer::Torn(code) => {
+            let _ = stream.write_all(format!("HTTP/1.1 {code} X\r\ncontent-length: 99\r\n\r\n{{").as_bytes());
+            let _ = stream.flush();
+        }
         Answer::Hang => {
             let _ = stream.read(&mut [0; 1]);
         }

@@ -145,6 +145,42 @@ fn a_lost_answer_is_cleared_up_by_the_next_look() {
 }
 
 #[test]
+fn an_answer_that_breaks_off_is_none() {
+    for shell in shells() {
+        let api = Api::start(|asked, number| match (number, asked.method.as_str()) {
+            (0, _) => Answer::Torn(200),
+            (_, "GET") => policy("the-lock", "u-1"),
+            _ => status(200),
+        });
+        let ended = Container::new(&api, &shell).run("wait");
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let methods: Vec<_> = api.asked().into_iter().map(|asked| asked.method).collect();
+        assert_eq!(methods, ["GET", "GET", "DELETE"]);
+    }
+}
+
+#[test]
+fn an_api_server_that_is_starting_leads_to_another_one() {
+    for shell in shells() {
+        let starting = Api::start(|_, _| status(503));
+        let identity = certificate();
+        let api = Api::listen(
+            TcpListener::bind("127.0.0.2:0").unwrap(),
+            &identity,
+            |asked, _| match asked.method.as_str() {
+                "GET" => policy("the-canary", "u-1"),
+                _ => status(200),
+            },
+        );
+        let container =
+            Container::new(&starting, &shell).with("SWITCH_ENDPOINTS", format!("127.0.0.2:{}", api.port));
+        container.write("ca.crt", &format!("{}{}", starting.certificate, api.certificate));
+        assert_eq!(container.run("rehearse").output, "200\n");
+        assert_eq!((starting.asked().len(), api.asked().len()), (2, 2));
+    }
+}
+
+#[test]
 fn no_list_of_processes_shows_the_token() {
     for shell in shells() {
         let api = Api::start(|_, _| Answer::Hang);

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::finding::{Finding, catalogue};
 use crate::istio::kinds;
 use crate::mesh::network_policy::{Inside, NetworkPolicies};
+use crate::plan::ownership::is_ours;
 use crate::vocabulary::{Kind, LabelSelector, Object, ObjectReference, names};
 use futures::future::{join_all, try_join3};
 use serde_json::Value;
@@ -224,21 +225,20 @@ fn addresses(peer: &Value, pods: &[Object]) -> Vec<IpAddr> {
         .collect()
 }
 
-/// Pods of the namespace that the lock does not select.
-pub fn not_selected(policies: &Policies, selector: &LabelSelector) -> Option<Finding> {
+/// Pods of the namespace that the lock does not hold: its selector leaves them out, or they are on the host's network,
+/// where no NetworkPolicy applies (Kubernetes documentation, Network Policies).
+pub fn not_held(policies: &Policies, selector: &LabelSelector) -> Option<Finding> {
     let left_out: Vec<String> = policies
         .pods
         .iter()
-        .filter(|pod| !is_over(pod) && !selector.matches(pod.at("/metadata/labels")))
+        .filter(|pod| !is_over(pod) && !is_ours(pod))
+        .filter(|pod| pod.at("/spec/hostNetwork") == true || !selector.matches(pod.at("/metadata/labels")))
         .map(|pod| pod.name().to_owned())
         .collect();
     (!left_out.is_empty()).then(|| {
         Finding::new(
             &catalogue::PODS_NOT_LOCKED,
-            format!(
-                "the lock selects `{selector}`, which leaves out {}",
-                named(&policies.namespace, &left_out)
-            ),
+            format!("the lock does not hold {}", named(&policies.namespace, &left_out)),
         )
     })
 }

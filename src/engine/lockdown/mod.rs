@@ -41,7 +41,7 @@ use crate::evidence::claims;
 use crate::finding::{Finding, Severity, catalogue};
 use crate::istio::kinds;
 use crate::plan::journal::Entry;
-use crate::plan::lock::{self, LockRecord, ReachedBefore};
+use crate::plan::lock::{LockRecord, ReachedBefore};
 use crate::plan::source;
 use crate::vocabulary::{ClaimState, Object, ObjectReference, PodName, Verdict};
 use changes::Changes;
@@ -72,7 +72,7 @@ pub async fn run(
         changes: Changes::new(cluster, prepared.journal.clone(), events),
     };
     let bare_pod = ProbePod::unmeshed(prepared.probe_labels.clone());
-    let fresh_pod = ProbePod::meshed(prepared.probe_labels.clone(), &prepared.settings.source);
+    let fresh_pod = ProbePod::meshed(prepared.fresh_labels(), &prepared.settings.source);
     let result = work.with_pods(&bare_pod, &fresh_pod, interrupted).await;
     for pod in [&bare_pod, &fresh_pod] {
         remove_probe_pod(cluster, &prepared.run.namespace, pod, events).await;
@@ -169,6 +169,7 @@ impl Work<'_> {
             );
             return Ok(false);
         }
+        let reached = prepared.with_older(reached);
         self.intend(&reached).await?;
         *armed = Some(self.arm().await?);
         let Some(switch) = armed.as_ref() else {
@@ -188,6 +189,9 @@ impl Work<'_> {
         document.findings.extend(open.findings);
         let uid = self.lock(&bare, &reached, switch).await?;
         document.end = LockdownEnd::RolledBack;
+        self.changes
+            .apply("lock", prepared.fresh_log().as_slice())
+            .await?;
         let fresh = make_probe_pod(
             cluster,
             &prepared.journal,
@@ -200,10 +204,9 @@ impl Work<'_> {
         let fresh = match fresh {
             Ok(fresh) => fresh,
             Err(error) => {
-                document.findings.push(Finding::new(
-                    &catalogue::LOCK_BREAKS_SIDECAR_START,
-                    format!("a new pod with sidecar does not become ready under the lock: {error}"),
-                ));
+                document
+                    .findings
+                    .push(proof::why_no_start(cluster, prepared, &bare, &error).await);
                 return Ok(false);
             }
         };
@@ -234,9 +237,7 @@ impl Work<'_> {
 
     async fn intend(&self, reached: &[ReachedBefore]) -> Result<()> {
         let prepared = self.prepared;
-        let mut manifests = lock::switch_foundation(&prepared.run, &prepared.undo, &prepared.api_server);
-        manifests.push(lock::canary(&prepared.run, &prepared.peers));
-        manifests.push(prepared.job(0));
+        let mut manifests = prepared.scaffold();
         manifests.push(prepared.lock_manifest());
         let record = prepared.record(reached);
         self.changes
@@ -451,10 +452,7 @@ impl Work<'_> {
 
     /// Everything of the run but the lock.
     async fn remove_switch(&self) -> Result<()> {
-        let prepared = self.prepared;
-        let mut manifests = lock::switch_foundation(&prepared.run, &prepared.undo, &prepared.api_server);
-        manifests.push(lock::canary(&prepared.run, &prepared.peers));
-        manifests.push(prepared.job(0));
+        let manifests = self.prepared.scaffold();
         let references: Vec<ObjectReference> =
             manifests.into_iter().map(|manifest| manifest.reference).collect();
         let work = references

@@ -76,7 +76,13 @@ pub(super) async fn observe(
 async fn read_resolv_conf(cluster: &Cluster, source: &ProbeSource) -> Result<String> {
     let ways: [&[&str]; 2] = [
         &["cat", RESOLV_CONF],
-        &["curl", "--silent", "--show-error", "--disable", "file:///etc/resolv.conf"],
+        &[
+            "curl",
+            "--silent",
+            "--show-error",
+            "--disable",
+            "file:///etc/resolv.conf",
+        ],
     ];
     let mut cause = String::new();
     for way in ways {

@@ -18,6 +18,7 @@ use crate::plan::lock::{
     self, ApiServer, LockRecord, LockSettings, Observed, Peer, ReachedBefore, Run, SwitchUndo,
 };
 use crate::plan::ownership::{Manifest, is_ours};
+use crate::plan::{access_log, source};
 use crate::vocabulary::{HostName, Kind, Object, ObjectReference, PlanIdentity, names};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -70,6 +71,7 @@ pub struct Prepared {
     pub(super) observed: Observed,
     /// Labels by which the lock selects the pods that we probe from.
     pub(super) probe_labels: BTreeMap<String, String>,
+    log_provider: String,
 }
 
 /// What there is to do.
@@ -154,19 +156,11 @@ pub async fn prepare(cluster: &Cluster, settings: LockdownSettings) -> Result<De
         api_server,
         observed,
         probe_labels,
+        log_provider: access_log::provider(&facts.mesh).unwrap_or_default().to_owned(),
     };
     prepared.findings = prepared.ways_out(&prepared.policies);
-    if prepared
-        .observed
-        .pods
-        .iter()
-        .any(|pod| pod.namespace() == Some(&prepared.settings.namespace) && pods::is_ready(pod))
-    {
-        prepared.findings.extend(holes::not_selected(
-            &prepared.policies,
-            &prepared.settings.lock.selector,
-        ));
-    }
+    let not_held = holes::not_held(&prepared.policies, &prepared.settings.lock.selector);
+    prepared.findings.extend(not_held);
     if current.is_some_and(|(_, live)| *live.at("/spec") == prepared.spec) {
         return Ok(Decision::Unchanged(Box::new(prepared)));
     }
@@ -310,6 +304,32 @@ impl Prepared {
         document
     }
 
+    /// Labels of the pod with sidecar that starts under the lock.
+    pub(super) fn fresh_labels(&self) -> BTreeMap<String, String> {
+        let mut labels = self.probe_labels.clone();
+        labels.insert(names::LOCK_LABEL.to_owned(), self.run.id.clone());
+        labels
+    }
+
+    /// Everything that the run makes besides the lock, and takes away in the end.
+    pub(super) fn scaffold(&self) -> Vec<Manifest> {
+        let mut manifests = lock::switch_foundation(&self.run, &self.undo, &self.api_server);
+        manifests.push(lock::canary(&self.run, &self.peers));
+        manifests.push(self.job(0));
+        manifests.extend(self.fresh_log());
+        manifests
+    }
+
+    /// The access log of that pod, if the lock's selector keeps it from being logged like our source.
+    pub(super) fn fresh_log(&self) -> Option<Manifest> {
+        let source = source::selector();
+        let takes_ours = self
+            .probe_labels
+            .iter()
+            .any(|(name, value)| source.get(name).is_some_and(|own| own.as_str() != Some(value)));
+        (takes_ours && !self.log_provider.is_empty()).then(|| lock::probe_log(&self.run, &self.log_provider))
+    }
+
     /// The switch's Job with its deadline, in seconds since 1970.
     pub(super) fn job(&self, deadline: u64) -> Manifest {
         lock::switch_job(
@@ -334,6 +354,23 @@ impl Prepared {
             reached_before: reached.to_vec(),
             confirmed: false,
         }
+    }
+
+    /// What answered before this run, and before the lock that it changes: the same run's word counts for more.
+    pub(super) fn with_older(&self, mut reached: Vec<ReachedBefore>) -> Vec<ReachedBefore> {
+        let of_lock = self
+            .journal
+            .lock_of(&self.settings.namespace)
+            .filter(|_| self.changes_a_lock());
+        for older in of_lock.into_iter().flat_map(|record| &record.reached_before) {
+            if !reached
+                .iter()
+                .any(|new| new.host == older.host && new.port == older.port)
+            {
+                reached.push(older.clone());
+            }
+        }
+        reached
     }
 
     /// What the canary has to show: with the first declared host, and the first pod of the gateway.

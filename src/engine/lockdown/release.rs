@@ -102,6 +102,7 @@ fn lock_kinds() -> Vec<Kind> {
         kinds::role(),
         kinds::service_account(),
         kinds::config_map(),
+        kinds::telemetry(),
     ]
 }
 

@@ -9,6 +9,7 @@ use crate::plan::journal::Journal;
 use crate::plan::lock::{LockRecord, ReachedBefore};
 use crate::vocabulary::{Object, names};
 use futures::future::{try_join_all, try_join3};
+use serde_json::Value;
 
 /// Where the cluster's DNS runs, unless somebody moved it.
 const DNS_NAMESPACE: &str = "kube-system";
@@ -25,6 +26,13 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// Whether a pod with these labels is among those that the lock selects; without a lock it is as if it were.
+    pub fn holds(&self, labels: &Value) -> bool {
+        self.record
+            .as_ref()
+            .is_none_or(|record| record.settings.selector.matches(labels))
+    }
+
     /// What answered before the lock.
     pub fn reached_before(&self) -> &[ReachedBefore] {
         self.record.as_ref().map_or(&[], |record| &record.reached_before)
@@ -72,7 +80,7 @@ pub async fn standing(cluster: &Cluster, journal: &Journal, namespace: &str) -> 
         &proxies,
     ));
     if live.is_some() {
-        findings.extend(holes::not_selected(&policies, &record.settings.selector));
+        findings.extend(holes::not_held(&policies, &record.settings.selector));
     }
     Ok(Standing {
         record: Some(record.clone()),

@@ -36,7 +36,7 @@ pub struct Observed {
     pub api_server: Vec<Object>,
 }
 
-/// Whose pods and EndpointSlices [`derive`] needs, as far as resolv.conf and Services tell: those of DNS, istiod and the gateway.
+/// Whose pods and EndpointSlices [`derive()`] needs, as far as resolv.conf and Services tell: those of DNS, istiod and the gateway.
 pub fn namespaces_to_observe(
     resolv_conf: &str,
     services: &[Object],

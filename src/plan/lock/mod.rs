@@ -33,7 +33,7 @@ mod tests;
 pub use api_server::ApiServer;
 pub use derive::{Observed, derive, namespaces_to_observe};
 pub use peer::{Peer, Target, Why};
-pub use policy::{lock, policy_spec};
+pub use policy::{lock, policy_spec, probe_log};
 pub(super) use record::check_name;
 pub use record::{LockRecord, ReachedBefore};
 pub use switch::{SwitchUndo, canary, switch_foundation, switch_job};

@@ -1,7 +1,7 @@
 //! From peers to the NetworkPolicy.
 
 use super::{LockSettings, Peer, Run, Target};
-use crate::istio::kinds;
+use crate::istio::{AccessLogging, ProviderReference, TelemetrySpec, WorkloadSelector, kinds};
 use crate::plan::ownership::{Manifest, owned};
 use crate::vocabulary::{Protocol, names};
 use serde_json::{Value, json};
@@ -15,6 +15,25 @@ pub fn policy_spec(settings: &LockSettings, peers: &[Peer]) -> Value {
 /// The lock itself.
 pub fn lock(run: &Run, settings: &LockSettings, peers: &[Peer]) -> Manifest {
     network_policy(run, &run.lock(), "lock", &policy_spec(settings, peers))
+}
+
+/// The access log of pods that a run probes from and that bear its label: their other labels may be those of somebody
+/// else's workload, for which no log is on.
+pub fn probe_log(run: &Run, provider: &str) -> Manifest {
+    let spec = TelemetrySpec {
+        selector: Some(WorkloadSelector {
+            match_labels: [(names::LOCK_LABEL.to_owned(), run.id.clone())].into(),
+        }),
+        access_logging: vec![AccessLogging {
+            providers: vec![ProviderReference {
+                name: provider.to_owned(),
+            }],
+            disabled: None,
+        }],
+    };
+    let body = json!({"metadata": {"labels": labels(run, "log")}, "spec": spec});
+    let name = format!("{}-log", run.lock());
+    owned(&run.plan, &kinds::telemetry(), &run.namespace, &name, body)
 }
 
 /// A NetworkPolicy of a run.

@@ -28,7 +28,7 @@ ask() {
         read -r token <"$SWITCH_CREDENTIALS/token" || :
         answer=$(
             printf 'header = "Authorization: Bearer %s"\n' "$token" |
-                curl --disable --config - --silent --globoff --noproxy '*' --cacert "$SWITCH_CREDENTIALS/ca.crt" \
+                curl --disable --config - --silent --noproxy '*' --cacert "$SWITCH_CREDENTIALS/ca.crt" \
                     --connect-timeout 3 --max-time 5 ${endpoint:+--connect-to "::$endpoint"} \
                     --write-out '\n%{http_code}' --request "$method" "$@" "$url"
         ) || answer="${newline}000"
@@ -119,11 +119,9 @@ rehearse)
 wait)
     # Process 1 ignores signals that it does not trap, and a trap waits for the command in the foreground: so the
     # work is done behind. Ended by a signal is not done: another pod shall take over, unless the Job is gone.
-    work=
-    trap 'kill $work 2>/dev/null; exit 143' TERM INT
+    trap 'kill ${!-} 2>/dev/null; exit 143' TERM INT
     wait_and_undo &
-    work=$!
-    wait "$work"
+    wait $!
     ;;
 *)
     printf 'usage: sh switch.sh wait|rehearse\n' >&2

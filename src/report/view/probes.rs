@@ -13,14 +13,14 @@ pub fn probe_mark(result: &ProbeResult) -> Mark {
     match (result.expected, result.outcome) {
         (Expected::Routed, Outcome::Routed)
         | (Expected::NotReachable, Outcome::Blocked)
-        | (Expected::Reachable, Outcome::Routed | Outcome::Direct | Outcome::Bypassed) => Mark::Good,
+        | (Expected::Reachable, Outcome::Routed | Outcome::Direct | Outcome::Bypassed)
+        | (Expected::Nothing, Outcome::Routed | Outcome::Direct) => Mark::Good,
         // That nobody answers proves no block.
         (_, Outcome::Inconclusive) | (Expected::NotReachable, Outcome::Unreachable) => Mark::Open,
         (Expected::Routed, Outcome::Direct)
         | (Expected::NotReachable, _)
         | (Expected::Nothing, Outcome::Bypassed | Outcome::Blocked | Outcome::Unreachable) => Mark::Warning,
         (Expected::Routed | Expected::Reachable, _) => Mark::Bad,
-        (Expected::Nothing, Outcome::Routed | Outcome::Direct) => Mark::Good,
     }
 }
 

@@ -18,16 +18,20 @@ pub(super) enum Stage {
     Finish,
 }
 
+/// Status and reason of the condition Ready while nothing is known.
+const UNKNOWN: [&str; 2] = ["Unknown", "ReconcileUnknown"];
+
 fn resources(state: &State) -> Vec<(Key, Value)> {
     let kind = kinds::istio_module();
     let all = state.store.list(&kind.group, &kind.plural, None);
     all.map(|(key, object)| (key.clone(), object.clone())).collect()
 }
 
-/// The oldest in its own namespace.
+/// The oldest in its own namespace; of two of the same second the later in the list.
 fn counted(state: &State) -> Option<Key> {
     let inside = resources(state)
         .into_iter()
+        .rev()
         .filter(|(key, _)| key.namespace == kyma::NAMESPACE);
     inside
         .min_by_key(|(_, object)| object["metadata"]["creationTimestamp"].to_string())
@@ -48,54 +52,47 @@ pub(super) fn reconcile(inner: &Inner, state: &mut State) {
         if state.modules.insert(uid, generation) == Some(generation) {
             continue;
         }
-        let ready = ["Unknown", "ReconcileUnknown"];
-        say(inner, state, &key, "Processing", "Reconciling Istio", ready);
+        // What it refuses at first sight it never calls Processing.
+        if objection(state, &key, &object).is_none() {
+            say(inner, state, &key, "Processing", "Reconciling Istio", UNKNOWN);
+        }
         state
             .timers
             .push(Timer::module(settings.reconcile, key, Stage::Install));
     }
 }
 
-/// Goes on with a change.
-pub(super) fn go_on(inner: &Inner, key: &Key, stage: Stage) {
-    let Some(object) = inner.lock().store.get(key).cloned() else {
-        return;
-    };
-    let counted = counted(&inner.lock());
-    let mut state = inner.lock();
-    if key.namespace != kyma::NAMESPACE {
-        let why = "Stopped Istio CR reconciliation: istio CR is not in kyma-system namespace";
-        say(inner, &mut state, key, "Error", why, ["False", "ReconcileFailed"]);
-        return;
-    }
-    if counted.as_ref() != Some(key) {
-        let name = counted.map(|key| key.name).unwrap_or_default();
-        let why = format!(
-            "Stopped Istio CR reconciliation: only Istio CR {name} in kyma-system reconciles the module"
-        );
-        say(
-            inner,
-            &mut state,
-            key,
-            "Warning",
-            &why,
-            ["False", kyma::OLDER_EXISTS],
-        );
-        return;
-    }
+/// Why a resource is refused at first sight: state, description, and the condition Ready.
+fn objection(state: &State, key: &Key, object: &Value) -> Option<(&'static str, String, [&'static str; 2])> {
     if !object["spec"]["experimental"].is_null() {
         let why = "Experimental features are not supported in this image flavour";
-        say(
-            inner,
-            &mut state,
-            key,
-            "Error",
-            why,
-            ["False", "ValidationFailed"],
-        );
-        return;
+        return Some(("Error", why.to_owned(), UNKNOWN));
     }
-    drop(state);
+    if key.namespace != kyma::NAMESPACE {
+        let why = "Stopped Istio CR reconciliation: istio CR is not in kyma-system namespace";
+        return Some(("Error", why.to_owned(), ["False", "ReconcileFailed"]));
+    }
+    let counted = counted(state).filter(|counted| counted != key)?;
+    let why = format!(
+        "Stopped Istio CR reconciliation: only Istio CR {} in kyma-system reconciles the module",
+        counted.name
+    );
+    Some(("Warning", why, ["False", kyma::OLDER_EXISTS]))
+}
+
+/// Goes on with a change.
+pub(super) fn go_on(inner: &Inner, key: &Key, stage: Stage) {
+    let object = {
+        let mut state = inner.lock();
+        let Some(object) = state.store.get(key).cloned() else {
+            return;
+        };
+        if let Some((word, why, ready)) = objection(&state, key, &object) {
+            say(inner, &mut state, key, word, &why, ready);
+            return;
+        }
+        object
+    };
     match stage {
         Stage::Install => {
             install(inner, &object);
@@ -225,11 +222,17 @@ fn say(inner: &Inner, state: &mut State, key: &Key, word: &str, description: &st
         return;
     };
     let [status, reason] = ready;
+    let known = &object["status"]["conditions"][0];
+    let since = if known["status"] == status {
+        known["lastTransitionTime"].clone()
+    } else {
+        json!(time_text(inner.now()))
+    };
     object["status"] = json!({
         "state": word, "description": description,
         "conditions": [{
             "type": "Ready", "status": status, "reason": reason, "message": description,
-            "lastTransitionTime": time_text(inner.now()),
+            "lastTransitionTime": since,
         }],
     });
     state.store.put(key.clone(), object);

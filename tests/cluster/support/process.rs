@@ -159,6 +159,18 @@ impl Running {
         );
     }
 
+    /// Presses Ctrl-C.
+    pub(crate) fn interrupt(&self) {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-INT", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
     /// Kills the run as `kill -9` does. A run that was faster is left as it is.
     pub(crate) fn kill(mut self) -> Run {
         let _ = self.child.kill();

@@ -78,6 +78,30 @@ fn dns_pods_are_reached_at_their_own_port() {
 }
 
 #[test]
+fn dns_that_answers_by_udp_alone_is_asked_by_tcp_at_the_services_address_too() {
+    let mut observed = tutorial();
+    observed.services[0].0["spec"]["ports"] = json!([{"name": "dns", "port": 53, "protocol": "UDP"}]);
+    assert!(lines_about(&observed, "DNS, address")[0].contains("port 53 (TCP, UDP)"));
+    assert!(lines_about(&observed, "DNS, behind")[0].contains("port 53 (UDP)"));
+}
+
+#[test]
+fn slices_tell_nothing_that_pods_tell_better() {
+    let mut observed = tutorial();
+    observed.endpoint_slices = vec![slice(
+        "istio-system",
+        "istio-egressgateway",
+        &["198.18.0.99"],
+        &json!([{"name": "https", "port": 9999}]),
+    )];
+    assert_eq!(
+        peers(&observed),
+        peers(&tutorial()),
+        "slices follow pods with a delay"
+    );
+}
+
+#[test]
 fn a_cache_on_the_node_is_found_though_resolv_conf_names_only_the_service() {
     let mut observed = tutorial();
     observed.daemon_sets = vec![node_local_dns("169.254.20.10,198.19.0.10,fd30:1319:f1e:230b::1")];

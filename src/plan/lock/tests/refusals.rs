@@ -86,6 +86,23 @@ fn a_lock_does_not_hold_what_it_needs(#[case] namespace: &str, #[case] what: &st
 }
 
 #[test]
+fn pods_on_the_hosts_network_are_not_held_by_any_lock() {
+    let mut observed = tutorial();
+    observed.namespace = "kube-system".to_owned();
+    let labels = json!({"k8s-app": "kube-dns", "on": "host"});
+    observed
+        .pods
+        .push(pod("kube-system", "coredns-2", &labels, "198.51.100.2"));
+    let on_host = LockSettings {
+        selector: "on=host".parse().unwrap(),
+        ..settings()
+    };
+    derive(&observed, &on_host).unwrap_err();
+    observed.pods.last_mut().unwrap().0["spec"]["hostNetwork"] = json!(true);
+    derive(&observed, &on_host).unwrap();
+}
+
+#[test]
 fn istiods_own_namespace_cannot_be_locked_as_a_whole() {
     let mut observed = tutorial();
     observed.namespace = "istio-system".to_owned();

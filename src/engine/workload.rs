@@ -131,7 +131,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn workload(spec: serde_json::Value) -> Workload {
+    fn workload(spec: &serde_json::Value) -> Workload {
         Workload {
             reference: ObjectReference::namespaced(kinds::deployment(), "demo", "shop"),
             selector: LabelSelector::from_object(&spec["selector"]),
@@ -144,10 +144,10 @@ mod tests {
         let pod = Object(
             json!({"metadata": {"labels": {"app": "shop", "tier": "web", "pod-template-hash": "5d8"}}}),
         );
-        let by_labels = workload(json!({"selector": {"matchLabels": {"app": "shop"}}}));
+        let by_labels = workload(&json!({"selector": {"matchLabels": {"app": "shop"}}}));
         assert_eq!(json!(by_labels.lasting_labels(&pod)), json!({"app": "shop"}));
         let by_expression =
-            workload(json!({"selector": {"matchExpressions": [{"key": "app", "operator": "Exists"}]}}));
+            workload(&json!({"selector": {"matchExpressions": [{"key": "app", "operator": "Exists"}]}}));
         assert_eq!(
             json!(by_expression.lasting_labels(&pod)),
             json!({"app": "shop", "tier": "web"})

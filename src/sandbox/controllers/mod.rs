@@ -84,12 +84,11 @@ impl Timer {
 
 /// Does what a timer was set for.
 pub(super) fn fire(inner: &Inner, timer: &Timer) {
-    // It sends requests, so it must not hold the lock.
-    if let Task::Switch(key, uid) = &timer.task {
-        switch::act(inner, key, uid);
-    }
-    if let Task::Module(key, stage) = &timer.task {
-        return kyma::go_on(inner, key, *stage);
+    match &timer.task {
+        // These send requests of their own, so they must not meet the lock held.
+        Task::Switch(key, uid) => switch::act(inner, key, uid),
+        Task::Module(key, stage) => kyma::go_on(inner, key, *stage),
+        Task::Start(_) | Task::End(_) | Task::Expire(_) => {}
     }
     let mut state = inner.lock();
     match &timer.task {

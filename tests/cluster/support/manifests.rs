@@ -64,16 +64,3 @@ spec:
 "
     )
 }
-
-/// Somebody's own Telemetry that switches the access log of pods with label `app` on.
-pub(crate) fn access_log(namespace: &str, app: &str) -> String {
-    format!(
-        "apiVersion: telemetry.istio.io/v1
-kind: Telemetry
-metadata: {{name: {app}, namespace: {namespace}}}
-spec:
-  selector: {{matchLabels: {{app: {app}}}}}
-  accessLogging: [{{providers: [{{name: envoy}}]}}]
-"
-    )
-}

@@ -64,3 +64,16 @@ spec:
 "
     )
 }
+
+/// A Telemetry that switches the access log of one workload on.
+pub(crate) fn access_log(namespace: &str, app: &str) -> String {
+    format!(
+        "apiVersion: telemetry.istio.io/v1
+kind: Telemetry
+metadata: {{name: {app}, namespace: {namespace}}}
+spec:
+  selector: {{matchLabels: {{app: {app}}}}}
+  accessLogging: [{{providers: [{{name: envoy}}]}}]
+"
+    )
+}

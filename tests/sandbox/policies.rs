@@ -144,6 +144,64 @@ async fn the_gateways_own_policies_count_too() {
 }
 
 #[tokio::test]
+async fn a_pod_without_sidecar_meets_the_gateways_listeners_as_far_as_policies_let_it() {
+    let (sandbox, client, pod) = routed(logging()).await;
+    bare_pod(&client).await;
+    let seen = observe(&client, &pod).await;
+    let gateway = gateway_pod(&client).await;
+    let address = seen
+        .observed
+        .pods
+        .iter()
+        .find(|pod| pod.name() == gateway)
+        .unwrap();
+    let address = address.text("/status/podIP").to_owned();
+    let connect = async |host: &str, port: u16, scheme: &str| {
+        let resolve = format!("{host}:{port}:{address}");
+        let url = format!("{scheme}://{host}:{port}/");
+        let format = "%{exitcode} %{http_code}";
+        let command = [
+            "curl",
+            "-s",
+            "-o",
+            "/dev/null",
+            "-m",
+            "3",
+            "--resolve",
+            &resolve,
+            "-w",
+            format,
+            &url,
+        ];
+        exec(&client, "demo", "bare", "curl", &command).await.stdout
+    };
+    assert_eq!(connect("health.test", 15021, "http").await, "0 404");
+    assert_eq!(connect("nobody.test", 8443, "https").await, "35 000");
+    assert_eq!(connect("nobody.test", 8444, "https").await, "7 000");
+    let line = log(&client, "istio-system", &gateway, "istio-proxy")
+        .await
+        .pop()
+        .unwrap();
+    assert_eq!((&*fields(&line)[3], &*fields(&line)[20]), ("NR", "nobody.test"));
+    assert_eq!(connect("kyma-project.io", 8443, "https").await, "0 200");
+    assert_eq!(
+        sandbox.outside_log()[0].peer_pod,
+        format!("istio-system/{gateway}")
+    );
+    put_lock(&client, &peers(&seen)).await;
+    assert_eq!(
+        connect("health.test", 15021, "http").await,
+        "28 000",
+        "no rule is for it"
+    );
+    assert_eq!(
+        connect("nobody.test", 8443, "https").await,
+        "35 000",
+        "the gateway stays within reach"
+    );
+}
+
+#[tokio::test]
 async fn without_a_policy_engine_the_objects_change_nothing() {
     let (_sandbox, client, pod) = routed(SandboxSettings {
         enforces_network_policies: false,

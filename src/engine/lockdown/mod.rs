@@ -452,13 +452,29 @@ impl Work<'_> {
 
     /// Everything of the run but the lock.
     async fn remove_switch(&self) -> Result<()> {
-        let manifests = self.prepared.scaffold();
-        let references: Vec<ObjectReference> =
-            manifests.into_iter().map(|manifest| manifest.reference).collect();
+        let references: Vec<ObjectReference> = self
+            .prepared
+            .scaffold()
+            .into_iter()
+            .map(|manifest| manifest.reference)
+            .collect();
         let work = references
             .iter()
             .map(|reference| self.changes.remove("switch", reference));
-        futures::future::try_join_all(work).await.map(drop)
+        futures::future::try_join_all(work).await?;
+        self.job_gone().await
+    }
+
+    /// Waits until the Job is gone with its pod; one whose creation was under way when we were interrupted goes too.
+    async fn job_gone(&self) -> Result<()> {
+        let job = self.prepared.job(0).reference;
+        let Some(live) = self.cluster.get(&job).await? else {
+            return Ok(());
+        };
+        if live.at("/metadata/deletionTimestamp").is_null() {
+            self.changes.delete("switch", &job, Some(live.uid())).await?;
+        }
+        self.cluster.wait_gone(&job, live.uid(), DISARM_DEADLINE).await
     }
 
     /// Takes the lock back first, then the switch, then the record.

@@ -16,6 +16,8 @@ mod objects;
 mod pods;
 #[path = "sandbox/policies.rs"]
 mod policies;
+#[path = "sandbox/policy_objects.rs"]
+mod policy_objects;
 #[path = "sandbox/port_forward.rs"]
 mod port_forward;
 #[path = "sandbox/source.rs"]

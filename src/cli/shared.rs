@@ -151,7 +151,7 @@ impl fmt::Display for Inject {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Probe")]
 pub struct ProbeFlags {
-    /// Workload to probe from, instead of our source
+    /// Workload to probe from, instead of our source; `setup` switches its access log on
     #[arg(long, value_name = "deploy/NAME|sts/NAME|pod/NAME", value_parser = value::workload)]
     pub from: Vec<WorkloadArgument>,
     /// Container of that workload

@@ -26,6 +26,7 @@ pub(super) async fn setup(
     let mut wanted = wanted(&connected.plan, Parts::ALL, &settings.plan, settings.change);
     add_gateway(&mut wanted, &settings.gateway);
     add_source(&mut wanted, &settings.source);
+    wanted.from = settings.probe.from.first().map(ToString::to_string);
     if let Some(file) = &settings.file {
         let plan = read_plan(file, connection, connected.cluster.default_namespace())?;
         wanted.plan = plan.identity;
@@ -126,6 +127,7 @@ pub(super) fn wanted(
         inject_pod_only: false,
         image: names::SOURCE_IMAGE.to_owned(),
         secret: None,
+        from: None,
         parts,
         dry_run: dry_run(change),
         force_conflicts: change.force_conflicts,

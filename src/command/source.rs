@@ -6,7 +6,17 @@ use crate::engine::probe::{ProbeSource, find_source};
 use crate::engine::{Event, ephemeral_container};
 use crate::error::{Error, Result};
 use crate::report::Printer;
+use crate::vocabulary::{PlanIdentity, names};
 use std::time::Duration;
+
+/// What names a plan on the command line.
+fn flags_of(plan: &PlanIdentity) -> String {
+    if plan.name == names::DEFAULT_PLAN {
+        format!("-n {}", plan.namespace)
+    } else {
+        format!("-n {} --plan {}", plan.namespace, plan.name)
+    }
+}
 
 /// Finds the source that the flags name. A workload without curl gets an ephemeral container, with consent.
 pub(super) async fn find(
@@ -18,13 +28,21 @@ pub(super) async fn find(
 ) -> Result<ProbeSource> {
     let cluster = &connected.cluster;
     let from = flags.from.first().map(ToString::to_string);
-    let found = find_source(
+    let mut found = find_source(
         cluster,
         &connected.namespace,
         from.as_deref(),
         flags.container.as_deref(),
     )
     .await?;
+    if let Some(from) = &from
+        && connected.namespace == connected.plan.namespace
+    {
+        found.log_switch = Some(format!(
+            "kubectl egress setup --from {from} {}",
+            flags_of(&connected.plan)
+        ));
+    }
     if from.is_none() || ephemeral_container::has_curl(cluster, &found).await? {
         return Ok(found);
     }

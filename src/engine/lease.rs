@@ -175,8 +175,13 @@ fn server_now(cluster: &Cluster) -> Timestamp {
 }
 
 fn holder_name() -> String {
-    let user = std::env::var("USER").unwrap_or_else(|_| "somebody".to_owned());
-    let machine = std::env::var("HOSTNAME").unwrap_or_else(|_| "a machine".to_owned());
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let user = variable("USER").unwrap_or_else(|| "somebody".to_owned());
+    // Shells know HOSTNAME and seldom export it.
+    let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let machine = variable("HOSTNAME")
+        .or_else(host)
+        .map_or_else(|| "a machine".to_owned(), |machine| machine.trim().to_owned());
     let run = &super::sentinel::nonce()[..6];
     format!("{user}@{machine} (process {}, run {run})", std::process::id())
 }

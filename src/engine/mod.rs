@@ -14,6 +14,7 @@ pub mod journal_store;
 pub mod lease;
 mod listener;
 pub mod lockdown;
+mod log_switch;
 mod module;
 mod namespace;
 mod orphans;
@@ -33,5 +34,6 @@ pub mod status;
 pub mod undo;
 pub mod verify;
 pub mod witness;
+pub mod workload;
 
 pub use event::{Event, Events, StepId};

@@ -2,12 +2,12 @@
 
 use super::facts::Facts;
 use super::gateway_choice::{self, Choice};
+use super::log_switch::{self, Witnessed};
 use super::{holders, permissions};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::istio::kinds;
-use crate::plan::access_log::{self, AccessLog, Workload};
 use crate::plan::field_owner::{FieldOwner, owners_of};
 use crate::plan::gateway_workload::{self, GatewaySettings};
 use crate::plan::istio_module::ModuleChange;
@@ -85,6 +85,8 @@ pub struct SetupSettings {
     pub image: String,
     /// Secret that is mounted into the source.
     pub secret: Option<String>,
+    /// Workload of the user's that is probed from, whose access log is switched on.
+    pub from: Option<String>,
     /// Which parts.
     pub parts: Parts,
     /// Whether anything is changed.
@@ -112,6 +114,8 @@ pub struct Prepared {
     pub gateway_was_there: bool,
     /// The namespace's label to set, if any: JSON pointer, label, value, and the value before.
     pub injection_label: Option<InjectionLabel>,
+    /// The workload of the user's that is probed from, if its access log counts.
+    pub witnessed: Option<Witnessed>,
     /// Objects of the gateway: its workload if it is made, its Telemetry.
     pub gateway_objects: Vec<Manifest>,
     /// Objects of the source and its Telemetry.
@@ -184,6 +188,12 @@ pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepa
     };
     remarks.extend(permissions::check(cluster, &settings.plan, &gateway, wants).await?);
     findings.extend(holders::remarks(&plan, &gateway, &facts));
+    let witnessed = match &settings.from {
+        Some(from) if settings.parts.source => {
+            Witnessed::find(cluster, &settings.plan.namespace, from).await?
+        }
+        _ => None,
+    };
     let (injection, injection_label) = injection(&settings, &facts, &mut consents)?;
     let mut prepared = Prepared {
         findings,
@@ -193,6 +203,7 @@ pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepa
             .unwrap_or_else(|| Journal::new(plan.clone(), gateway.clone(), settings.image.clone())),
         remarks,
         injection_label,
+        witnessed,
         gateway_objects: Vec::new(),
         source_objects: Vec::new(),
         routing_objects: Vec::new(),
@@ -295,14 +306,6 @@ fn injection(
     ))
 }
 
-fn no_provider() -> Error {
-    Error::usage(
-        "no provider of the mesh configuration writes an access log to standard output that can be read",
-    )
-    .because("`envoy`, which does elsewhere, has another meaning in its extensionProviders")
-    .hint("add one: {name: stdout-json, envoyFileAccessLog: {path: /dev/stdout, logFormat: {labels: {}}}}")
-}
-
 impl Prepared {
     fn fill(&mut self, injection: Injection) -> Result<()> {
         let (plan, parts) = (self.plan.identity.clone(), self.settings.parts);
@@ -311,10 +314,14 @@ impl Prepared {
                 self.gateway_objects =
                     gateway_workload::objects(&plan, &self.gateway, &self.settings.gateway_settings);
             }
-            let labels = json!(self.gateway.selector);
-            let name = format!("kubectl-egress-{}", self.gateway.service);
-            let at = self.gateway.namespace.clone();
-            let telemetry = self.telemetry(&at, &name, &labels)?;
+            let GatewayTarget {
+                namespace,
+                service,
+                selector,
+                ..
+            } = &self.gateway;
+            let name = format!("kubectl-egress-{service}");
+            let telemetry = log_switch::for_labels(&plan, &self.facts, namespace, &name, selector)?;
             self.gateway_objects.extend(telemetry);
         }
         if parts.source {
@@ -325,8 +332,13 @@ impl Prepared {
                 client_labels: self.facts.platform.client_labels(),
             };
             self.source_objects = source::objects(&plan, &settings);
-            let telemetry = self.telemetry(&plan.namespace, "kubectl-egress-source", &source::selector())?;
+            let (name, selector) = ("kubectl-egress-source", source::selector_labels());
+            let telemetry = log_switch::for_labels(&plan, &self.facts, &plan.namespace, name, &selector)?;
             self.source_objects.extend(telemetry);
+            if let Some(witnessed) = &self.witnessed {
+                self.source_objects
+                    .extend(witnessed.telemetry(&plan, &self.facts)?);
+            }
         }
         if parts.routing {
             self.routing_objects = routing::objects(&self.plan, &self.gateway);
@@ -334,21 +346,6 @@ impl Prepared {
         self.find_obsolete();
         self.write_intentions();
         Ok(())
-    }
-
-    fn telemetry(&self, namespace: &str, name: &str, labels: &serde_json::Value) -> Result<Option<Manifest>> {
-        let workload = Workload { namespace, labels };
-        match access_log::state(&workload, &self.facts.telemetries, self.facts.root_namespace(), &self.facts.mesh) {
-            AccessLog::On(_) => Ok(None),
-            AccessLog::Off => {
-                let labels = labels.as_object().into_iter().flatten().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect();
-                let provider = access_log::provider(&self.facts.mesh).ok_or_else(no_provider)?;
-                Ok(Some(access_log::telemetry(&self.plan.identity, namespace, name, labels, provider)))
-            }
-            AccessLog::Held(holder) => Err(Error::consent(format!("{holder} decides the access log of these pods, and leaves it off"))
-                .because("Istio follows the oldest Telemetry that selects a workload, so one of ours would be ignored")
-                .hint(format!("add to its spec: accessLogging: [{{providers: [{{name: envoy}}]}}] (kubectl edit telemetry {} -n {namespace})", holder.name))),
-        }
     }
 
     fn find_obsolete(&mut self) {

@@ -1,12 +1,13 @@
 //! Sends probes: curl in the source's container, many transfers in one exec.
 
 use super::pods;
+use super::workload::Workload;
 use crate::cluster::{Cluster, ExecEnd};
 use crate::error::{Error, Result};
 use crate::evidence::{CurlResult, ProbeRequest, ProcessEnd, curl_arguments, curl_results, says_no_curl};
 use crate::istio::kinds;
 use crate::plan::source;
-use crate::vocabulary::{LabelSelector, Object, ObjectReference, PodName, names};
+use crate::vocabulary::{Object, PodName, names};
 use futures::stream::{self, StreamExt};
 use std::time::Duration;
 
@@ -89,41 +90,8 @@ pub async fn find_source(
         })?;
         return ProbeSource::of_pod(pod, container.or(Some(names::SOURCE)));
     };
-    let (kind, name) = workload(from)?;
-    let reference = ObjectReference::namespaced(kind.clone(), namespace, name);
-    let object = cluster.get(&reference).await?.ok_or_else(|| {
-        Error::usage(format!("{reference} does not exist"))
-            .hint(format!("kubectl get {} -n {namespace}", kind.plural))
-    })?;
-    if kind == kinds::pod() {
-        return ProbeSource::of_pod(&object, container);
-    }
-    let selector = LabelSelector::from_object(object.at("/spec/selector")).to_string();
-    let pods = cluster
-        .list(&kinds::pod(), Some(namespace), Some(&selector))
-        .await?;
-    let pod = pods.iter().find(|pod| pods::is_ready(pod)).ok_or_else(|| {
-        Error::usage(format!("{reference} has no ready pod"))
-            .hint(format!("kubectl get pods -n {namespace} -l {selector}"))
-    })?;
-    ProbeSource::of_pod(pod, container)
-}
-
-fn workload(from: &str) -> Result<(crate::vocabulary::Kind, &str)> {
-    let (kind, name) = from.split_once('/').unwrap_or(("pod", from));
-    let kind = match kind {
-        "deploy" | "deployment" | "deployments" => kinds::deployment(),
-        "sts" | "statefulset" | "statefulsets" => kinds::stateful_set(),
-        "ds" | "daemonset" | "daemonsets" => kinds::daemon_set(),
-        "po" | "pod" | "pods" => kinds::pod(),
-        other => {
-            return Err(
-                Error::usage(format!("`{other}` in `--from {from}` is no kind to probe from"))
-                    .hint("give deploy/NAME, sts/NAME, ds/NAME or pod/NAME"),
-            );
-        }
-    };
-    Ok((kind, name))
+    let workload = Workload::find(cluster, namespace, from).await?;
+    ProbeSource::of_pod(&workload.ready_pod(cluster).await?, container)
 }
 
 /// Sends all probes and gives each its result, in their order. A lost exec is a result, not an error.

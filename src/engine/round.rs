@@ -24,14 +24,15 @@ const LINE_DEADLINE: Duration = Duration::from_secs(12);
 pub(super) struct Round<'run> {
     cluster: &'run Cluster,
     witness: &'run Witness,
-    policies: Option<bool>,
+    /// NetworkPolicies of the sources' namespace; `None` if they cannot be read.
+    policies: Option<NetworkPolicies>,
     /// What answered before a lock: a control for what must be silent under it.
     reached_before: &'run [ReachedBefore],
     events: &'run Events,
 }
 
 impl<'run> Round<'run> {
-    /// A round whose sources are in the namespace of `from` and selected by the same policies.
+    /// A round whose sources are in the namespace of `from`.
     pub(super) async fn new(
         cluster: &'run Cluster,
         witness: &'run Witness,
@@ -42,7 +43,7 @@ impl<'run> Round<'run> {
         Self {
             cluster,
             witness,
-            policies: any_policy(cluster, from).await,
+            policies: policies(cluster, &from.pod.namespace).await,
             reached_before,
             events,
         }
@@ -115,6 +116,15 @@ impl<'run> Round<'run> {
         }
     }
 
+    /// Whether any NetworkPolicy with egress rules selects a source; `None` if that cannot be read.
+    fn is_selected(&self, from: &ProbeSource) -> Option<bool> {
+        let metadata = json!({"namespace": from.pod.namespace, "name": from.pod.name, "labels": from.labels});
+        let pod = Object(json!({ "metadata": metadata }));
+        self.policies
+            .as_ref()
+            .map(|policies| !policies.egress_policies_of(&pod).is_empty())
+    }
+
     fn evidence(&self, sent: &[(Planned, CurlResult, &ProbeSource)]) -> Vec<ProbeEvidence> {
         let gateway = self.witness.gateway_facts();
         let gateway_lines = self.witness.gateway_lines();
@@ -158,7 +168,7 @@ impl<'run> Round<'run> {
                 gateway_lines: gateway_lines.clone(),
                 gateway: gateway.clone(),
                 mesh_leg: Encryption::Unknown,
-                network_policies: self.policies,
+                network_policies: self.is_selected(from),
             })
             .collect()
     }
@@ -168,19 +178,11 @@ fn requests(planned: &[Planned]) -> Vec<ProbeRequest> {
     planned.iter().map(|planned| planned.request.clone()).collect()
 }
 
-/// Whether any NetworkPolicy with egress rules selects a source; `None` if that cannot be read.
-async fn any_policy(cluster: &Cluster, from: &ProbeSource) -> Option<bool> {
+async fn policies(cluster: &Cluster, namespace: &str) -> Option<NetworkPolicies> {
     let policies = cluster
-        .list(&kinds::network_policy(), Some(&from.pod.namespace), None)
+        .list(&kinds::network_policy(), Some(namespace), None)
         .await
         .ok()?;
-    // Only whether one selects the pod, for which the namespaces are not needed.
-    let pod = Object(
-        json!({"metadata": {"namespace": from.pod.namespace, "name": from.pod.name, "labels": from.labels}}),
-    );
-    Some(
-        !NetworkPolicies::new(&policies, &[])
-            .egress_policies_of(&pod)
-            .is_empty(),
-    )
+    // Only which pods they select matters here, for which the namespaces are not needed.
+    Some(NetworkPolicies::new(&policies, &[]))
 }

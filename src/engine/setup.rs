@@ -439,8 +439,11 @@ impl<'run> Run<'run> {
 
     async fn proxies(self) -> Result<StepEnd> {
         let (plan, gateway) = (&self.prepared.plan, &self.prepared.gateway);
-        let source_pods =
+        let mut source_pods =
             pods::ready(self.cluster, &plan.identity.namespace, &source::label_selector()).await?;
+        if let Some(witnessed) = &self.prepared.witnessed {
+            source_pods.extend(witnessed.workload.meshed_pods(self.cluster).await?);
+        }
         let gateway_pods = pods::ready(self.cluster, &gateway.namespace, &gateway.label_selector()).await?;
         let sidecar = |configuration: &ProxyConfiguration| configuration.missing_at_sidecar(plan, gateway);
         let router = |configuration: &ProxyConfiguration| configuration.missing_at_gateway(plan);

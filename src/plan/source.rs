@@ -47,7 +47,15 @@ impl Default for SourceSettings {
 
 /// Labels that select the source's pods.
 pub fn selector() -> Value {
-    json!({"app": names::SOURCE, names::ROLE_LABEL: "source"})
+    json!(selector_labels())
+}
+
+/// The same by name.
+pub fn selector_labels() -> BTreeMap<String, String> {
+    let labels = [("app", names::SOURCE), (names::ROLE_LABEL, "source")];
+    labels
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
 }
 
 /// The label selector as text: pods of the Deployment, not those that one run makes beside it.

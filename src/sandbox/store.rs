@@ -97,12 +97,13 @@ impl Store {
 
     /// Writes an object; gives the stored one. An equal object is not written, so its revision stays.
     pub(super) fn put(&mut self, key: Key, mut object: Value) -> Value {
-        let previous = self.objects.get(&key).cloned();
-        if let Some(previous) = &previous {
-            object["metadata"]["resourceVersion"] = previous["metadata"]["resourceVersion"].clone();
-            if *previous == object {
+        let mut previous = None;
+        if let Some(stored) = self.objects.get(&key) {
+            object["metadata"]["resourceVersion"] = stored["metadata"]["resourceVersion"].clone();
+            if *stored == object {
                 return object;
             }
+            previous = Some(stored.clone());
         }
         self.revision += 1;
         object["metadata"]["resourceVersion"] = json!(self.revision.to_string());

@@ -188,6 +188,65 @@ async fn the_same_outcome_exits_alike() {
     assert!(without.stdout.contains("warning: EGR-102"), "{without:?}");
 }
 
+/// A workload of the user's with a sidecar is a witness once its log is on; what says so names the command that does it,
+/// and cleaning up takes it away again.
+#[tokio::test(flavor = "multi_thread")]
+async fn set_up_switches_the_log_of_a_workload_on() {
+    let cluster = served().await;
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "demo", "labels": {"istio-injection": "enabled"}}});
+    cluster.sandbox.put(&namespace).unwrap();
+    let template = json!({
+        "metadata": {"labels": {"app": "shop", "tier": "web"}},
+        "spec": {"containers": [{"name": "app", "image": "docker.io/curlimages/curl:8.18.0"}]},
+    });
+    let shop = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "shop", "namespace": "demo"},
+        "spec": {"selector": {"matchLabels": {"app": "shop"}}, "template": template},
+    });
+    cluster.sandbox.put(&shop).unwrap();
+    let before = cluster.steady_dump().await;
+    cluster.run(SET_UP).await.exits(0);
+    let dark = cluster
+        .run("probe kyma-project.io -n demo --from deploy/shop")
+        .await
+        .exits(3);
+    assert!(dark.stdout.contains("warning: EGR-202"), "{dark:?}");
+    let command = "setup --from deploy/shop -n demo";
+    assert!(
+        dark.stdout.contains(&format!("`kubectl egress {command}`")),
+        "{dark:?}"
+    );
+    let proven = cluster.run(&format!("{command} -o json")).await.exits(0).json();
+    assert!(
+        proven["probes"][0]["source"]
+            .as_str()
+            .unwrap()
+            .starts_with("demo/shop-"),
+        "{proven}"
+    );
+    let telemetry = &dump(&cluster.sandbox)["Telemetry demo/kubectl-egress-deployment-shop"];
+    assert_eq!(
+        telemetry["spec"]["selector"]["matchLabels"],
+        json!({"app": "shop"})
+    );
+    // A second run has nothing to change.
+    let set_up = dump(&cluster.sandbox);
+    cluster.run(command).await.exits(0);
+    assert_eq!(
+        differences(&set_up, &dump(&cluster.sandbox)),
+        Vec::<String>::new()
+    );
+    cluster
+        .run("probe kyma-project.io -n demo --from deploy/shop")
+        .await
+        .exits(0);
+    cluster.run("cleanup -n demo --verify").await.exits(0);
+    assert_eq!(
+        differences(&before, &dump(&cluster.sandbox)),
+        Vec::<String>::new()
+    );
+}
+
 /// `-vv` shows each request as it is answered, and nothing of what was sent.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_request_is_seen_and_no_token() {

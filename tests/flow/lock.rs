@@ -14,7 +14,7 @@ use kubectl_egress::vocabulary::{ClaimState, Verdict};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-const CONFIRM_WITHIN: Duration = Duration::from_mins(3);
+const CONFIRM_WITHIN: Duration = Duration::from_secs(180);
 
 async fn decide(cluster: &Cluster) -> Result<Decision> {
     let source = probe::find_source(cluster, "demo", None, None).await?;

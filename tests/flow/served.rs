@@ -1,9 +1,11 @@
 //! The sandbox on a socket, and our binary run against it as a user runs it.
 
-use crate::support::sandbox;
+use crate::support::{dump, sandbox};
 use kubectl_egress::sandbox::Sandbox;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 /// What authenticates the client.
 pub(crate) const TOKEN: &str = "a-token-that-nobody-may-see";
@@ -73,6 +75,18 @@ impl Served {
         command.args(arguments.split_whitespace()).stdin(Stdio::null());
         command.arg("--kubeconfig").arg(self.kubeconfig.path());
         command
+    }
+
+    /// All objects, once every pod runs.
+    pub(crate) async fn steady_dump(&self) -> BTreeMap<String, Value> {
+        loop {
+            let objects = dump(&self.sandbox);
+            let mut pods = objects.iter().filter(|(name, _)| name.starts_with("Pod "));
+            if pods.all(|(_, pod)| pod["status"]["phase"] == "Running") {
+                return objects;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Runs it to its end.

@@ -1,13 +1,13 @@
-//! NetworkPolicies are checked as the API server checks them, and enforced as truth.md section 2 measured.
+//! NetworkPolicies are enforced as truth.md section 2 measured.
 
-use super::common::{api, apply, curl_deployment, namespace, quick, ready_pods, sandbox, status, with};
+use super::common::{api, apply, curl_deployment, namespace, quick, ready_pods, sandbox};
 use super::lock::{eventually, list, observe, peers, policy, put_lock};
 use super::source::{Ran, exec, fields, gateway_pod, log, logging, routed};
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{Patch, PatchParams};
 use kube::client::Client;
 use kubectl_egress::istio::kinds;
 use kubectl_egress::sandbox::SandboxSettings;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// A pod without sidecar beside the source, in the same namespace.
 async fn bare_pod(client: &Client) {
@@ -144,6 +144,64 @@ async fn the_gateways_own_policies_count_too() {
 }
 
 #[tokio::test]
+async fn a_pod_without_sidecar_meets_the_gateways_listeners_as_far_as_policies_let_it() {
+    let (sandbox, client, pod) = routed(logging()).await;
+    bare_pod(&client).await;
+    let seen = observe(&client, &pod).await;
+    let gateway = gateway_pod(&client).await;
+    let address = seen
+        .observed
+        .pods
+        .iter()
+        .find(|pod| pod.name() == gateway)
+        .unwrap();
+    let address = address.text("/status/podIP").to_owned();
+    let connect = async |host: &str, port: u16, scheme: &str| {
+        let resolve = format!("{host}:{port}:{address}");
+        let url = format!("{scheme}://{host}:{port}/");
+        let format = "%{exitcode} %{http_code}";
+        let command = [
+            "curl",
+            "-s",
+            "-o",
+            "/dev/null",
+            "-m",
+            "3",
+            "--resolve",
+            &resolve,
+            "-w",
+            format,
+            &url,
+        ];
+        exec(&client, "demo", "bare", "curl", &command).await.stdout
+    };
+    assert_eq!(connect("health.test", 15021, "http").await, "0 404");
+    assert_eq!(connect("nobody.test", 8443, "https").await, "35 000");
+    assert_eq!(connect("nobody.test", 8444, "https").await, "7 000");
+    let line = log(&client, "istio-system", &gateway, "istio-proxy")
+        .await
+        .pop()
+        .unwrap();
+    assert_eq!((&*fields(&line)[3], &*fields(&line)[20]), ("NR", "nobody.test"));
+    assert_eq!(connect("kyma-project.io", 8443, "https").await, "0 200");
+    assert_eq!(
+        sandbox.outside_log()[0].peer_pod,
+        format!("istio-system/{gateway}")
+    );
+    put_lock(&client, &peers(&seen)).await;
+    assert_eq!(
+        connect("health.test", 15021, "http").await,
+        "28 000",
+        "no rule is for it"
+    );
+    assert_eq!(
+        connect("nobody.test", 8443, "https").await,
+        "35 000",
+        "the gateway stays within reach"
+    );
+}
+
+#[tokio::test]
 async fn without_a_policy_engine_the_objects_change_nothing() {
     let (_sandbox, client, pod) = routed(SandboxSettings {
         enforces_network_policies: false,
@@ -245,102 +303,4 @@ async fn in_cluster_addresses_and_files_are_as_in_a_real_pod() {
         (missing.exit, &*missing.stderr),
         (Some(1), "cat: can't open '/nothing': No such file or directory\n")
     );
-}
-
-#[tokio::test]
-async fn defaults_are_the_api_servers() {
-    let (_sandbox, client) = sandbox();
-    namespace(&client, "demo", false).await;
-    for (spec, types) in [
-        (json!({"podSelector": {}}), json!(["Ingress"])),
-        (json!({"podSelector": {}, "egress": []}), json!(["Ingress"])),
-        (
-            json!({"podSelector": {}, "egress": [{"ports": [{"port": 53}]}]}),
-            json!(["Ingress", "Egress"]),
-        ),
-    ] {
-        let written = apply(&client, &kinds::network_policy(), "test", &policy("x", &spec))
-            .await
-            .unwrap();
-        assert_eq!(written["spec"]["policyTypes"], types, "{spec}");
-        if !spec["egress"][0].is_null() {
-            assert_eq!(written["spec"]["egress"][0]["ports"][0]["protocol"], "TCP");
-        }
-        api(&client, &kinds::network_policy(), "demo")
-            .delete("x", &DeleteParams::default())
-            .await
-            .unwrap();
-    }
-}
-
-#[tokio::test]
-async fn what_the_api_server_refuses_is_refused_in_its_words() {
-    let (_sandbox, client) = sandbox();
-    namespace(&client, "demo", false).await;
-    let egress = |rule: Value| json!({"podSelector": {}, "policyTypes": ["Egress"], "egress": [rule]});
-    for (spec, message) in [
-        (
-            json!({"podSelector": {}, "policyTypes": ["egress"]}),
-            r#"spec.policyTypes[0]: Unsupported value: "egress": supported values: "Egress", "Ingress""#,
-        ),
-        (
-            egress(json!({"to": [{}]})),
-            "spec.egress[0].to[0]: Required value: must specify a peer",
-        ),
-        (
-            egress(json!({"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}, "podSelector": {}}]})),
-            "spec.egress[0].to[0]: Forbidden: may not specify both ipBlock and another peer",
-        ),
-        (
-            egress(json!({"to": [{"ipBlock": {"cidr": "10.0.0.0"}}]})),
-            r#"spec.egress[0].to[0].ipBlock.cidr: Invalid value: "10.0.0.0": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"#,
-        ),
-        (
-            egress(json!({"to": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["11.0.0.0/16"]}}]})),
-            r#"spec.egress[0].to[0].ipBlock.except[0]: Invalid value: "11.0.0.0/16": must be a strict subset of `cidr`"#,
-        ),
-        (
-            egress(json!({"ports": [{"port": 0}]})),
-            "spec.egress[0].ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive",
-        ),
-        (
-            egress(json!({"ports": [{"port": "a-name-that-is-too-long"}]})),
-            r#"spec.egress[0].ports[0].port: Invalid value: "a-name-that-is-too-long": must be no more than 15 characters"#,
-        ),
-        (
-            egress(json!({"ports": [{"port": 9, "endPort": 8}]})),
-            "spec.egress[0].ports[0].endPort: Invalid value: 8: must be greater than or equal to `port`",
-        ),
-        (
-            egress(json!({"ports": [{"endPort": 8}]})),
-            "spec.egress[0].ports[0].endPort: Forbidden: may not be specified when `port` is not specified",
-        ),
-        (
-            egress(json!({"ports": [{"protocol": "ICMP"}]})),
-            r#"spec.egress[0].ports[0].protocol: Unsupported value: "ICMP": supported values: "SCTP", "TCP", "UDP""#,
-        ),
-        (
-            json!({"podSelector": {"matchExpressions": [{"key": "a", "operator": "In"}]}}),
-            "spec.podSelector.matchExpressions[0].values: Required value: must be specified when `operator` is 'In' or 'NotIn'",
-        ),
-        (
-            json!({"podSelector": {"matchExpressions": [{"key": "a", "operator": "Is"}]}}),
-            r#"spec.podSelector.matchExpressions[0].operator: Invalid value: "Is": not a valid selector operator"#,
-        ),
-    ] {
-        let refused = apply(&client, &kinds::network_policy(), "test", &policy("x", &spec)).await;
-        let refused = status(refused.unwrap_err());
-        assert_eq!(refused.code, 422);
-        assert_eq!(
-            refused.message,
-            format!("NetworkPolicy.networking.k8s.io \"x\" is invalid: {message}")
-        );
-    }
-    let (_sandbox, client) = with(quick());
-    namespace(&client, "demo", false).await;
-    let block =
-        egress(json!({"to": [{"ipBlock": {"cidr": "2001:db8::/32", "except": ["2001:db8:1::/48"]}}]}));
-    apply(&client, &kinds::network_policy(), "test", &policy("x", &block))
-        .await
-        .unwrap();
 }

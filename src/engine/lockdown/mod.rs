@@ -169,6 +169,7 @@ impl Work<'_> {
             );
             return Ok(false);
         }
+        let reached = prepared.with_older(reached);
         self.intend(&reached).await?;
         *armed = Some(self.arm().await?);
         let Some(switch) = armed.as_ref() else {
@@ -203,10 +204,9 @@ impl Work<'_> {
         let fresh = match fresh {
             Ok(fresh) => fresh,
             Err(error) => {
-                document.findings.push(Finding::new(
-                    &catalogue::LOCK_BREAKS_SIDECAR_START,
-                    format!("a new pod with sidecar does not become ready under the lock: {error}"),
-                ));
+                document
+                    .findings
+                    .push(proof::why_no_start(cluster, prepared, &bare, &error).await);
                 return Ok(false);
             }
         };

@@ -356,6 +356,23 @@ impl Prepared {
         }
     }
 
+    /// What answered before this run, and before the lock that it changes: the same run's word counts for more.
+    pub(super) fn with_older(&self, mut reached: Vec<ReachedBefore>) -> Vec<ReachedBefore> {
+        let of_lock = self
+            .journal
+            .lock_of(&self.settings.namespace)
+            .filter(|_| self.changes_a_lock());
+        for older in of_lock.into_iter().flat_map(|record| &record.reached_before) {
+            if !reached
+                .iter()
+                .any(|new| new.host == older.host && new.port == older.port)
+            {
+                reached.push(older.clone());
+            }
+        }
+        reached
+    }
+
     /// What the canary has to show: with the first declared host, and the first pod of the gateway.
     pub(super) fn rehearsal(&self) -> Rehearsal {
         let gateway = &self.journal.gateway;

@@ -7,8 +7,9 @@ use crate::engine::event::{Event, Events};
 use crate::engine::probe::{self, ProbeSource};
 use crate::engine::probe_plan::{self, Planned, ProbePlan};
 use crate::engine::verify::listened_round;
-use crate::error::Result;
-use crate::evidence::{CurlResult, Expected, ProbeResult};
+use crate::error::{Error, Result};
+use crate::evidence::{CurlResult, Expected, ProbeRequest, ProbeResult, is_name_not_resolved};
+use crate::finding::{Finding, catalogue};
 use crate::plan::lock::ReachedBefore;
 use crate::vocabulary::Outcome;
 use jiff::Timestamp;
@@ -122,6 +123,39 @@ pub(super) async fn wait_for_effect(
         });
         // curl's answer comes within milliseconds as long as the lock does not hold; engines work in seconds.
         tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+}
+
+/// Why a new pod with sidecar does not become ready: without names its sidecar does not find istiod.
+pub(super) async fn why_no_start(
+    cluster: &Cluster,
+    prepared: &Prepared,
+    bare: &ProbeSource,
+    error: &Error,
+) -> Finding {
+    let declared = probe_plan::of(&plan(prepared, SHORT_SECONDS), false);
+    let requests: Vec<ProbeRequest> = declared
+        .into_iter()
+        .take(1)
+        .map(|planned| planned.request)
+        .collect();
+    let unresolved =
+        probe::send(cluster, bare, &requests)
+            .await
+            .into_iter()
+            .find_map(|result| match result {
+                CurlResult::Report(report) if is_name_not_resolved(&report) => Some(report.error),
+                _ => None,
+            });
+    match unresolved {
+        Some(said) => Finding::new(
+            &catalogue::LOCK_BREAKS_DNS,
+            format!("names do not resolve in a pod under the lock ({said}), so that no new sidecar starts"),
+        ),
+        None => Finding::new(
+            &catalogue::LOCK_BREAKS_SIDECAR_START,
+            format!("a new pod with sidecar does not become ready under the lock: {error}"),
+        ),
     }
 }
 

@@ -210,7 +210,8 @@ pub(super) async fn rehearse(
     changes: &Changes<'_>,
     events: &Events,
 ) -> Result<std::result::Result<(), Finding>> {
-    if !rehearsal.can_show_an_effect() {
+    // Where a lock is changed, that nothing answers is the effect of the one that is there.
+    if !prepared.changes_a_lock() && !rehearsal.can_show_an_effect() {
         return Ok(Err(Finding::new(
             &catalogue::LOCK_WITHOUT_EFFECT,
             format!(

@@ -76,9 +76,9 @@ impl Journal {
         self.locks.iter().find(|lock| lock.namespace == namespace)
     }
 
-    /// Notes a lock, in the place of an older record of the same NetworkPolicy.
+    /// Notes a lock, in the place of an older one of the same namespace.
     pub fn record_lock(&mut self, lock: LockRecord) {
-        self.locks.retain(|old| old.reference() != lock.reference());
+        self.locks.retain(|old| old.namespace != lock.namespace);
         self.locks.push(lock);
     }
 

@@ -119,11 +119,9 @@ rehearse)
 wait)
     # Process 1 ignores signals that it does not trap, and a trap waits for the command in the foreground: so the
     # work is done behind. Ended by a signal is not done: another pod shall take over, unless the Job is gone.
-    work=
-    trap 'kill $work 2>/dev/null; exit 143' TERM INT
+    trap 'kill ${!-} 2>/dev/null; exit 143' TERM INT
     wait_and_undo &
-    work=$!
-    wait "$work"
+    wait $!
     ;;
 *)
     printf 'usage: sh switch.sh wait|rehearse\n' >&2

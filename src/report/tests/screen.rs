@@ -37,8 +37,8 @@ fn a_proven_verification() {
           passing a proxy
 
     What to do
-      EGR-102: `kubectl egress lockdown` stops it, by a NetworkPolicy that lets out
-        only DNS, istiod and the gateway
+      EGR-102: `kubectl egress lockdown` lets out only DNS, istiod and the gateway's
+        pods, and proves it
 
     Claims
     ✔ routed    proven        every declared host and port goes through the gateway
@@ -92,8 +92,8 @@ fn a_disproven_verification_says_what_to_do() {
       EGR-101: run `kubectl egress setup HOST`, or `kubectl egress status` to see
         which routing object is missing; `kubectl egress lockdown` stops whatever
         does not go through the gateway
-      EGR-102: `kubectl egress lockdown` stops it, by a NetworkPolicy that lets out
-        only DNS, istiod and the gateway
+      EGR-102: `kubectl egress lockdown` lets out only DNS, istiod and the gateway's
+        pods, and proves it
 
     Claims
     ✘ routed    disproven     every declared host and port goes through the gateway

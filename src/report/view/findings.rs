@@ -42,7 +42,7 @@ fn fixes<'a>(findings: impl IntoIterator<Item = &'a Finding>, style: &Style) -> 
     text
 }
 
-/// [`fixes`] under a headline of their own; nothing if there is nothing to do.
+/// The fixes under a headline of their own; nothing if there is nothing to do.
 pub fn what_to_do<'a>(findings: impl IntoIterator<Item = &'a Finding>, style: &Style) -> String {
     let fixes = fixes(findings, style);
     if fixes.is_empty() {

@@ -84,11 +84,11 @@ impl Timer {
 
 /// Does what a timer was set for.
 pub(super) fn fire(inner: &Inner, timer: &Timer) {
-    // These send requests, so they must not hold the lock.
     match &timer.task {
+        // These send requests of their own, so they must not meet the lock held.
         Task::Switch(key, uid) => switch::act(inner, key, uid),
         Task::Module(key, stage) => kyma::go_on(inner, key, *stage),
-        _ => {}
+        Task::Start(_) | Task::End(_) | Task::Expire(_) => {}
     }
     let mut state = inner.lock();
     match &timer.task {

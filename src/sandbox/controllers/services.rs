@@ -14,11 +14,15 @@ pub(super) fn reconcile(state: &mut State) {
         .collect();
     for (key, service) in services {
         let slice = slice(state, &key, &service);
-        let endpoints = endpoints(state, &key, &slice);
-        let endpoints_key = Key::new("", "endpoints", &key.namespace, &key.name);
-        state.store.put(endpoints_key, endpoints);
         let slice_key = Key::new("discovery.k8s.io", "endpointslices", &key.namespace, &key.name);
-        state.store.put(slice_key, slice);
+        let before = state.store.revision();
+        let slice = state.store.put(slice_key, slice);
+        // The older form changes with it.
+        if state.store.revision() != before {
+            let endpoints = endpoints(state, &key, &slice);
+            let endpoints_key = Key::new("", "endpoints", &key.namespace, &key.name);
+            state.store.put(endpoints_key, endpoints);
+        }
     }
 }
 

@@ -65,7 +65,7 @@ spec:
     )
 }
 
-/// Somebody's own Telemetry that switches the access log of pods with label `app` on.
+/// A Telemetry that switches the access log of one workload on.
 pub(crate) fn access_log(namespace: &str, app: &str) -> String {
     format!(
         "apiVersion: telemetry.istio.io/v1

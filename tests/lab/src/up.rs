@@ -228,6 +228,7 @@ mod tests {
             platform: Platform::Istio,
             kyma_profile: KymaProfile::Light,
             policy_engine: PolicyEngine::None,
+            node_local_dns: false,
         };
         let kyma = Options {
             platform: Platform::Kyma,
@@ -260,6 +261,7 @@ mod tests {
             platform: Platform::Kyma,
             kyma_profile: KymaProfile::Light,
             policy_engine: PolicyEngine::None,
+            node_local_dns: false,
         };
         let layout = ClusterLayout::new("lab").unwrap();
         assert!(check_options(&layout, None, options).is_err());

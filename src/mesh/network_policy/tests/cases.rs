@@ -158,6 +158,7 @@ const CASES: &[Case] = &[
     ("policies add up", "{podSelector: {}, policyTypes: [Egress]} --- {podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: [{ports: [{port: 443}]}]}", "web -> 203.0.113.5 443", "yes", "-"),
     ("for those that the second selects", "{podSelector: {}, policyTypes: [Egress]} --- {podSelector: {matchLabels: {app: web}}, policyTypes: [Egress], egress: [{ports: [{port: 443}]}]}", "batch -> 203.0.113.5 443", "no", "-"),
     ("a peer of one rule does not get the port of another", "{podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 1}]}, {ports: [{port: 2}]}]}", "batch -> db 1", "open", "no"),
+    ("one rule of two suffices", "{podSelector: {}, ingress: [{from: [{podSelector: {matchLabels: {role: nobody}}}]}, {from: [{podSelector: {matchLabels: {app: web}}}]}]}", "web -> db 1", "open", "yes"),
     ("a policy for ingress does not open egress", "{podSelector: {}, policyTypes: [Egress]} --- {podSelector: {}, ingress: [{}]}", "web -> db 1", "no", "yes"),
     // What the documentation leaves to the engine or says beside the reference.
     ("a pod reaches itself", "{podSelector: {}, policyTypes: [Ingress, Egress]}", "db -> db 6379", "yes", "yes"),

@@ -55,7 +55,7 @@ fn judge(
     })?;
     let names: Vec<String> = isolated_by.iter().map(ToString::to_string).collect();
     let message = format!(
-        "pod {} may not reach the gateway {gateway}: {} lets it not in",
+        "pod {} may not reach the gateway {gateway}: {} does not let it in",
         source.pod,
         names.join(" and ")
     );

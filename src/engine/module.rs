@@ -213,8 +213,7 @@ impl<'run> Follower<'run> {
         };
         let known = self.changes.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut changes = known.unwrap_or_else(open);
-        // Where nothing was changed, any status speaks of what is asked for.
-        let mut differs = !self.changes_something;
+        let mut differs = false;
         let mut stuck = None;
         loop {
             let change = match next(&mut changes, stuck.is_some().then(|| self.patience())).await {
@@ -256,7 +255,8 @@ impl<'run> Follower<'run> {
             self.settled
                 .send_replace(speaks_of_it && matches!(status.state, State::Ready | State::Warning));
             self.tell_state(&status, speaks_of_it);
-            // What it refuses at first sight it refuses in the same words as before, without a sign of having looked.
+            // What it refuses at first sight it refuses in the same words as before, without a sign of having looked;
+            // after a failed installation it looks again by itself.
             stuck = (!speaks_of_it && status.state == State::Error).then_some(status);
         }
         // It cannot be watched: what the gateway does must do.
@@ -264,7 +264,7 @@ impl<'run> Follower<'run> {
         std::future::pending().await
     }
 
-    /// How long an old `Error` may stay before it is taken for the answer to our change: the module looks at once.
+    /// How long an old `Error` may stay before it is taken for the answer: the module looks at a change at once.
     fn patience(&self) -> Duration {
         (self.timeout / 4).min(Duration::from_secs(15))
     }

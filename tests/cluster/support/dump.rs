@@ -42,8 +42,8 @@ impl Dump {
             );
             let mut object = object.clone();
             settle(&mut object);
-            // Kyma's module follows generations, which never go back.
-            if text("/kind") == "Istio" {
+            // Kyma's module follows generations, which never go back, and writes Istio's webhooks anew for each.
+            if text("/kind") == "Istio" || text("/kind").ends_with("WebhookConfiguration") {
                 object["metadata"]["generation"] = Value::Null;
             }
             (format!("{} {name}", text("/apiVersion")), object)

@@ -263,7 +263,15 @@ fn a_source_that_dies_under_a_probe_proves_nothing() {
 
 #[test]
 fn a_broken_route_at_the_gateway_is_blocked_there() {
-    let stage = open!(shared).with_route();
+    let mut stage = open!(shared).with_route();
+    // Somebody else's route keeps the gateway's listener; without any, the connection itself is refused.
+    let other = stage.another_namespace();
+    stage
+        .egress_in(
+            &other,
+            &format!("setup {other}.wild.test --create-namespace --no-probe"),
+        )
+        .exits(0);
     stage.kubectl.run(&format!(
         "delete gateways.networking.istio.io --all -n {}",
         stage.namespace

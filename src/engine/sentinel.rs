@@ -1,6 +1,7 @@
 //! The sentinel: a TLS hello with a server name that nobody else uses, which a gateway refuses and logs.
 
 use crate::cluster::Cluster;
+use crate::evidence::line_mentions;
 use crate::vocabulary::PodName;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,11 @@ pub fn server_name() -> String {
 /// Whether a server name is a sentinel's.
 pub fn is_server_name(name: &str) -> bool {
     name.ends_with(SUFFIX)
+}
+
+/// Whether a raw line can be about a sentinel.
+pub(super) fn is_mentioned(raw: &[u8]) -> bool {
+    line_mentions(raw, SUFFIX)
 }
 
 /// Sixteen hexadecimal digits that do not repeat within a run, nor between runs.

@@ -86,6 +86,9 @@ pub(super) async fn follow(
             }
             LogEvent::Opened => {}
             LogEvent::Line(raw) => {
+                if !shared.may_concern(&raw) {
+                    continue;
+                }
                 let Some(line) = parse_line(&raw) else { continue };
                 if line.requested_server_name.as_deref() == Some(nonce.as_str()) {
                     (deadline, next_sentinel) = (None, None);

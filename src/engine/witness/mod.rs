@@ -9,8 +9,9 @@ mod follow;
 
 use super::access_logs::AccessLogs;
 use super::probe::ProbeSource;
+use super::sentinel;
 use crate::cluster::Cluster;
-use crate::evidence::{AccessLogLine, GatewayFacts, GatewayPodFacts, LogState};
+use crate::evidence::{AccessLogLine, GatewayFacts, GatewayPodFacts, LogState, line_mentions};
 use crate::plan::GatewayTarget;
 use crate::vocabulary::PodName;
 use serde_json::Value;
@@ -76,6 +77,11 @@ impl Followed {
 }
 
 impl Shared {
+    /// Whether a line can be about our own sources or sentinels: on a busy gateway few are, and only those are read.
+    fn may_concern(&self, raw: &[u8]) -> bool {
+        sentinel::is_mentioned(raw) || self.sources.iter().any(|address| line_mentions(raw, address))
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -58,6 +58,7 @@ async fn an_error_of_the_module_is_shown_with_its_description_and_ends_the_wait(
 async fn the_production_profile_is_waited_for_until_all_replicas_are_there() {
     let (sandbox, cluster) = on(KymaSettings {
         least_replicas: 3,
+        autoscale: Duration::from_secs(1),
         ..module()
     });
     let heard = Arc::new(Mutex::new(Vec::new()));

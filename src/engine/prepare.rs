@@ -2,16 +2,16 @@
 
 use super::facts::Facts;
 use super::gateway_choice::{self, Choice};
+use super::injection::{self, InjectionLabel};
 use super::log_switch::{self, Witnessed};
 use super::{holders, permissions};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::istio::kinds;
-use crate::plan::field_owner::{FieldOwner, owners_of};
 use crate::plan::gateway_workload::{self, GatewaySettings};
 use crate::plan::istio_module::ModuleChange;
-use crate::plan::journal::{Entry, Journal, RESTORABLE_FIELDS};
+use crate::plan::journal::{Entry, Journal};
 use crate::plan::lock::LockSettings;
 use crate::plan::ownership::Manifest;
 use crate::plan::source::{self, Injection, SourceSettings};
@@ -136,24 +136,6 @@ pub struct Prepared {
     pub journal: Journal,
 }
 
-/// A label of the namespace that switches injection on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InjectionLabel {
-    /// Its JSON pointer, one of the restorable fields.
-    pub pointer: &'static str,
-    /// Its name.
-    pub label: &'static str,
-    /// What it is set to.
-    pub value: String,
-    /// What it was before.
-    pub before: Option<String>,
-    /// Who owned it before, as far as it was there.
-    pub owners: Vec<FieldOwner>,
-}
-
-const INJECTION: &str = "istio-injection";
-const REVISION: &str = "istio.io/rev";
-
 /// Asks the cluster and decides.
 ///
 /// # Errors
@@ -194,7 +176,7 @@ pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepa
         }
         _ => None,
     };
-    let (injection, injection_label) = injection(&settings, &facts, &mut consents)?;
+    let (injection, injection_label) = injection::choose(&settings, &facts, &mut consents)?;
     let mut prepared = Prepared {
         findings,
         journal: facts
@@ -251,59 +233,6 @@ fn plan_of(settings: &SetupSettings, journal: Option<&Journal>) -> Result<Plan> 
         return Err(crate::plan::PlanError::Empty.into());
     }
     Ok(plan)
-}
-
-fn injection(
-    settings: &SetupSettings,
-    facts: &Facts,
-    consents: &mut Vec<String>,
-) -> Result<(Injection, Option<InjectionLabel>)> {
-    let namespace = facts.namespace.as_ref();
-    let label = |name: &str| namespace.and_then(|namespace| namespace.label(name));
-    if label(REVISION).is_some() || label(INJECTION) == Some("enabled") {
-        return Ok((Injection::Namespace, None));
-    }
-    let has_default =
-        facts.revisions.is_empty() || facts.revisions.iter().any(|revision| revision == "default");
-    let revision = match facts.revisions.as_slice() {
-        _ if has_default => None,
-        [only] => Some(only.clone()),
-        several => {
-            return Err(Error::usage(format!(
-                "this cluster has the Istio revisions {} and no default one",
-                several.join(", ")
-            ))
-            .hint(format!(
-                "choose one for the namespace: kubectl label namespace {} istio.io/rev={}",
-                settings.plan.namespace, several[0]
-            )));
-        }
-    };
-    let disabled = label(INJECTION).map(str::to_owned);
-    if settings.inject_pod_only && disabled.is_none() {
-        return Ok((revision.map_or(Injection::Pod, Injection::PodRevision), None));
-    }
-    if let Some(value) = &disabled {
-        consents.push(format!(
-            "Namespace {} has the label istio-injection={value}. Change it to enabled until cleanup? Pods that start meanwhile get a sidecar.",
-            settings.plan.namespace
-        ));
-    }
-    let (index, label, value) = match revision {
-        Some(revision) if disabled.is_none() => (1, REVISION, revision),
-        _ => (0, INJECTION, "enabled".to_owned()),
-    };
-    let pointer = RESTORABLE_FIELDS[index];
-    Ok((
-        Injection::Namespace,
-        Some(InjectionLabel {
-            pointer,
-            label,
-            value,
-            before: disabled,
-            owners: namespace.map_or_else(Vec::new, |namespace| owners_of(namespace, pointer)),
-        }),
-    ))
 }
 
 impl Prepared {

@@ -4,7 +4,7 @@ use super::event::{Event, Events};
 use super::give_back::{Lent, give_back};
 use super::lease::Lease;
 use super::prepare::DryRun;
-use super::{ephemeral_container, journal_store, module, namespace, orphans};
+use super::{ephemeral_container, journal_store, module_users, namespace, orphans};
 use crate::cluster::{ApplyOptions, Cluster, DeleteOptions, Deleted};
 use crate::error::Result;
 use crate::istio::kinds;
@@ -174,7 +174,7 @@ async fn undo_object(
         )));
     }
     if reference.kind == kinds::istio_module()
-        && let Some(user) = module::used_by_others(cluster, &plan.namespace).await?
+        && let Some(user) = module_users::used_by_others(cluster, &plan.namespace).await?
     {
         release(cluster, reference, ours.manager, settings.dry_run).await?;
         return Ok(Some(format!(

@@ -81,6 +81,8 @@ pub struct KymaSettings {
     pub reconcile: Duration,
     /// Pods that the gateway's autoscaler wants at least: 1 in the light profile, 3 in the production profile.
     pub least_replicas: u32,
+    /// From the gateway's first pod until the autoscaler asks for so many.
+    pub autoscale: Duration,
 }
 
 impl Default for KymaSettings {
@@ -89,6 +91,7 @@ impl Default for KymaSettings {
             custom_resource: true,
             reconcile: Duration::from_millis(100),
             least_replicas: 1,
+            autoscale: Duration::ZERO,
         }
     }
 }

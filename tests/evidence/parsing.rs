@@ -167,3 +167,23 @@ fn bytes_that_are_no_text_survive() {
     assert!(line_mentions(&raw, "198.18.0.25:37132"));
     assert!(!line_mentions(&raw, "198.18.0.25:37133"));
 }
+
+/// Kyma's provider `stdout-json` (module 1.30): the cluster with a semicolon, the termination's details in place of the
+/// transport's failure, and two fields more than Istio's own.
+#[test]
+fn a_line_of_kymas_own_json() {
+    let line = r#"{"authority":null,"bytes_received":725,"bytes_sent":2385,"connection_termination_details":"rbac_access_denied_matched_policy[none]","downstream_local_address":"198.18.0.19:8443","downstream_remote_address":"198.18.0.25:45252","duration":49,"method":null,"path":null,"protocol":null,"request_id":null,"requested_server_name":"kyma-project.io","response_code":0,"response_code_details":null,"response_flags":"-","route_name":null,"start_time":"2026-11-21T02:01:19.430Z","traceparent":null,"tracestate":null,"upstream_cluster":"outbound|443||kyma-project.io;","upstream_host":"203.0.113.10:443","upstream_local_address":"198.18.0.19:58160","upstream_service_time":null,"upstream_transport_failure_reason":"rbac_access_denied_matched_policy[none]","user_agent":null,"x_forwarded_for":null}"#;
+    let line = parse_line(line.as_bytes()).unwrap();
+    assert!(
+        line.upstream_cluster
+            .as_ref()
+            .unwrap()
+            .is_of("kyma-project.io", 443)
+    );
+    assert_eq!(line.requested_server_name.as_deref(), Some("kyma-project.io"));
+    assert_eq!(
+        line.upstream_transport_failure_reason, None,
+        "it is no such thing"
+    );
+    assert!(line.denied_by_policy());
+}

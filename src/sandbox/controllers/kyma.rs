@@ -8,6 +8,7 @@ use crate::sandbox::seed;
 use crate::sandbox::state::{Inner, State};
 use crate::sandbox::store::Key;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// How far the module is with a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,11 +98,15 @@ pub(super) fn go_on(inner: &Inner, key: &Key, stage: Stage) {
         Stage::Install => {
             install(inner, &object);
             let mut state = inner.lock();
-            state.timers.push(Timer::module(
-                inner.settings.pod_start,
-                key.clone(),
-                Stage::Finish,
-            ));
+            let autoscale = inner
+                .settings
+                .kyma
+                .as_ref()
+                .map_or(Duration::ZERO, |kyma| kyma.autoscale);
+            let after = inner.settings.pod_start + autoscale;
+            state
+                .timers
+                .push(Timer::module(after, key.clone(), Stage::Finish));
         }
         Stage::Finish => finish(inner, key),
     }

@@ -1,29 +1,22 @@
 //! Sets a plan up: namespace, journal, gateway, source, routing side by side; waits until both proxies have it.
 
+mod gateway;
+mod proxies;
+mod source;
+
 use super::event::{Event, Events};
 use super::graph::{self, Step, StepEnd};
+use super::journal_store;
 use super::lease::Lease;
-use super::module::Follower;
 use super::prepare::{DryRun, Prepared};
-use super::proxy::{ProxyAdmin, ProxyConfiguration};
 use super::undo::{self, UndoSettings};
-use super::{gateway_choice, journal_store, pods};
 use crate::cluster::{Applied, ApplyOptions, Cluster};
-use crate::error::{Error, Result};
-use crate::finding::{Finding, catalogue};
-use crate::istio::kinds;
-use crate::plan::istio_module::ModuleChange;
+use crate::error::Result;
 use crate::plan::journal::{Entry, Journal};
 use crate::plan::ownership::Manifest;
-use crate::plan::source;
-use crate::vocabulary::{Change, ExitCode, ObjectReference, PodName, names};
+use crate::vocabulary::{Change, ObjectReference, names};
 use futures::future::try_join_all;
-use serde_json::json;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
-
-/// Pause between two reads of a proxy's configuration, which cannot be watched. One read takes 7 ms.
-const READ_PAUSE: Duration = Duration::from_millis(100);
 
 /// Names what would be done without doing it.
 ///
@@ -256,166 +249,6 @@ impl<'run> Run<'run> {
         }
     }
 
-    /// The resource that we make, and what the module makes of it.
-    async fn istio(self) -> Result<StepEnd> {
-        let (prepared, progress) = (self.prepared, self.progress("istio"));
-        let Some(module) = &prepared.module else {
-            return Err(Error::bug("there is no Istio, and nothing that would install it"));
-        };
-        let applied = self.apply_one("istio", &module.manifest).await?;
-        let timeout = prepared.settings.timeout;
-        Follower::of(self.cluster, None, &applied.object, timeout, &progress)
-            .installed()
-            .await?;
-        Ok(StepEnd::Done(None))
-    }
-
-    /// Has the Kyma module make the gateway. What the gateway needs besides is applied meanwhile.
-    async fn module_gateway(self, module: &ModuleChange) -> Result<()> {
-        let (prepared, gateway) = (self.prepared, &self.prepared.gateway);
-        let applied = self.apply_one("gateway", &module.manifest).await?;
-        let (timeout, progress) = (prepared.settings.timeout, self.progress("gateway"));
-        let kyma = prepared.facts.platform.kyma();
-        let before = kyma.and_then(|kyma| kyma.modules.counted.as_ref());
-        let follower = Follower::of(self.cluster, before, &applied.object, timeout, &progress);
-        let selector = gateway.label_selector();
-        if !follower.changes_something
-            && !pods::ready(self.cluster, &gateway.namespace, &selector)
-                .await?
-                .is_empty()
-        {
-            return Ok(());
-        }
-        follower.gateway(prepared.gateway_was_there).await?;
-        if prepared.gateway_was_there {
-            return Ok(());
-        }
-        gateway_choice::confirm(self.cluster, gateway).await
-    }
-
-    async fn gateway(self) -> Result<StepEnd> {
-        let (prepared, timeout) = (self.prepared, self.prepared.settings.timeout);
-        let objects: Vec<&Manifest> = prepared.gateway_objects.iter().collect();
-        let module = async {
-            match &prepared.module {
-                Some(module) => self.module_gateway(module).await,
-                None => Ok(()),
-            }
-        };
-        futures::future::try_join(self.apply_all("gateway", &objects), module).await?;
-        let gateway = &prepared.gateway;
-        if gateway.created {
-            let deployment =
-                ObjectReference::namespaced(kinds::deployment(), &gateway.namespace, &gateway.service);
-            self.cluster
-                .wait_rollout(&deployment, timeout, false, &self.progress("gateway"))
-                .await?;
-        }
-        let what = format!("a ready pod of the gateway {gateway}");
-        let ready = pods::wait_ready(
-            self.cluster,
-            &gateway.namespace,
-            &gateway.label_selector(),
-            &what,
-            timeout,
-            &self.progress("gateway"),
-        )
-        .await?;
-        Ok(StepEnd::Done(Some(format!(
-            "{} ready",
-            count(ready.len(), "pod")
-        ))))
-    }
-
-    async fn injection(self) -> Result<StepEnd> {
-        let Some(manifest) = self.prepared.injection_manifest() else {
-            if !self.prepared.journal.client_labels.is_empty() {
-                self.name_workloads(false).await;
-            }
-            return Ok(StepEnd::Skipped("already so".to_owned()));
-        };
-        let replaces = self
-            .prepared
-            .injection_label
-            .as_ref()
-            .is_some_and(|label| label.before.is_some());
-        let options = ApplyOptions {
-            // The user agreed to replacing `disabled`; anything else that conflicts is refused.
-            force: replaces || self.prepared.settings.force_conflicts,
-            ..ApplyOptions::new(&manifest.reference, &manifest.manager)
-        };
-        let applied = self.cluster.apply(&manifest.object, &options).await?;
-        changed(
-            self.events,
-            "injection",
-            &manifest.reference,
-            applied.change,
-            false,
-        );
-        self.name_workloads(true).await;
-        Ok(StepEnd::Done(None))
-    }
-
-    /// Names pods that need something of the user: those without sidecar, where injection is new, and those that the
-    /// gateway's network policies would not let in.
-    async fn name_workloads(self, newly_injected: bool) {
-        let namespace = &self.prepared.plan.identity.namespace;
-        // Only a remark: without permission to list pods there is none.
-        let pods = self
-            .cluster
-            .list(&kinds::pod(), Some(namespace), None)
-            .await
-            .unwrap_or_default();
-        let bare: Vec<&str> = pods
-            .iter()
-            .filter(|pod| !pods::has_sidecar(pod))
-            .map(crate::vocabulary::Object::name)
-            .collect();
-        if newly_injected && !bare.is_empty() {
-            (self.events)(Event::Warning(format!(
-                "these pods of {namespace} have no sidecar until they are restarted, and so bypass the gateway: {}",
-                bare.join(", ")
-            )));
-        }
-        let labels = json!(self.prepared.journal.client_labels);
-        let lacking: Vec<&str> = pods
-            .iter()
-            .filter(|pod| pods::has_sidecar(pod) && !pod.labels_match("/metadata/labels", &labels))
-            // Our own get it with their next rollout, which is this run's.
-            .filter(|pod| !pod.labels_match("/metadata/labels", &source::selector()))
-            .map(crate::vocabulary::Object::name)
-            .collect();
-        if !lacking.is_empty() {
-            let message = format!(
-                "these pods of {namespace} may not reach the egress gateway: {}",
-                lacking.join(", ")
-            );
-            (self.events)(Event::Found(Finding::new(
-                &catalogue::GATEWAY_LABEL_MISSING,
-                message,
-            )));
-        }
-    }
-
-    async fn source(self) -> Result<StepEnd> {
-        let (prepared, plan) = (self.prepared, &self.prepared.plan.identity);
-        self.apply_all("source", &prepared.source_objects.iter().collect::<Vec<_>>())
-            .await?;
-        let deployment = ObjectReference::namespaced(kinds::deployment(), &plan.namespace, names::SOURCE);
-        let pods = self
-            .cluster
-            .wait_rollout(
-                &deployment,
-                prepared.settings.timeout,
-                true,
-                &self.progress("source"),
-            )
-            .await?;
-        Ok(StepEnd::Done(
-            pods.first().map(|pod| format!("pod {}", pod.name())),
-        ))
-    }
-
     /// In the safe order: what admits traffic to the gateway first, what makes the host known last.
     async fn routing(self) -> Result<StepEnd> {
         let of_kind = |wanted: &[&str]| -> Vec<&'run Manifest> {
@@ -435,52 +268,6 @@ impl<'run> Run<'run> {
             self.prepared.routing_objects.len(),
             "object",
         ))))
-    }
-
-    async fn proxies(self) -> Result<StepEnd> {
-        let (plan, gateway) = (&self.prepared.plan, &self.prepared.gateway);
-        let mut source_pods =
-            pods::ready(self.cluster, &plan.identity.namespace, &source::label_selector()).await?;
-        if let Some(witnessed) = &self.prepared.witnessed {
-            source_pods.extend(witnessed.workload.meshed_pods(self.cluster).await?);
-        }
-        let gateway_pods = pods::ready(self.cluster, &gateway.namespace, &gateway.label_selector()).await?;
-        let sidecar = |configuration: &ProxyConfiguration| configuration.missing_at_sidecar(plan, gateway);
-        let router = |configuration: &ProxyConfiguration| configuration.missing_at_gateway(plan);
-        let sidecars = source_pods.iter().map(|pod| self.proxy_has(pod, &sidecar));
-        let routers = gateway_pods.iter().map(|pod| self.proxy_has(pod, &router));
-        match futures::future::try_join(try_join_all(sidecars), try_join_all(routers)).await {
-            Ok(_) => Ok(StepEnd::Done(None)),
-            // Reading a proxy is a convenience: without it the probe alone decides.
-            Err(error) if error.code() == ExitCode::Cluster => {
-                Ok(StepEnd::Skipped(format!("{error}; the probe decides")))
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn proxy_has(
-        self,
-        pod: &PodName,
-        missing: &(dyn Fn(&ProxyConfiguration) -> Option<String> + Sync),
-    ) -> Result<()> {
-        let started = Instant::now();
-        let mut admin = ProxyAdmin::new(self.cluster, pod);
-        let mut last = String::new();
-        loop {
-            let Some(awaited) = missing(&admin.configuration().await?) else {
-                return Ok(());
-            };
-            if started.elapsed() > self.prepared.settings.timeout {
-                return Err(Error::timed_out(format!("waited {} s for {awaited}", started.elapsed().as_secs()))
-                    .hint("`kubectl egress status` shows the objects; `istioctl analyze` and istiod's log may say why"));
-            }
-            if last != awaited {
-                self.progress("proxies")(&awaited);
-                last = awaited;
-            }
-            tokio::time::sleep(READ_PAUSE).await;
-        }
     }
 }
 

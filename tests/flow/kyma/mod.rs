@@ -1,5 +1,8 @@
 //! The Kyma platform on the embedded cluster: what becomes of the Istio custom resource and of who owns its field.
 
+mod owners;
+mod states;
+
 use crate::support::{
     clean_up, clean_up_plan, client, differences, dump, plan, quick, set_up, settings, silent,
 };
@@ -15,17 +18,17 @@ use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-const RESOURCE: &str = "Istio kyma-system/default";
-const GATEWAY: &str = "Deployment istio-system/istio-egressgateway";
+pub(super) const RESOURCE: &str = "Istio kyma-system/default";
+pub(super) const GATEWAY: &str = "Deployment istio-system/istio-egressgateway";
 
-fn module() -> KymaSettings {
+pub(super) fn module() -> KymaSettings {
     KymaSettings {
         reconcile: Duration::from_millis(20),
         ..KymaSettings::default()
     }
 }
 
-fn on(kyma: KymaSettings) -> (Sandbox, Cluster) {
+pub(super) fn on(kyma: KymaSettings) -> (Sandbox, Cluster) {
     let sandbox = Sandbox::new(SandboxSettings {
         kyma: Some(kyma),
         ..quick()
@@ -34,33 +37,33 @@ fn on(kyma: KymaSettings) -> (Sandbox, Cluster) {
     (sandbox, cluster)
 }
 
-fn resource(sandbox: &Sandbox) -> Object {
+pub(super) fn resource(sandbox: &Sandbox) -> Object {
     Object(sandbox.dump()[RESOURCE].clone())
 }
 
-fn switch(sandbox: &Sandbox) -> Value {
+pub(super) fn switch(sandbox: &Sandbox) -> Value {
     resource(sandbox).at(kyma::GATEWAY_SWITCH).clone()
 }
 
-fn has_gateway(sandbox: &Sandbox) -> bool {
+pub(super) fn has_gateway(sandbox: &Sandbox) -> bool {
     sandbox.dump().contains_key(GATEWAY)
 }
 
-fn istio(namespace: &str, name: &str, spec: &Value) -> Value {
+pub(super) fn istio(namespace: &str, name: &str, spec: &Value) -> Value {
     json!({"apiVersion": "operator.kyma-project.io/v1alpha2", "kind": "Istio",
         "metadata": {"name": name, "namespace": namespace}, "spec": spec})
 }
 
-fn switched(value: bool) -> Value {
+pub(super) fn switched(value: bool) -> Value {
     json!({"components": {"egressGateway": {"enabled": value}}})
 }
 
-fn reference() -> ObjectReference {
+pub(super) fn reference() -> ObjectReference {
     ObjectReference::namespaced(kinds::istio_module(), kyma::NAMESPACE, "default")
 }
 
 /// Somebody else applies a value of the switch, and something besides.
-async fn somebody_applies(cluster: &Cluster, value: bool) {
+pub(super) async fn somebody_applies(cluster: &Cluster, value: bool) {
     let mut spec = switched(value);
     spec["config"] = json!({"numTrustedProxies": 2});
     let object = Object(istio(kyma::NAMESPACE, "default", &spec));
@@ -70,7 +73,7 @@ async fn somebody_applies(cluster: &Cluster, value: bool) {
 }
 
 /// Waits until the module is done.
-async fn settled(cluster: &Cluster) {
+pub(super) async fn settled(cluster: &Cluster) {
     let ready = |live: Option<&Object>| match live.map(|live| live.text("/status/state")) {
         Some("Ready" | "Warning" | "Error") => kubectl_egress::cluster::Waited::Done,
         _ => kubectl_egress::cluster::Waited::Not("not yet".to_owned()),
@@ -79,22 +82,22 @@ async fn settled(cluster: &Cluster) {
     cluster.wait(&reference(), limit, &ready, &|_| {}).await.unwrap();
 }
 
-fn hosts() -> SetupSettings {
+pub(super) fn hosts() -> SetupSettings {
     settings(&["kyma-project.io"])
 }
 
-fn elsewhere() -> SetupSettings {
+pub(super) fn elsewhere() -> SetupSettings {
     SetupSettings {
         plan: other(),
         ..settings(&["edition.cnn.com"])
     }
 }
 
-fn other() -> PlanIdentity {
+pub(super) fn other() -> PlanIdentity {
     PlanIdentity::new("other", "default").unwrap()
 }
 
-async fn nothing_is_left(
+pub(super) async fn nothing_is_left(
     sandbox: &Sandbox,
     cluster: &Cluster,
     before: &std::collections::BTreeMap<String, Value>,
@@ -257,193 +260,6 @@ async fn of_several_the_oldest_is_changed_and_the_others_are_named() {
 }
 
 #[tokio::test]
-async fn a_gateway_that_somebody_else_wanted_stays() {
-    let (sandbox, cluster) = on(module());
-    somebody_applies(&cluster, true).await;
-    assert!(has_gateway(&sandbox));
-    let before = dump(&sandbox);
-    set_up(&cluster, hosts()).await.unwrap();
-    assert_eq!(owners_of(&resource(&sandbox), kyma::GATEWAY_SWITCH).len(), 2);
-    nothing_is_left(&sandbox, &cluster, &before).await;
-    assert!(has_gateway(&sandbox));
-}
-
-#[tokio::test]
-async fn a_gateway_that_nobody_owns_stays_too() {
-    let (sandbox, cluster) = on(module());
-    somebody_applies(&cluster, true).await;
-    let orphan = json!([
-        {"op": "replace", "path": "/metadata/managedFields", "value": [{}]},
-    ]);
-    cluster.json_patch(&reference(), &orphan, "x").await.unwrap();
-    assert_eq!(owners_of(&resource(&sandbox), kyma::GATEWAY_SWITCH), []);
-    let before = dump(&sandbox);
-    set_up(&cluster, hosts()).await.unwrap();
-    nothing_is_left(&sandbox, &cluster, &before).await;
-    assert!(has_gateway(&sandbox));
-    assert_eq!(owners_of(&resource(&sandbox), kyma::GATEWAY_SWITCH), []);
-}
-
-#[tokio::test]
-async fn false_is_replaced_with_consent_and_given_back_to_its_owner() {
-    let (sandbox, cluster) = on(module());
-    somebody_applies(&cluster, false).await;
-    let owned = |sandbox: &Sandbox| {
-        let object = resource(sandbox);
-        (
-            owners_of(&object, kyma::GATEWAY_SWITCH),
-            owners_of(&object, "/spec/config/numTrustedProxies"),
-        )
-    };
-    let (before, owners) = (dump(&sandbox), owned(&sandbox));
-    assert_eq!(owners.0[0].manager, "flux");
-    let prepared = prepare(&cluster, hosts()).await.unwrap();
-    assert!(
-        prepared.consents[0].contains("enabled: false, set by flux"),
-        "{:?}",
-        prepared.consents
-    );
-    set_up(&cluster, hosts()).await.unwrap();
-    assert_eq!(switch(&sandbox), json!(true));
-    nothing_is_left(&sandbox, &cluster, &before).await;
-    assert_eq!(switch(&sandbox), json!(false));
-    assert_eq!(
-        owned(&sandbox),
-        owners,
-        "its owner can change it without a conflict"
-    );
-}
-
-#[tokio::test]
-async fn where_apply_cannot_take_the_field_away_it_is_removed() {
-    let (sandbox, cluster) = on(module());
-    let before = dump(&sandbox);
-    set_up(&cluster, hosts()).await.unwrap();
-    // As a real server answers where somebody owns an empty map around the field.
-    let refused = Fault::new(
-        "/istios/default?fieldManager=kubectl-egress%2Fdemo%2Fdefault&force=false",
-        FaultKind::Status(422, None),
-    );
-    sandbox.inject(refused.method("PATCH"));
-    nothing_is_left(&sandbox, &cluster, &before).await;
-    assert!(!has_gateway(&sandbox));
-}
-
-#[tokio::test]
-async fn a_second_plan_keeps_the_gateway_and_the_last_one_gives_false_back() {
-    let (sandbox, cluster) = on(module());
-    somebody_applies(&cluster, false).await;
-    set_up(&cluster, hosts()).await.unwrap();
-    let prepared = prepare(&cluster, elsewhere()).await.unwrap();
-    assert_eq!(prepared.consents, Vec::<String>::new(), "it is asked for once");
-    set_up(&cluster, elsewhere()).await.unwrap();
-    clean_up(&cluster).await.unwrap();
-    assert_eq!(switch(&sandbox), json!(true));
-    assert!(has_gateway(&sandbox));
-    clean_up_plan(&cluster, &other()).await.unwrap();
-    assert_eq!(switch(&sandbox), json!(false));
-    assert!(!has_gateway(&sandbox));
-    assert_eq!(
-        owners_of(&resource(&sandbox), kyma::GATEWAY_SWITCH)[0].manager,
-        "flux"
-    );
-}
-
-#[tokio::test]
-async fn a_warning_that_is_not_ours_stops_nobody() {
-    let (sandbox, cluster) = on(module());
-    sandbox
-        .put(
-            &json!({"apiVersion": "networking.istio.io/v1", "kind": "EnvoyFilter",
-            "metadata": {"name": "theirs", "namespace": "istio-system"}, "spec": {}}),
-        )
-        .unwrap();
-    set_up(&cluster, hosts()).await.unwrap();
-    settled(&cluster).await;
-    assert_eq!(resource(&sandbox).text("/status/state"), "Warning");
-    let prepared = prepare(&cluster, hosts()).await.unwrap();
-    let told = prepared.findings.iter().find(|finding| finding.code == "EGR-205");
-    assert!(told.is_some_and(|finding| finding.message.contains("EnvoyFilter istio-system/theirs")));
-    let rows = status::read(&cluster, &plan()).await.unwrap();
-    let row = rows.iter().find(|row| row.object == RESOURCE).unwrap();
-    assert!(
-        row.health == Health::Good && row.detail.contains("Warning"),
-        "{row:?}"
-    );
-    clean_up(&cluster).await.unwrap();
-    assert!(!has_gateway(&sandbox));
-}
-
-#[tokio::test]
-async fn an_error_of_the_module_is_shown_with_its_description_and_ends_the_wait() {
-    let (sandbox, cluster) = on(module());
-    let spec = json!({"experimental": {"pilot": {}}});
-    sandbox.put(&istio(kyma::NAMESPACE, "default", &spec)).unwrap();
-    settled(&cluster).await;
-    let error = set_up(&cluster, hosts()).await.unwrap_err();
-    assert_eq!(error.code(), ExitCode::Cluster);
-    let text = error.to_string();
-    assert!(
-        text.contains("Error (ReconcileUnknown): Experimental features"),
-        "{text}"
-    );
-    assert!(
-        error
-            .hints()
-            .iter()
-            .any(|hint| hint.contains("kubectl describe istio default"))
-    );
-    // Repaired, it goes on.
-    sandbox
-        .put(&istio(kyma::NAMESPACE, "default", &json!({"experimental": null})))
-        .unwrap();
-    set_up(&cluster, hosts()).await.unwrap();
-    assert!(has_gateway(&sandbox));
-}
-
-#[tokio::test]
-async fn the_production_profile_is_waited_for_until_all_replicas_are_there() {
-    let (sandbox, cluster) = on(KymaSettings {
-        least_replicas: 3,
-        ..module()
-    });
-    let heard = Arc::new(Mutex::new(Vec::new()));
-    let hearer = Arc::clone(&heard);
-    let events: Events = Arc::new(move |event| {
-        if let Event::StepWaiting { id, on } = event
-            && id == "gateway"
-        {
-            hearer.lock().unwrap().push(on);
-        }
-    });
-    let prepared = prepare(&cluster, hosts()).await.unwrap();
-    setup::run(&cluster, prepared, &events).await.unwrap();
-    let live = Object(sandbox.dump()[GATEWAY].clone());
-    assert_eq!(live.at("/status/availableReplicas"), 3);
-    let heard = heard.lock().unwrap().join("\n");
-    assert!(
-        heard.contains(RESOURCE) && heard.contains("Processing"),
-        "{heard}"
-    );
-}
-
-#[tokio::test]
-async fn under_the_modules_network_policies_our_pods_carry_its_label() {
-    let (sandbox, cluster) = on(module());
-    set_up(&cluster, hosts()).await.unwrap();
-    let label = |sandbox: &Sandbox| {
-        let pod = Object(sandbox.dump()["Deployment demo/curl"].clone());
-        pod.at("/spec/template/metadata/labels/networking.kyma-project.io~1to-egressgateway")
-            .clone()
-    };
-    assert_eq!(label(&sandbox), Value::Null);
-    let spec = json!({"networkPoliciesEnabled": true});
-    sandbox.put(&istio(kyma::NAMESPACE, "default", &spec)).unwrap();
-    set_up(&cluster, hosts()).await.unwrap();
-    assert_eq!(label(&sandbox), json!("allowed"));
-}
-
-#[tokio::test]
 async fn a_dry_run_asks_and_changes_nothing() {
     let (sandbox, cluster) = on(module());
     somebody_applies(&cluster, false).await;
@@ -456,21 +272,4 @@ async fn a_dry_run_asks_and_changes_nothing() {
         assert_eq!(first.reference.to_string(), RESOURCE);
     }
     assert_eq!(dump(&sandbox), before);
-}
-
-#[tokio::test]
-async fn a_clean_up_that_was_cut_at_the_resource_is_continued_by_the_next() {
-    for nth in 1..=6 {
-        let (sandbox, cluster) = on(module());
-        somebody_applies(&cluster, false).await;
-        let before = dump(&sandbox);
-        set_up(&cluster, hosts()).await.unwrap();
-        settled(&cluster).await;
-        sandbox.inject(Fault::new("/istios/default", FaultKind::Status(403, None)).nth(nth));
-        // It may fail or not; the other requests are the business of the tests of faults.
-        let _ = clean_up(&cluster).await;
-        nothing_is_left(&sandbox, &cluster, &before).await;
-        let owners = owners_of(&resource(&sandbox), kyma::GATEWAY_SWITCH);
-        assert_eq!(owners[0].manager, "flux", "cut at request {nth}");
-    }
 }

@@ -128,6 +128,7 @@ pub(super) fn wanted(
         image: names::SOURCE_IMAGE.to_owned(),
         secret: None,
         from: None,
+        secrets: Vec::new(),
         parts,
         dry_run: dry_run(change),
         force_conflicts: change.force_conflicts,
@@ -218,9 +219,11 @@ fn show_manifests(prepared: &Prepared, printer: &Printer) -> Result<()> {
         .namespace
         .is_none()
         .then(|| prepared.namespace_manifest());
+    let secrets = prepared.secrets.shown();
     let objects: Vec<&serde_json::Value> = namespace
         .iter()
         .chain(prepared.manifests())
+        .chain(&secrets)
         .map(|manifest: &Manifest| &manifest.object.0)
         .collect();
     printer.document(

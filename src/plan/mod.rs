@@ -19,6 +19,7 @@ pub mod lock;
 mod model;
 pub mod ownership;
 pub mod routing;
+pub mod secrets;
 pub mod source;
 mod target;
 

@@ -3,11 +3,12 @@
 use super::certs::read;
 use super::connection::{connect_to_plan, or_interrupted};
 use super::setup;
-use crate::cli::{ClientFiles, Connection, SecretUser as User, Secrets};
+use crate::cli::{ClientFiles, Connection, ModeFlags, SecretUser as User, Secrets};
 use crate::engine::Event;
-use crate::engine::client_secret::{SecretUser, SecretWish, client_secret_findings, refuse_errors};
+use crate::engine::client_secret::{Holds, SecretUser, SecretWish, client_secret_findings, refuse_errors};
 use crate::engine::prepare::{Parts, prepare};
 use crate::error::{Error, Result};
+use crate::plan::PlannedHost;
 use crate::plan::secrets::{CLIENT_CREDENTIAL, CURL_SECRET, Credential};
 use crate::report::Printer;
 use crate::vocabulary::ExitCode;
@@ -55,7 +56,7 @@ pub(super) async fn secrets(
             &connected.cluster,
             namespace,
             &plan.namespace,
-            &[&name],
+            &[(name.as_str(), Holds::Client)],
             Timestamp::now(),
         )
         .await?;
@@ -83,16 +84,37 @@ pub(super) async fn secrets(
     Ok(ExitCode::Success)
 }
 
-/// The client's Secret that `setup` makes from files.
-pub(super) fn of_setup(files: &ClientFiles, name: Option<&str>) -> Result<Option<SecretWish>> {
+/// Names the Secret that `setup` makes from files, unless the user did.
+pub(super) fn name(mode: &mut ModeFlags, files: &ClientFiles) {
+    if files.client_cert.is_some() {
+        mode.client_secret
+            .get_or_insert_with(|| CLIENT_CREDENTIAL.to_owned());
+    }
+}
+
+/// The client's Secret that `setup` makes from files, for the hosts that name it; without hosts, for the stored plan.
+pub(super) fn of_setup(files: &ClientFiles, hosts: &[PlannedHost]) -> Result<Vec<SecretWish>> {
     let (Some(certificate), Some(key)) = (&files.client_cert, &files.client_key) else {
-        return Ok(None);
+        return Ok(Vec::new());
     };
-    Ok(Some(SecretWish {
+    let named = hosts
+        .iter()
+        .find_map(|planned| planned.how.client_certificate.as_ref());
+    let name = match named {
+        Some(source) => source.secret.clone(),
+        None if hosts.is_empty() => CLIENT_CREDENTIAL.to_owned(),
+        None => {
+            return Err(Error::usage(
+                "no host of this plan shows a client certificate, but --client-cert is given",
+            )
+            .hint("only hosts of mode mtls-origination do: --mode mtls-origination"));
+        }
+    };
+    Ok(vec![SecretWish {
         user: SecretUser::Gateway,
-        name: name.unwrap_or(CLIENT_CREDENTIAL).to_owned(),
+        name,
         credential: credential(certificate, key, files.server_ca.as_deref())?,
-    }))
+    }])
 }
 
 fn credential(certificate: &Path, key: &Path, authority: Option<&Path>) -> Result<Credential> {

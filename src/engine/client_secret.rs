@@ -5,9 +5,9 @@ use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, Severity, catalogue};
 use crate::istio::kinds;
-use crate::plan::GatewayTarget;
 use crate::plan::ownership::{self, Manifest};
 use crate::plan::secrets::{self, Credential, SecretManifest, value_of};
+use crate::plan::{GatewayTarget, Plan};
 use crate::vocabulary::{ExitCode, Object, ObjectReference, PlanIdentity};
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
@@ -30,6 +30,15 @@ pub enum SecretUser {
     Gateway,
     /// Our source.
     Curl,
+}
+
+/// What a Secret that a route names must hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// Certificate, key, and the CA of the server.
+    Client,
+    /// The CA of the server alone.
+    Authority,
 }
 
 /// What a run does about Secrets.
@@ -59,12 +68,23 @@ impl SecretChanges {
 /// If a certificate or key is not usable; if a Secret of that name is somebody else's (exit 5), or of a wrong type.
 pub(super) async fn prepare(
     cluster: &Cluster,
-    plan: &PlanIdentity,
+    plan: &Plan,
     gateway: &GatewayTarget,
     wishes: &[SecretWish],
+    routing: bool,
     now: Timestamp,
 ) -> Result<SecretChanges> {
     let mut changes = SecretChanges::default();
+    // A run that touches no route has no say in what routes name.
+    let named = if routing { named_by(plan, wishes) } else { Vec::new() };
+    let of_gateway = wishes.iter().any(|wish| wish.user == SecretUser::Gateway);
+    let plan = &plan.identity;
+    if gateway.created && (of_gateway || !named.is_empty()) {
+        changes.readers = secrets::reader(plan, gateway);
+    }
+    let findings = client_secret_findings(cluster, &gateway.namespace, &plan.namespace, &named, now).await?;
+    refuse_errors("a Secret that the plan names cannot be used", &findings)?;
+    changes.findings.extend(findings);
     for wish in wishes {
         let findings = credential_findings(&wish.credential, wish.user, now);
         refuse_errors(
@@ -78,9 +98,6 @@ pub(super) async fn prepare(
             }
             SecretUser::Curl => secrets::curl_secret(plan, &wish.name, &wish.credential),
         };
-        if wish.user == SecretUser::Gateway && gateway.created && changes.readers.is_empty() {
-            changes.readers = secrets::reader(plan, gateway);
-        }
         let reference = &secret.manifest().reference;
         match cluster.get(reference).await? {
             Some(live) if !is_of(&live, plan, secret.manifest()) => {
@@ -102,6 +119,30 @@ pub(super) async fn prepare(
         }
     }
     Ok(changes)
+}
+
+/// The Secrets that routes of the plan name, but for those that this run makes.
+fn named_by<'plan>(plan: &'plan Plan, wishes: &[SecretWish]) -> Vec<(&'plan str, Holds)> {
+    let mut named = Vec::new();
+    for planned in plan.hosts.iter().filter(|planned| planned.how.through_gateway()) {
+        let holds = if planned.how.client_certificate.is_some() {
+            Holds::Client
+        } else {
+            Holds::Authority
+        };
+        let made = |name: &str| {
+            wishes
+                .iter()
+                .any(|wish| wish.user == SecretUser::Gateway && wish.name == name)
+        };
+        if let Some(name) = planned.how.credential_name()
+            && !made(name)
+            && !named.contains(&(name, holds))
+        {
+            named.push((name, holds));
+        }
+    }
+    named
 }
 
 /// Whether a live Secret is the plan's, or one that it shares.
@@ -189,11 +230,11 @@ pub async fn client_secret_findings(
     cluster: &Cluster,
     gateway_namespace: &str,
     elsewhere: &str,
-    names: &[&str],
+    names: &[(&str, Holds)],
     now: Timestamp,
 ) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
-    for name in names {
+    for (name, holds) in names {
         let reference = ObjectReference::namespaced(kinds::secret(), gateway_namespace, *name);
         match read(cluster, &reference).await? {
             Looked::Refused => findings.push(
@@ -203,7 +244,9 @@ pub async fn client_secret_findings(
                 )
                 .about(&reference),
             ),
-            Looked::Found(secret) => findings.extend(of_secret(cluster, &reference, &secret, now).await?),
+            Looked::Found(secret) => {
+                findings.extend(of_secret(cluster, &reference, &secret, *holds, now).await?)
+            }
             Looked::Missing => findings.push(missing(cluster, &reference, elsewhere).await?),
         }
     }
@@ -254,6 +297,7 @@ async fn of_secret(
     cluster: &Cluster,
     reference: &ObjectReference,
     secret: &Object,
+    holds: Holds,
     now: Timestamp,
 ) -> Result<Vec<Finding>> {
     let kind = secret.text("/type");
@@ -263,28 +307,43 @@ async fn of_secret(
             Finding::new(&catalogue::SECRET_WRONG_TYPE, message).about(reference),
         ]);
     }
-    let has = |name: &&str| value_of(secret, name).is_some_and(|value| !value.is_empty());
-    let Some([certificate, key, _]) = NAMES.iter().find(|names| names[..2].iter().all(has)) else {
-        return Ok(vec![lacks(reference, secret, "tls.crt and tls.key")]);
-    };
     let authority = match NAMES.iter().find_map(|names| value_of(secret, names[2])) {
         Some(authority) => Some(authority),
         None => companion(cluster, reference).await?,
     };
-    let mut findings = of_parts(
+    if holds == Holds::Authority {
+        let findings = match &authority {
+            Some(text) => certificate::check_authorities(text, now),
+            None => return Ok(vec![lacks(reference, secret, "ca.crt")]),
+        };
+        return Ok(findings
+            .into_iter()
+            .map(|finding| of(reference, finding))
+            .collect());
+    }
+    let has = |name: &&str| value_of(secret, name).is_some_and(|value| !value.is_empty());
+    let Some([certificate, key, _]) = NAMES.iter().find(|names| names[..2].iter().all(has)) else {
+        return Ok(vec![lacks(reference, secret, "tls.crt and tls.key")]);
+    };
+    let findings = of_parts(
         &value_of(secret, certificate).unwrap_or_default(),
         &value_of(secret, key).unwrap_or_default(),
         authority.as_deref(),
         now,
     );
-    for finding in &mut findings {
-        finding.message = format!("{reference}: {}", finding.message);
-        finding.objects.push(reference.to_string());
-    }
+    let mut findings: Vec<Finding> = findings
+        .into_iter()
+        .map(|finding| of(reference, finding))
+        .collect();
     if authority.is_none() {
         findings.push(lacks(reference, secret, "ca.crt"));
     }
     Ok(findings)
+}
+
+fn of(reference: &ObjectReference, finding: Finding) -> Finding {
+    let message = format!("{reference}: {}", finding.message);
+    Finding { message, ..finding }.about(reference)
 }
 
 /// `NAME-cacert`, where the CA may be instead.

@@ -13,11 +13,10 @@ use crate::istio::kinds;
 use crate::plan::gateway_workload::{self, GatewaySettings};
 use crate::plan::istio_module::ModuleChange;
 use crate::plan::journal::{Entry, Journal};
-use crate::plan::lock::LockSettings;
 use crate::plan::ownership::Manifest;
 use crate::plan::secrets::SecretManifest;
 use crate::plan::source::{self, Injection, SourceSettings};
-use crate::plan::{GatewayTarget, Plan, PlannedHost, routing};
+use crate::plan::{GatewayTarget, Plan, PlanSettings, PlannedHost, routing};
 use crate::vocabulary::{Object, ObjectReference, PlanIdentity, names};
 use jiff::Timestamp;
 use serde_json::json;
@@ -72,10 +71,8 @@ pub struct SetupSettings {
     pub hosts: Vec<PlannedHost>,
     /// Whether `hosts` is the whole plan; what is not in it is removed.
     pub whole: bool,
-    /// What a whole plan says of its lock.
-    pub lockdown: Option<LockSettings>,
-    /// The gateway by name, `NAMESPACE/SERVICE`.
-    pub gateway: Option<String>,
+    /// What is said of the plan as a whole.
+    pub plan_settings: PlanSettings,
     /// How a gateway that we create is scheduled.
     pub gateway_settings: GatewaySettings,
     /// Whether an Istio custom resource is made on a Kyma cluster that has none.
@@ -178,14 +175,8 @@ pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepa
     };
     remarks.extend(permissions::check(cluster, &settings.plan, &gateway, wants).await?);
     findings.extend(holders::remarks(&plan, &gateway, &facts));
-    let mut secrets = client_secret::prepare(
-        cluster,
-        &settings.plan,
-        &gateway,
-        &settings.secrets,
-        Timestamp::now(),
-    )
-    .await?;
+    let mut secrets =
+        client_secret::prepare(cluster, &plan, &gateway, &settings.secrets, Timestamp::now()).await?;
     findings.append(&mut secrets.findings);
     remarks.append(&mut secrets.remarks);
     if !settings.secrets.is_empty() && !settings.parts.gateway {
@@ -228,29 +219,12 @@ pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepa
 
 fn plan_of(settings: &SetupSettings, journal: Option<&Journal>) -> Result<Plan> {
     let before = journal.map(|journal| &journal.plan);
+    let said = settings.plan_settings.clone();
     let plan = match before {
-        _ if settings.whole => Plan::new(
-            settings.plan.clone(),
-            settings.gateway.clone(),
-            settings.hosts.clone(),
-        )?
-        .with_lockdown(settings.lockdown.clone()),
-        Some(before) if settings.hosts.is_empty() => Plan {
-            gateway: settings.gateway.clone().or_else(|| before.gateway.clone()),
-            ..before.clone()
-        },
-        Some(before) => before.merged(settings.gateway.clone(), settings.hosts.clone())?,
-        None if settings.parts.routing => Plan::new(
-            settings.plan.clone(),
-            settings.gateway.clone(),
-            settings.hosts.clone(),
-        )?,
-        None => Plan {
-            identity: settings.plan.clone(),
-            gateway: settings.gateway.clone(),
-            hosts: Vec::new(),
-            lockdown: None,
-        },
+        _ if settings.whole => Plan::new(settings.plan.clone(), said, settings.hosts.clone())?,
+        Some(before) => before.merged(said, settings.hosts.clone())?,
+        None if settings.parts.routing => Plan::new(settings.plan.clone(), said, settings.hosts.clone())?,
+        None => Plan::without_hosts(settings.plan.clone(), said),
     };
     if settings.parts.routing && plan.hosts.is_empty() {
         return Err(crate::plan::PlanError::Empty.into());
@@ -293,6 +267,7 @@ impl Prepared {
             }
         }
         if parts.routing {
+            routing::check_gateway(&self.plan, &self.gateway)?;
             self.routing_objects = routing::objects(&self.plan, &self.gateway);
         }
         self.find_obsolete();

@@ -187,9 +187,10 @@ impl<'run> Run<'run> {
                 self.gateway(),
             ));
         }
-        let secrets = !prepared.secrets.secrets.is_empty();
+        let secrets = !prepared.secrets.secrets.is_empty() || !prepared.secrets.readers.is_empty();
         if secrets {
             let title = match prepared.secrets.secrets.as_slice() {
+                [] => "the gateway may read Secrets".to_owned(),
                 [only] => only.manifest().reference.to_string(),
                 many => count(many.len(), "Secret"),
             };

@@ -76,7 +76,11 @@ pub(super) async fn prepare(
 ) -> Result<SecretChanges> {
     let mut changes = SecretChanges::default();
     // A run that touches no route has no say in what routes name.
-    let named = if routing { named_by(plan, wishes) } else { Vec::new() };
+    let named = if routing {
+        named_by(plan, wishes)
+    } else {
+        Vec::new()
+    };
     let of_gateway = wishes.iter().any(|wish| wish.user == SecretUser::Gateway);
     let plan = &plan.identity;
     if gateway.created && (of_gateway || !named.is_empty()) {

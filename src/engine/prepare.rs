@@ -175,8 +175,15 @@ pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepa
     };
     remarks.extend(permissions::check(cluster, &settings.plan, &gateway, wants).await?);
     findings.extend(holders::remarks(&plan, &gateway, &facts));
-    let mut secrets =
-        client_secret::prepare(cluster, &plan, &gateway, &settings.secrets, Timestamp::now()).await?;
+    let mut secrets = client_secret::prepare(
+        cluster,
+        &plan,
+        &gateway,
+        &settings.secrets,
+        settings.parts.routing,
+        Timestamp::now(),
+    )
+    .await?;
     findings.append(&mut secrets.findings);
     remarks.append(&mut secrets.remarks);
     if !settings.secrets.is_empty() && !settings.parts.gateway {

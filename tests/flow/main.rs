@@ -6,6 +6,7 @@
 mod binary;
 mod elsewhere;
 mod faults;
+mod istio;
 mod kyma;
 mod lock;
 mod probing;

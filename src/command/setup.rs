@@ -1,6 +1,7 @@
 //! `setup`, `enable-gateway`, `deploy-curl`: the same run with all or some of its parts.
 
-use super::connection::{Connected, connect_to_plan, or_interrupted, planned, read_plan};
+use super::connection::{Connected, connect_to_plan, or_interrupted, read_plan};
+use super::hosts::{self, planned};
 use super::source;
 use crate::cli::{self, ChangeFlags, Connection, GatewayFlags, Inject, PlanFlags, SourceFlags};
 use crate::engine::prepare::{DryRun, Parts, Prepared, SetupSettings, prepare};
@@ -12,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::evidence::Verification;
 use crate::plan::gateway_workload::GatewaySettings;
 use crate::plan::ownership::Manifest;
+use crate::plan::{Plan, PlanSettings};
 use crate::report::{Printer, view};
 use crate::vocabulary::{ExitCode, OutputFormat, PlanIdentity, Verdict, names};
 use serde_json::json;
@@ -29,24 +31,26 @@ pub(super) async fn setup(
     wanted.from = settings.probe.from.first().map(ToString::to_string);
     if let Some(file) = &settings.file {
         let plan = read_plan(file, connection, connected.cluster.default_namespace())?;
-        wanted.plan = plan.identity;
-        wanted.hosts = plan.hosts;
-        wanted.lockdown = plan.lockdown;
-        wanted.gateway = wanted.gateway.or(plan.gateway);
-        wanted.whole = true;
+        from_plan(&mut wanted, plan);
     } else {
-        wanted.hosts = planned(&settings.hosts);
+        wanted.hosts = planned(&settings.hosts, &settings.mode);
+        wanted.plan_settings = hosts::settings(&wanted.plan_settings, &settings.mode);
     }
     let plan = wanted.plan.clone();
-    let work = run(&connected, wanted, settings.gateway.create_gateway, printer);
-    let done = match or_interrupted(work, &plan).await {
-        Ok(done) => done,
+    // What is refused here has changed nothing, so there is nothing to take back.
+    let deciding = decide(&connected, wanted, settings.gateway.create_gateway, printer);
+    let Some(prepared) = or_interrupted(deciding, &plan).await? else {
+        return Ok(ExitCode::Success);
+    };
+    let events = printer.events();
+    match or_interrupted(engine::run(&connected.cluster, *prepared, &events), &plan).await {
+        Ok(_) => {}
         Err(error) if settings.atomic => {
             return Err(take_back(&connected, &plan, &settings.plan, error, printer).await);
         }
         Err(error) => return Err(add_way_out(error, &plan)),
-    };
-    if !done || settings.no_probe {
+    }
+    if settings.no_probe {
         return Ok(ExitCode::Success);
     }
     let proving = async {
@@ -108,6 +112,14 @@ pub(super) async fn deploy_curl(
     Ok(ExitCode::Success)
 }
 
+/// A plan file is the whole plan; what is typed beside it goes before it.
+pub(super) fn from_plan(wanted: &mut SetupSettings, plan: Plan) {
+    wanted.plan = plan.identity;
+    wanted.hosts = plan.hosts;
+    wanted.plan_settings = plan.settings.merged(std::mem::take(&mut wanted.plan_settings));
+    wanted.whole = true;
+}
+
 /// What a run wants before its own flags are added.
 pub(super) fn wanted(
     plan: &PlanIdentity,
@@ -119,8 +131,10 @@ pub(super) fn wanted(
         plan: plan.clone(),
         hosts: Vec::new(),
         whole: false,
-        lockdown: None,
-        gateway: flags.gateway.as_ref().map(ToString::to_string),
+        plan_settings: PlanSettings {
+            gateway: flags.gateway.as_ref().map(ToString::to_string),
+            ..PlanSettings::default()
+        },
         gateway_settings: GatewaySettings::default(),
         create_istio_cr: false,
         create_namespace: false,
@@ -184,6 +198,20 @@ pub(super) async fn run(
     may_create_gateway: bool,
     printer: &Printer,
 ) -> Result<bool> {
+    let Some(prepared) = decide(connected, wanted, may_create_gateway, printer).await? else {
+        return Ok(false);
+    };
+    engine::run(&connected.cluster, *prepared, &printer.events()).await?;
+    Ok(true)
+}
+
+/// Prepares and asks; changes nothing. `None`: it was a dry run.
+async fn decide(
+    connected: &Connected,
+    wanted: SetupSettings,
+    may_create_gateway: bool,
+    printer: &Printer,
+) -> Result<Option<Box<Prepared>>> {
     let prepared = prepare(&connected.cluster, wanted).await?;
     let events = printer.events();
     for finding in &prepared.findings {
@@ -195,7 +223,7 @@ pub(super) async fn run(
     if prepared.settings.dry_run != DryRun::No {
         show_manifests(&prepared, printer)?;
         engine::dry_run(&connected.cluster, &prepared, &events).await?;
-        return Ok(false);
+        return Ok(None);
     }
     for question in &prepared.consents {
         let agreed = (may_create_gateway && question.starts_with("There is no egress gateway"))
@@ -204,8 +232,7 @@ pub(super) async fn run(
             return Err(Error::consent("nothing was changed, as you did not agree").because(question.clone()));
         }
     }
-    engine::run(&connected.cluster, prepared, &events).await?;
-    Ok(true)
+    Ok(Some(Box::new(prepared)))
 }
 
 /// With `-o yaml` or `-o json`, a dry run prints what would be applied.

@@ -268,12 +268,7 @@ async fn list_visible(
     }
 }
 
-async fn check_istio(
-    cluster: &Cluster,
-    versions: &[String],
-    installed: &str,
-    platform: &Platform,
-) -> Result<()> {
+async fn check_istio(cluster: &Cluster, versions: &[String], told: &str, platform: &Platform) -> Result<()> {
     if versions.is_empty() {
         return match platform.kyma().map(|kyma| kyma.modules.counted.as_ref()) {
             Some(Some(counted)) => Err(platform::not_installed_yet(counted)),
@@ -283,6 +278,7 @@ async fn check_istio(
         };
     }
     if !versions.iter().any(|version| version == "v1") {
+        let installed = image_version(cluster).await.unwrap_or_else(|| told.to_owned());
         return Err(Error::cluster(format!(
             "this Istio is too old (its version: {installed}): it serves networking.istio.io {} but not v1, which came with Istio 1.22",
             versions.join(", ")
@@ -290,6 +286,20 @@ async fn check_istio(
         .hint("upgrade Istio to 1.22 or newer"));
     }
     Ok(())
+}
+
+/// The version of istiod's image: an Istio that is too old does not tell it by labels.
+async fn image_version(cluster: &Cluster) -> Option<String> {
+    let selector = Some("app=istiod");
+    let namespace = Some(names::ISTIO_NAMESPACE);
+    let deployments = cluster.list(&kinds::deployment(), namespace, selector).await;
+    let image = deployments
+        .ok()?
+        .first()?
+        .text("/spec/template/spec/containers/0/image")
+        .to_owned();
+    let (_, tag) = image.rsplit_once(':')?;
+    Some(tag.to_owned())
 }
 
 async fn no_istio(cluster: &Cluster) -> Error {

@@ -4,6 +4,7 @@ mod access_logs;
 mod admission;
 pub mod ephemeral_container;
 pub mod event;
+mod exports;
 pub mod facts;
 mod gateway_choice;
 mod gateway_finder;

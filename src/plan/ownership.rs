@@ -132,6 +132,8 @@ pub fn touchable_kinds() -> Vec<Kind> {
         kinds::virtual_service(),
         kinds::destination_rule(),
         kinds::gateway(),
+        kinds::authorization_policy(),
+        kinds::sidecar(),
         kinds::network_policy(),
         kinds::job(),
         kinds::role_binding(),

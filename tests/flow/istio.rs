@@ -32,6 +32,8 @@ async fn refuses(cluster: &Served, words: &[&str]) {
             );
         }
         assert_eq!(run.stdout, "", "`{command}`");
+        let nothing_to_undo = !run.stderr.contains("cleanup");
+        assert!(nothing_to_undo, "`{command}`: {}", run.stderr);
         assert_eq!(
             differences(&before, &dump(&cluster.sandbox)),
             Vec::<String>::new(),

@@ -4,16 +4,17 @@ use crate::support::{
     clean_up, client, codes, differences, dump, plan, quick, set_up, settings, silent, verify_quickly,
 };
 use futures::stream::{self, StreamExt};
-use kubectl_egress::cluster::Cluster;
+use kubectl_egress::cluster::{ApplyOptions, Cluster};
 use kubectl_egress::engine::lockdown::{
     Decision, EFFECT_WITHIN, Lockdown, LockdownEnd, LockdownSettings, prepare, run, unlock,
 };
 use kubectl_egress::engine::prepare::DryRun;
 use kubectl_egress::engine::{probe, status};
 use kubectl_egress::error::Result;
+use kubectl_egress::istio::kinds;
 use kubectl_egress::plan::lock::LockSettings;
 use kubectl_egress::sandbox::{Sandbox, SandboxSettings};
-use kubectl_egress::vocabulary::{ClaimState, Verdict};
+use kubectl_egress::vocabulary::{ClaimState, Object, ObjectReference, Verdict, names};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -213,6 +214,10 @@ async fn a_lock_whose_gateway_or_dns_moved_is_named_with_the_command_that_renews
         let ports = object["spec"]["ports"].as_array_mut().unwrap();
         let of_name = ports.iter_mut().find(|entry| entry["name"] == port);
         of_name.unwrap_or_else(|| panic!("{service} has no port {port}"))["targetPort"] = json!(moved);
+        object["metadata"]
+            .as_object_mut()
+            .unwrap()
+            .remove("managedFields");
         sandbox.put(&object).unwrap();
         let verified = verify_quickly(&cluster).await;
         let finding = verified.findings.iter().find(|finding| finding.code == "EGR-515");
@@ -237,16 +242,16 @@ async fn cleaning_up_takes_away_the_probe_pods_of_every_namespace() {
         .put(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "elsewhere"}}))
         .unwrap();
     for (name, plan) in [("killed", "default"), ("of-another-plan", "other")] {
-        sandbox
-            .put(&json!({
-                "apiVersion": "v1", "kind": "Pod",
-                "metadata": {"name": name, "namespace": "elsewhere", "labels": {
-                    "app.kubernetes.io/managed-by": "kubectl-egress", "kubectl-egress.dev/plan": plan,
-                    "kubectl-egress.dev/plan-namespace": "demo", "kubectl-egress.dev/role": "unmeshed-source",
-                }},
-                "spec": {"containers": [{"name": "curl", "image": "docker.io/curlimages/curl:8.18.0"}]},
-            }))
-            .unwrap();
+        let reference = ObjectReference::namespaced(kinds::pod(), "elsewhere", name);
+        let pod = Object(json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": name, "namespace": "elsewhere", "labels": {
+                names::MANAGED_BY_LABEL: names::MANAGER, names::PLAN_LABEL: plan, names::PLAN_NAMESPACE_LABEL: "demo",
+            }},
+            "spec": {"containers": [{"name": "curl", "image": names::SOURCE_IMAGE}]},
+        }));
+        let options = ApplyOptions::new(&reference, names::MANAGER);
+        cluster.apply(&pod, &options).await.unwrap();
     }
     clean_up(&cluster).await.unwrap();
     let left = sandbox.dump();

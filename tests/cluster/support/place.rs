@@ -55,6 +55,9 @@ pub(super) fn settle(lab: &Lab, kubectl: &Kubectl) {
     if lab.options().policy_engine != PolicyEngine::AfterDnat {
         let _ = lab.set_policy_engine(PolicyEngine::AfterDnat);
     }
+    if lab.options().node_local_dns {
+        let _ = lab.set_node_local_dns(false);
+    }
     let _ = kubectl.attempt("delete networkpolicy closed-to-us -A --ignore-not-found");
     let replicas = kubectl.attempt(&format!(
         "get deployment istio-egressgateway {place} -o jsonpath={{.spec.replicas}}"

@@ -274,12 +274,12 @@ fn whatever_moment_the_client_is_killed_at_the_lock_goes_by_itself() {
 
 #[test]
 fn what_the_lock_would_break_is_found_out_and_taken_back() {
-    let stage = open!(alone).with_route();
+    let stage = open!(shared).with_route();
     let namespace = &stage.namespace;
     let closed = |place: &str, selector: &str, port: u16| {
         // Everybody else may still come in; our namespace may not, at that port.
         format!(
-            r#"{{"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {{"name": "closed-to-us", "namespace": "{place}"}},
+            r#"{{"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {{"name": "closed-to-{namespace}", "namespace": "{place}"}},
                 "spec": {{"podSelector": {{"matchLabels": {selector}}}, "policyTypes": ["Ingress"],
                 "ingress": [{{"from": [{{"namespaceSelector": {{"matchExpressions": [{{"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["{namespace}"]}}]}}}},
                                        {{"ipBlock": {{"cidr": "198.51.100.0/24"}}}}]}},
@@ -299,7 +299,7 @@ fn what_the_lock_would_break_is_found_out_and_taken_back() {
         let run = running.finish();
         stage
             .kubectl
-            .run(&format!("delete networkpolicy closed-to-us -n {place}"));
+            .run(&format!("delete networkpolicy closed-to-{namespace} -n {place}"));
         mentions(run.exits(1), &[code]);
         nothing_is_left(&stage);
     }

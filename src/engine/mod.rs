@@ -5,6 +5,7 @@ mod admission;
 pub mod client_secret;
 pub mod ephemeral_container;
 pub mod event;
+mod exports;
 pub mod facts;
 mod gateway_choice;
 mod gateway_finder;

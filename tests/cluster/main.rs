@@ -21,6 +21,7 @@ mod documents;
 mod gateways;
 mod kyma;
 mod lock;
+mod lock_rules;
 mod outcomes;
 mod permissions;
 mod plans;

@@ -7,6 +7,7 @@ mod binary;
 mod certificates;
 mod elsewhere;
 mod faults;
+mod istio;
 mod kyma;
 mod lock;
 mod probing;

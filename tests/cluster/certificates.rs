@@ -328,3 +328,31 @@ fn an_outside_host_shows_its_chain_to_the_source() {
         .exits(4)
         .says(&["curl ended with 6", "hint: "]);
 }
+
+/// Row 5 of issue 5, as far as the certificate goes.
+#[test]
+fn the_server_sees_exactly_the_client_certificate_that_was_made() {
+    let stage = open!(alone).with_namespace("istio-injection=enabled");
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().display();
+    let (authority, key) = stage.world.client_authority();
+    let (authority, key) = (authority.display(), key.display());
+    bare(
+        &stage,
+        &format!("certs mtls.test --out {out} --client-name egress --ca-cert {authority} --ca-key {key}"),
+    )
+    .exits(0);
+    let trusted = stage.world.authority();
+    let setup = format!(
+        "setup mtls.test:80 --mode mtls-origination --client-cert {out}/egress.crt --client-key {out}/egress.key --server-ca {} --no-probe",
+        trusted.display()
+    );
+    stage.egress(&setup).exits(0);
+    let probed = stage.probe("http://mtls.test");
+    probed.is("routed", &stage.gateway_addresses());
+    let said = bare(&stage, &format!("certs inspect {out}/egress.crt -o json")).json();
+    let seen = probed.seen[0].client_certificate.as_ref().unwrap();
+    assert_eq!(said["chain"][0]["fingerprintSha256"], seen.sha256.as_str());
+    assert!(seen.verified);
+    stage.egress("cleanup --verify").exits(0);
+}

@@ -113,7 +113,7 @@ async fn a_killed_run_leaves_nothing_that_clean_up_does_not_find() {
     set_up(&cluster, with_secret()).await.unwrap();
     // As if the journal had never been written.
     cluster
-        .delete(&Journal::reference_of(&plan()), DeleteOptions::default())
+        .delete(&Journal::reference_of(&plan()), &DeleteOptions::default())
         .await
         .unwrap();
     assert_eq!(clean_up(&cluster).await.unwrap(), Vec::<String>::new());

@@ -6,8 +6,8 @@ use super::witness::Witness;
 use super::{Event, Events};
 use crate::cluster::Cluster;
 use crate::evidence::{
-    Control, CurlResult, GatewayFacts, LogState, ProbeEvidence, ProbeRequest, ProbeResult, SourceFacts, judge,
-    log_is_settled,
+    Control, CurlResult, GatewayFacts, LogState, ProbeEvidence, ProbeRequest, ProbeResult, SourceFacts,
+    judge, log_is_settled,
 };
 use crate::istio::kinds;
 use crate::mesh::network_policy::NetworkPolicies;

@@ -19,8 +19,10 @@ pub mod lock;
 mod model;
 pub mod ownership;
 pub mod routing;
+pub mod secrets;
 pub mod source;
 mod target;
+pub mod target_workload;
 
 pub use file::{from_file, to_file};
 pub use model::{Plan, PlanError, PlannedHost};

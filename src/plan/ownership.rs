@@ -129,9 +129,11 @@ pub fn plan_of(object: &Object) -> Option<PlanIdentity> {
 pub fn touchable_kinds() -> Vec<Kind> {
     vec![
         kinds::service_entry(),
+        kinds::api_rule(),
         kinds::virtual_service(),
         kinds::destination_rule(),
         kinds::gateway(),
+        kinds::secret(),
         kinds::network_policy(),
         kinds::job(),
         kinds::role_binding(),

@@ -188,7 +188,7 @@ impl Journal {
         let wave = |entry: &Entry| match entry {
             Entry::Object { reference, .. } => match reference.kind.kind.as_str() {
                 "ServiceEntry" => 0,
-                "VirtualService" => 1,
+                "VirtualService" | "APIRule" => 1,
                 "DestinationRule" | "Gateway" => 2,
                 // When nothing is routed any more. A switch goes with its lock: all it could do is take it away.
                 "NetworkPolicy" | "Job" => 3,

@@ -1,5 +1,6 @@
 //! Commands that change something.
 
+use super::mode::ModeFlags;
 use super::shared::{ChangeFlags, GatewayFlags, PlanFlags, ProbeFlags, SourceFlags};
 use super::value::{self, HostArgument, PlanFile};
 use clap::Args;
@@ -8,9 +9,10 @@ use clap::Args;
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(after_help = "Examples:
   kubectl egress setup kyma-project.io -n demo --create-namespace
+  kubectl egress setup edition.cnn.com -n demo --mode tls-origination
   kubectl egress setup -f plan.yaml --dry-run=server")]
 pub struct Setup {
-    /// Hosts to route; without a port 443. They are added to the stored plan
+    /// Hosts to route; without a port the mode's own (443 or 80). They are added to the stored plan
     #[arg(value_name = "HOST[:PORT]", value_parser = value::host, conflicts_with = "file")]
     pub hosts: Vec<HostArgument>,
     /// The whole plan as a file (kind EgressPlan); - is standard input
@@ -22,6 +24,9 @@ pub struct Setup {
     /// Do not probe the hosts at the end
     #[arg(long)]
     pub no_probe: bool,
+    /// How the hosts leave.
+    #[command(flatten)]
+    pub mode: ModeFlags,
     /// Plan.
     #[command(flatten)]
     pub plan: PlanFlags,
@@ -96,12 +101,15 @@ pub struct DeployCurl {
   kubectl egress route kyma-project.io edition.cnn.com:443
   kubectl egress route --remove kyma-project.io --yes")]
 pub struct Route {
-    /// Hosts to route; without a port 443
+    /// Hosts to route; without a port the mode's own (443 or 80)
     #[arg(value_name = "HOST[:PORT]", value_parser = value::host, required_unless_present = "remove")]
     pub hosts: Vec<HostArgument>,
     /// Host to take out of the plan; without a port all its ports (repeat for several)
     #[arg(long, value_name = "HOST[:PORT]", value_parser = value::host)]
     pub remove: Vec<HostArgument>,
+    /// How the hosts leave.
+    #[command(flatten)]
+    pub mode: ModeFlags,
     /// Plan.
     #[command(flatten)]
     pub plan: PlanFlags,

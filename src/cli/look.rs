@@ -1,6 +1,7 @@
 //! Commands that only look.
 
 use super::duration;
+use super::mode::ModeFlags;
 use super::shared::{PlanFlags, ProbeFlags};
 use super::value::{self, HostArgument, PlanFile, ProbeTarget, choice};
 use crate::vocabulary::{Claim, HostName, Outcome};
@@ -132,12 +133,15 @@ pub struct Status {
 #[command(after_help = "Example:
   kubectl egress render kyma-project.io -n demo --gateway istio-system/istio-egressgateway")]
 pub struct Render {
-    /// Hosts to route; without a port 443
+    /// Hosts to route; without a port the mode's own (443 or 80)
     #[arg(value_name = "HOST[:PORT]", value_parser = value::host, conflicts_with = "file")]
     pub hosts: Vec<HostArgument>,
     /// The whole plan as a file (kind EgressPlan); - is standard input
     #[arg(short, long, value_name = "FILE", value_parser = value::plan_file)]
     pub file: Option<PlanFile>,
+    /// How the hosts leave.
+    #[command(flatten)]
+    pub mode: ModeFlags,
     /// Plan.
     #[command(flatten)]
     pub plan: PlanFlags,
@@ -150,12 +154,15 @@ pub struct Render {
 
 Exits 0 without a difference, 1 with one.")]
 pub struct Diff {
-    /// Hosts to add to the stored plan; without a port 443
+    /// Hosts to add to the stored plan; without a port the mode's own (443 or 80)
     #[arg(value_name = "HOST[:PORT]", value_parser = value::host, conflicts_with = "file")]
     pub hosts: Vec<HostArgument>,
     /// The whole plan as a file (kind EgressPlan); - is standard input
     #[arg(short, long, value_name = "FILE", value_parser = value::plan_file)]
     pub file: Option<PlanFile>,
+    /// How the hosts leave.
+    #[command(flatten)]
+    pub mode: ModeFlags,
     /// Plan.
     #[command(flatten)]
     pub plan: PlanFlags,

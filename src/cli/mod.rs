@@ -7,6 +7,7 @@ mod help;
 mod learn;
 mod lock;
 mod look;
+mod mode;
 mod scheduling;
 mod shared;
 mod value;
@@ -19,6 +20,7 @@ pub use connection::Connection;
 pub use learn::{Explain, Platform, SandboxServer, Story, Tutorial, Version};
 pub use lock::{Lockdown, Unlock};
 pub use look::{Diff, Logs, Probe, Render, Status, Verify};
+pub use mode::ModeFlags;
 pub use scheduling::{NodeSelector, TaintEffect, Toleration};
 pub use shared::{ChangeFlags, DryRun, GatewayFlags, Inject, PlanFlags, ProbeFlags, Screen, SourceFlags};
 pub use value::{

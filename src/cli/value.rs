@@ -1,6 +1,6 @@
 //! Values as they are typed, checked once. Every refusal names the value, the rule and what to type instead.
 
-use crate::vocabulary::{HostName, LabelSelector, PlanIdentity, Scheme};
+use crate::vocabulary::{HostName, HostPort, LabelSelector, PlanIdentity, Scheme};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -244,6 +244,24 @@ pub(super) fn selector(typed: &str) -> Result<LabelSelector, String> {
 }
 
 /// An object's name: an RFC 1123 subdomain, at most 253 characters.
+pub(super) fn port(typed: &str) -> Result<u16, String> {
+    match typed.parse() {
+        Ok(port) if port > 0 => Ok(port),
+        _ => Err(format!("`{typed}` is not a port: give a number from 1 to 65535")),
+    }
+}
+
+/// A host with a port that must be there.
+pub(super) fn host_port(typed: &str) -> Result<HostPort, String> {
+    let HostArgument { host, port } = host(typed)?;
+    match port {
+        Some(port) => Ok(HostPort { host, port }),
+        None => Err(format!(
+            "`{typed}` has no port: write HOST:PORT, as in {typed}:3128"
+        )),
+    }
+}
+
 pub(super) fn object_name(typed: &str) -> Result<String, String> {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let label = |label: &str| {

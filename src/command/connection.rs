@@ -1,17 +1,14 @@
 //! From what was typed to a connected cluster and the plan that is meant; and how Ctrl-C ends a run.
 
-use crate::cli::{Connection, HostArgument, PlanArgument, PlanFile, PlanFlags};
+use crate::cli::{Connection, PlanArgument, PlanFile, PlanFlags};
 use crate::cluster::{Cluster, ConnectionSettings, Notice, Observer};
 use crate::engine::Event;
 use crate::error::{Error, Result};
-use crate::plan::{self, Plan, PlannedHost};
+use crate::plan::{self, Plan};
 use crate::report::Printer;
 use crate::vocabulary::{ExitCode, PlanIdentity};
 use std::io::Read as _;
 use std::sync::Arc;
-
-/// Port of a host when none is named: HTTPS.
-const DEFAULT_PORT: u16 = 443;
 
 /// A connected cluster, the plan that the flags name in it, and the namespace that the command works in.
 pub(super) struct Connected {
@@ -115,14 +112,6 @@ pub(super) fn observer(printer: &Printer) -> Observer {
         Notice::CredentialPluginEnds => events(Event::ScreenResumed),
         Notice::Reconnected { what } => events(Event::Retrying(format!("reconnected {what}"))),
     })
-}
-
-/// Hosts as typed, in mode passthrough.
-pub(super) fn planned(hosts: &[HostArgument]) -> Vec<PlannedHost> {
-    hosts
-        .iter()
-        .map(|typed| PlannedHost::passthrough(typed.host.clone(), typed.port.unwrap_or(DEFAULT_PORT)))
-        .collect()
 }
 
 /// Reads a plan file, or standard input.

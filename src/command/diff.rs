@@ -1,6 +1,7 @@
 //! `diff`: what `setup` with the same arguments would change, by the server's own dry run.
 
-use super::connection::{connect_to_plan, planned, read_plan};
+use super::connection::{connect_to_plan, read_plan};
+use super::hosts::{self, planned};
 use super::setup;
 use crate::cli::{self, ChangeFlags, Connection};
 use crate::cluster::{ApplyOptions, Cluster};
@@ -29,13 +30,12 @@ pub(super) async fn diff(
     match &settings.file {
         Some(file) => {
             let plan = read_plan(file, connection, connected.cluster.default_namespace())?;
-            wanted.plan = plan.identity;
-            wanted.hosts = plan.hosts;
-            wanted.lockdown = plan.lockdown;
-            wanted.gateway = wanted.gateway.or(plan.gateway);
-            wanted.whole = true;
+            setup::from_plan(&mut wanted, plan);
         }
-        None => wanted.hosts = planned(&settings.hosts),
+        None => {
+            wanted.hosts = planned(&settings.hosts, &settings.mode);
+            wanted.plan_settings = hosts::settings(&wanted.plan_settings, &settings.mode);
+        }
     }
     let prepared = prepare(&connected.cluster, wanted).await?;
     let cluster = &connected.cluster;

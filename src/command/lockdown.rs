@@ -62,7 +62,7 @@ async fn wanted(
     printer: &Printer,
 ) -> Result<LockdownSettings> {
     let journal = stored_plan(&connected.cluster, &connected.plan).await?;
-    let of_plan = journal.plan.lockdown.clone().unwrap_or_default();
+    let of_plan = journal.plan.settings.lockdown.clone().unwrap_or_default();
     let timeout = settings.plan.timeout;
     let source = source::find(connected, &settings.probe, &journal.image, timeout, printer).await?;
     let forbidden = if settings.forbidden.is_empty() {

@@ -4,6 +4,7 @@ mod cleanup;
 mod connection;
 mod diff;
 mod explain;
+mod hosts;
 mod lockdown;
 mod logs;
 mod probe;

@@ -167,7 +167,7 @@ fn expected(journal: &Journal, request: &ProbeRequest, source: &ProbeSource) -> 
         .plan
         .hosts
         .iter()
-        .any(|planned| planned.host.as_str() == request.host && planned.port == request.port);
+        .any(|planned| planned.host.as_str() == request.host && planned.port() == request.port);
     if planned && source.meshed {
         Expected::Routed
     } else {

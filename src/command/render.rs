@@ -1,6 +1,7 @@
 //! `render`: the manifests of a plan, without ownership labels; needs no cluster if the gateway is named.
 
-use super::connection::{connect_to_plan, plan_of, planned, read_plan, refuse_other_namespace};
+use super::connection::{connect_to_plan, plan_of, read_plan, refuse_other_namespace};
+use super::hosts::{self, planned};
 use crate::cli::{self, Connection, GatewayArgument};
 use crate::engine::facts::Facts;
 use crate::engine::journal_store;
@@ -8,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::istio::kinds;
 use crate::plan::journal::Entry;
 use crate::plan::ownership::Manifest;
-use crate::plan::{GatewayTarget, Plan, istio_module, routing};
+use crate::plan::{GatewayPort, GatewayTarget, Plan, PlanSettings, istio_module, routing};
 use crate::report::Printer;
 use crate::vocabulary::{ExitCode, Object, OutputFormat, names};
 use serde_json::{Value, json};
@@ -64,7 +65,11 @@ fn offline_plan(connection: &Connection, settings: &cli::Render) -> Result<Plan>
         return read_plan(file, connection, &namespace);
     }
     let identity = plan_of(&namespace, &settings.plan.plan)?;
-    Ok(Plan::new(identity, None, planned(&settings.hosts))?)
+    Ok(Plan::new(
+        identity,
+        hosts::settings(&PlanSettings::default(), &settings.mode),
+        planned(&settings.hosts, &settings.mode),
+    )?)
 }
 
 /// A gateway that nobody asked about: Istio's customary selector and ports.
@@ -76,6 +81,7 @@ fn customary(gateway: &GatewayArgument) -> GatewayTarget {
         selector: [("istio".to_owned(), label.to_owned())].into(),
         tls_port: 443,
         tls_target_port: 8443,
+        http: Some(GatewayPort::CUSTOMARY_HTTP),
         created: false,
     }
 }
@@ -101,7 +107,11 @@ async fn from_cluster(connection: &Connection, settings: &cli::Render, printer: 
     }
     let plan = match &settings.file {
         Some(file) => read_plan(file, connection, connected.cluster.default_namespace())?,
-        None => Plan::new(connected.plan.clone(), None, planned(&settings.hosts))?,
+        None => Plan::new(
+            connected.plan.clone(),
+            hosts::settings(&PlanSettings::default(), &settings.mode),
+            planned(&settings.hosts, &settings.mode),
+        )?,
     };
     let facts = Facts::gather(&connected.cluster, &connected.plan).await?;
     let named = settings
@@ -109,7 +119,7 @@ async fn from_cluster(connection: &Connection, settings: &cli::Render, printer: 
         .gateway
         .as_ref()
         .map(ToString::to_string)
-        .or_else(|| plan.gateway.clone());
+        .or_else(|| plan.settings.gateway.clone());
     let found = facts.gateway(&connected.cluster, named.as_deref()).await?;
     let kyma = facts.platform.kyma();
     let gateway = found

@@ -1,6 +1,7 @@
 //! `route`: adds hosts to the plan, or takes hosts away, routing objects only.
 
-use super::connection::{connect_to_plan, or_interrupted, planned};
+use super::connection::{connect_to_plan, or_interrupted};
+use super::hosts::{self, planned};
 use super::setup;
 use crate::cli::{self, Connection};
 use crate::engine::journal_store;
@@ -23,11 +24,16 @@ pub(super) async fn route(
         routing: true,
     };
     let mut wanted = setup::wanted(&connected.plan, parts, &settings.plan, settings.change);
-    wanted.hosts = planned(&settings.hosts);
+    wanted.hosts = planned(&settings.hosts, &settings.mode);
+    wanted.plan_settings = hosts::settings(&wanted.plan_settings, &settings.mode);
     if !settings.remove.is_empty() {
         let journal = journal_store::read(&connected.cluster, &connected.plan).await?;
         let stored = journal.map(|journal| journal.plan);
-        wanted.lockdown = stored.as_ref().and_then(|plan| plan.lockdown.clone());
+        let said = stored
+            .as_ref()
+            .map(|plan| plan.settings.clone())
+            .unwrap_or_default();
+        wanted.plan_settings = said.merged(std::mem::take(&mut wanted.plan_settings));
         let before = stored.map(|plan| plan.hosts).unwrap_or_default();
         wanted.hosts = remaining(&connected.plan, before, &settings, wanted.hosts)?;
         wanted.whole = true;
@@ -45,7 +51,7 @@ fn remaining(
 ) -> Result<Vec<PlannedHost>> {
     for removed in &settings.remove {
         let matches = |planned: &PlannedHost| {
-            planned.host == removed.host && removed.port.is_none_or(|port| port == planned.port)
+            planned.host == removed.host && removed.port.is_none_or(|port| port == planned.port())
         };
         if !hosts.iter().any(matches) {
             return Err(

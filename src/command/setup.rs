@@ -1,6 +1,7 @@
 //! `setup`, `enable-gateway`, `deploy-curl`: the same run with all or some of its parts.
 
-use super::connection::{Connected, connect_to_plan, or_interrupted, planned, read_plan};
+use super::connection::{Connected, connect_to_plan, or_interrupted, read_plan};
+use super::hosts::{self, planned};
 use super::source;
 use crate::cli::{self, ChangeFlags, Connection, GatewayFlags, Inject, PlanFlags, SourceFlags};
 use crate::engine::prepare::{DryRun, Parts, Prepared, SetupSettings, prepare};
@@ -12,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::evidence::Verification;
 use crate::plan::gateway_workload::GatewaySettings;
 use crate::plan::ownership::Manifest;
+use crate::plan::{Plan, PlanSettings};
 use crate::report::{Printer, view};
 use crate::vocabulary::{ExitCode, OutputFormat, PlanIdentity, Verdict, names};
 use serde_json::json;
@@ -29,13 +31,10 @@ pub(super) async fn setup(
     wanted.from = settings.probe.from.first().map(ToString::to_string);
     if let Some(file) = &settings.file {
         let plan = read_plan(file, connection, connected.cluster.default_namespace())?;
-        wanted.plan = plan.identity;
-        wanted.hosts = plan.hosts;
-        wanted.lockdown = plan.lockdown;
-        wanted.gateway = wanted.gateway.or(plan.gateway);
-        wanted.whole = true;
+        from_plan(&mut wanted, plan);
     } else {
-        wanted.hosts = planned(&settings.hosts);
+        wanted.hosts = planned(&settings.hosts, &settings.mode);
+        wanted.plan_settings = hosts::settings(&wanted.plan_settings, &settings.mode);
     }
     let plan = wanted.plan.clone();
     let work = run(&connected, wanted, settings.gateway.create_gateway, printer);
@@ -108,6 +107,14 @@ pub(super) async fn deploy_curl(
     Ok(ExitCode::Success)
 }
 
+/// A plan file is the whole plan; what is typed beside it goes before it.
+pub(super) fn from_plan(wanted: &mut SetupSettings, plan: Plan) {
+    wanted.plan = plan.identity;
+    wanted.hosts = plan.hosts;
+    wanted.plan_settings = plan.settings.merged(std::mem::take(&mut wanted.plan_settings));
+    wanted.whole = true;
+}
+
 /// What a run wants before its own flags are added.
 pub(super) fn wanted(
     plan: &PlanIdentity,
@@ -119,8 +126,10 @@ pub(super) fn wanted(
         plan: plan.clone(),
         hosts: Vec::new(),
         whole: false,
-        lockdown: None,
-        gateway: flags.gateway.as_ref().map(ToString::to_string),
+        plan_settings: PlanSettings {
+            gateway: flags.gateway.as_ref().map(ToString::to_string),
+            ..PlanSettings::default()
+        },
         gateway_settings: GatewaySettings::default(),
         create_istio_cr: false,
         create_namespace: false,

@@ -1,6 +1,6 @@
 //! `verify`: proves the claims, prints every receipt, exits by the verdict.
 
-use super::connection::{connect, or_interrupted, planned};
+use super::connection::{connect, or_interrupted};
 use super::source;
 use crate::cli::{self, Connection};
 use crate::engine::verify::{self as engine, VerifySettings};
@@ -26,7 +26,11 @@ pub(super) async fn verify(
     let wanted = VerifySettings {
         plan: connected.plan.clone(),
         namespace: connected.namespace.clone(),
-        hosts: planned(&settings.hosts),
+        hosts: settings
+            .hosts
+            .iter()
+            .map(|typed| (typed.host.clone(), typed.port))
+            .collect(),
         forbidden,
         without_sidecar: !settings.skip_unmeshed,
         source,

@@ -52,14 +52,18 @@ pub(super) async fn choose(
 ) -> Result<Choice> {
     let journal = facts.journal.as_ref();
     let stored = journal.map(|journal| &journal.gateway);
-    let named = plan.gateway.clone().or_else(|| stored.map(ToString::to_string));
+    let named = plan
+        .settings
+        .gateway
+        .clone()
+        .or_else(|| stored.map(ToString::to_string));
     let found = facts.gateway(cluster, named.as_deref()).await;
     if facts.platform.kyma().is_some() {
         return on_kyma(cluster, facts, plan, settings, named.as_deref(), found).await;
     }
     let found = match found {
         // A gateway of ours that was deleted meanwhile is made again.
-        Err(_) if plan.gateway.is_none() && stored.is_some_and(|stored| stored.created) => None,
+        Err(_) if plan.settings.gateway.is_none() && stored.is_some_and(|stored| stored.created) => None,
         result => result?,
     };
     Ok(found.map_or_else(|| ours(facts), Choice::of))

@@ -1,6 +1,6 @@
 //! Finds the egress gateway by Services and pods, whatever its name, labels and ports. Pure.
 
-use crate::plan::GatewayTarget;
+use crate::plan::{GatewayPort, GatewayTarget};
 use crate::vocabulary::{Object, names};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -63,26 +63,9 @@ fn has_selector(service: &Object) -> bool {
 /// Routing's view of a gateway Service; `None` if it has no port for TLS. `pods` resolve named target ports.
 pub(super) fn target(service: &Object, pods: &[Object]) -> Option<GatewayTarget> {
     let ports = service.items("/spec/ports");
-    let number = |port: &Value| {
-        port["port"]
-            .as_u64()
-            .and_then(|number| u16::try_from(number).ok())
-    };
-    let named_tls = |port: &&Value| {
-        port["name"]
-            .as_str()
-            .is_some_and(|name| name.starts_with("tls") || name.starts_with("https"))
-    };
-    let port = ports
-        .iter()
-        .find(|port| number(port) == Some(443))
-        .or_else(|| ports.iter().find(named_tls))?;
-    let tls_port = number(port)?;
-    let tls_target_port = match &port["targetPort"] {
-        Value::Number(target) => u16::try_from(target.as_u64()?).ok()?,
-        Value::String(name) => named_port(name, pods)?,
-        _ => tls_port,
-    };
+    let tls = port_of(ports, 443, &["tls", "https"])?;
+    let tls = resolved(tls, pods)?;
+    let http = port_of(ports, 80, &["http"]).filter(|port| !is_named(port, "https"));
     let selector: BTreeMap<String, String> = service
         .at("/spec/selector")
         .as_object()?
@@ -93,9 +76,39 @@ pub(super) fn target(service: &Object, pods: &[Object]) -> Option<GatewayTarget>
         namespace: service.namespace()?.to_owned(),
         service: service.name().to_owned(),
         selector,
-        tls_port,
-        tls_target_port,
+        tls_port: tls.port,
+        tls_target_port: tls.target_port,
+        http: http.and_then(|port| resolved(port, pods)),
         created: crate::plan::ownership::is_ours(service),
+    })
+}
+
+/// The port of the customary number, else the first whose name says its protocol (Istio's protocol selection).
+fn port_of<'a>(ports: &'a [Value], number: u64, prefixes: &[&str]) -> Option<&'a Value> {
+    ports
+        .iter()
+        .find(|port| port["port"].as_u64() == Some(number))
+        .or_else(|| {
+            ports
+                .iter()
+                .find(|port| prefixes.iter().any(|prefix| is_named(port, prefix)))
+        })
+}
+
+fn is_named(port: &Value, prefix: &str) -> bool {
+    port["name"].as_str().is_some_and(|name| name.starts_with(prefix))
+}
+
+fn resolved(port: &Value, pods: &[Object]) -> Option<GatewayPort> {
+    let number = u16::try_from(port["port"].as_u64()?).ok()?;
+    let target_port = match &port["targetPort"] {
+        Value::Number(target) => u16::try_from(target.as_u64()?).ok()?,
+        Value::String(name) => named_port(name, pods)?,
+        _ => number,
+    };
+    Some(GatewayPort {
+        port: number,
+        target_port,
     })
 }
 

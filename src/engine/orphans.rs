@@ -6,7 +6,7 @@ use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::istio::{kinds, kyma};
 use crate::plan::journal::{Entry, Journal, RESTORABLE_FIELDS};
-use crate::plan::{Plan, gateway_workload, ownership};
+use crate::plan::{Plan, PlanSettings, gateway_workload, ownership};
 use crate::vocabulary::{Kind, Object, ObjectReference, PlanIdentity, names};
 use futures::future::try_join_all;
 
@@ -66,12 +66,7 @@ pub(super) async fn journal(cluster: &Cluster, plan: &PlanIdentity) -> Result<Op
     if entries.is_empty() {
         return Ok(None);
     }
-    let empty = Plan {
-        identity: plan.clone(),
-        gateway: None,
-        hosts: Vec::new(),
-        lockdown: None,
-    };
+    let empty = Plan::without_hosts(plan.clone(), PlanSettings::default());
     let mut journal = Journal::new(
         empty,
         gateway_workload::target(names::ISTIO_NAMESPACE),

@@ -11,10 +11,9 @@ use crate::finding::Finding;
 use crate::plan::gateway_workload::{self, GatewaySettings};
 use crate::plan::istio_module::ModuleChange;
 use crate::plan::journal::{Entry, Journal};
-use crate::plan::lock::LockSettings;
 use crate::plan::ownership::Manifest;
 use crate::plan::source::{self, Injection, SourceSettings};
-use crate::plan::{GatewayTarget, Plan, PlannedHost, routing};
+use crate::plan::{GatewayTarget, Plan, PlanSettings, PlannedHost, routing};
 use crate::vocabulary::{ObjectReference, PlanIdentity};
 use std::time::Duration;
 
@@ -67,10 +66,8 @@ pub struct SetupSettings {
     pub hosts: Vec<PlannedHost>,
     /// Whether `hosts` is the whole plan; what is not in it is removed.
     pub whole: bool,
-    /// What a whole plan says of its lock.
-    pub lockdown: Option<LockSettings>,
-    /// The gateway by name, `NAMESPACE/SERVICE`.
-    pub gateway: Option<String>,
+    /// What is said of the plan as a whole.
+    pub plan_settings: PlanSettings,
     /// How a gateway that we create is scheduled.
     pub gateway_settings: GatewaySettings,
     /// Whether an Istio custom resource is made on a Kyma cluster that has none.
@@ -204,29 +201,12 @@ pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepa
 
 fn plan_of(settings: &SetupSettings, journal: Option<&Journal>) -> Result<Plan> {
     let before = journal.map(|journal| &journal.plan);
+    let said = settings.plan_settings.clone();
     let plan = match before {
-        _ if settings.whole => Plan::new(
-            settings.plan.clone(),
-            settings.gateway.clone(),
-            settings.hosts.clone(),
-        )?
-        .with_lockdown(settings.lockdown.clone()),
-        Some(before) if settings.hosts.is_empty() => Plan {
-            gateway: settings.gateway.clone().or_else(|| before.gateway.clone()),
-            ..before.clone()
-        },
-        Some(before) => before.merged(settings.gateway.clone(), settings.hosts.clone())?,
-        None if settings.parts.routing => Plan::new(
-            settings.plan.clone(),
-            settings.gateway.clone(),
-            settings.hosts.clone(),
-        )?,
-        None => Plan {
-            identity: settings.plan.clone(),
-            gateway: settings.gateway.clone(),
-            hosts: Vec::new(),
-            lockdown: None,
-        },
+        _ if settings.whole => Plan::new(settings.plan.clone(), said, settings.hosts.clone())?,
+        Some(before) => before.merged(said, settings.hosts.clone())?,
+        None if settings.parts.routing => Plan::new(settings.plan.clone(), said, settings.hosts.clone())?,
+        None => Plan::without_hosts(settings.plan.clone(), said),
     };
     if settings.parts.routing && plan.hosts.is_empty() {
         return Err(crate::plan::PlanError::Empty.into());
@@ -269,6 +249,7 @@ impl Prepared {
             }
         }
         if parts.routing {
+            routing::check_gateway(&self.plan, &self.gateway)?;
             self.routing_objects = routing::objects(&self.plan, &self.gateway);
         }
         self.find_obsolete();

@@ -31,10 +31,10 @@ pub(super) struct ProbePlan {
 pub(super) fn of(plan: &ProbePlan, meshed: bool) -> Vec<Planned> {
     let (hosts, forbidden) = (&plan.hosts, &plan.forbidden);
     let mut probes = Vec::new();
-    let mut add = |host: &HostName, port: u16, expected: Expected| {
+    let mut add = |host: &HostName, port: u16, scheme: Scheme, expected: Expected| {
         let id = u32::try_from(probes.len()).unwrap_or(u32::MAX);
         probes.push(Planned {
-            request: request(id, host, port, plan),
+            request: request(id, host, port, scheme, plan),
             expected,
         });
     };
@@ -44,32 +44,47 @@ pub(super) fn of(plan: &ProbePlan, meshed: bool) -> Vec<Planned> {
         Expected::NotReachable
     };
     for planned in hosts {
-        add(&planned.host, planned.port, declared);
+        add(
+            probed_name(planned),
+            planned.port(),
+            planned.how.scheme(),
+            declared,
+        );
     }
     if !forbidden.is_empty() {
         for planned in hosts {
-            add(
-                &planned.host,
-                if planned.port == 443 { 80 } else { 443 },
-                Expected::NotReachable,
-            );
+            let other = if planned.port() == 443 { 80 } else { 443 };
+            let is_declared = |known: &PlannedHost| known.host == planned.host && known.port() == other;
+            if !hosts.iter().any(is_declared) {
+                add(
+                    probed_name(planned),
+                    other,
+                    Scheme::of_port(other),
+                    Expected::NotReachable,
+                );
+            }
         }
     }
     for host in forbidden
         .iter()
         .filter(|host| hosts.iter().all(|planned| planned.host != **host))
     {
-        add(host, 443, Expected::NotReachable);
-        add(host, 80, Expected::NotReachable);
+        add(host, 443, Scheme::Https, Expected::NotReachable);
+        add(host, 80, Scheme::Http, Expected::NotReachable);
     }
     probes
 }
 
-fn request(id: u32, host: &HostName, port: u16, plan: &ProbePlan) -> ProbeRequest {
+/// The plan's rules see to it that a wildcard has one.
+fn probed_name(planned: &PlannedHost) -> &HostName {
+    planned.probed_name().unwrap_or(&planned.host)
+}
+
+fn request(id: u32, host: &HostName, port: u16, scheme: Scheme, plan: &ProbePlan) -> ProbeRequest {
     ProbeRequest {
         id,
         nonce: sentinel::nonce(),
-        scheme: Scheme::of_port(port),
+        scheme,
         host: host.to_string(),
         port,
         path: "/".to_owned(),

@@ -118,8 +118,9 @@ impl ProxyAdmin {
     /// If the connection is gone or the answer is not what Envoy gives.
     pub async fn configuration(&mut self) -> Result<ProxyConfiguration> {
         let listeners = self.get("/config_dump?resource=dynamic_listeners").await?;
+        let routes = self.get("/config_dump?resource=dynamic_route_configs").await?;
         let clusters = self.get("/clusters?format=json").await?;
-        Ok(ProxyConfiguration::read(&listeners, &clusters))
+        Ok(ProxyConfiguration::read(&listeners, &routes, &clusters))
     }
 
     /// Reads which upstream connections are open now.
@@ -155,19 +156,19 @@ fn open_connections(clusters: &Value) -> OpenConnections {
     open
 }
 
-/// The part of a proxy's configuration that routing by SNI depends on.
+/// The part of a proxy's configuration that routing by server name (SNI) and by Host depends on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProxyConfiguration {
     /// Clusters that are active (warming ones are not).
     pub clusters: BTreeSet<String>,
-    /// Clusters that a server name leads to, in active listeners.
-    pub chains: BTreeMap<String, BTreeSet<String>>,
+    /// Clusters that a server name leads to, in active listeners, or a Host, in route configurations.
+    pub ways: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl ProxyConfiguration {
-    /// Reads Envoy's `config_dump` (dynamic listeners) and `clusters?format=json`. Draining listeners do not count:
+    /// Reads Envoy's `config_dump` (dynamic listeners, dynamic route configurations) and `clusters?format=json`. Draining listeners do not count:
     /// a dump goes on listing them after a removal (truth.md 8).
-    pub fn read(listeners: &Value, clusters: &Value) -> Self {
+    pub fn read(listeners: &Value, routes: &Value, clusters: &Value) -> Self {
         let mut configuration = Self::default();
         let statuses = clusters["cluster_statuses"]
             .as_array()
@@ -182,7 +183,23 @@ impl ProxyConfiguration {
                 configuration.add_chain(chain);
             }
         }
+        for dumped in items(routes, "configs") {
+            for host in items(&dumped["route_config"], "virtual_hosts") {
+                configuration.add_virtual_host(host);
+            }
+        }
         configuration
+    }
+
+    fn add_virtual_host(&mut self, host: &Value) {
+        let clusters: Vec<_> = items(host, "routes")
+            .iter()
+            .filter_map(|route| route["route"]["cluster"].as_str())
+            .collect();
+        for domain in items(host, "domains").iter().filter_map(Value::as_str) {
+            let ways = self.ways.entry(domain.to_owned()).or_default();
+            ways.extend(clusters.iter().map(ToString::to_string));
+        }
     }
 
     fn add_chain(&mut self, chain: &Value) {
@@ -195,7 +212,7 @@ impl ProxyConfiguration {
                 continue;
             };
             for name in names.iter().filter_map(Value::as_str) {
-                self.chains
+                self.ways
                     .entry(name.to_owned())
                     .or_default()
                     .insert(cluster.to_owned());
@@ -206,34 +223,41 @@ impl ProxyConfiguration {
     fn leads(&self, server_name: &str, cluster: &str) -> bool {
         self.clusters.contains(cluster)
             && self
-                .chains
+                .ways
                 .get(server_name)
                 .is_some_and(|clusters| clusters.contains(cluster))
     }
 
-    /// The first host that the source's sidecar does not yet send to the gateway.
+    /// The first host that the source's sidecar does not yet send the planned way.
     pub fn missing_at_sidecar(&self, plan: &Plan, gateway: &GatewayTarget) -> Option<String> {
-        let cluster = routing::mesh_leg_cluster(plan, gateway);
-        let missing = plan
-            .hosts
-            .iter()
-            .find(|planned| !self.leads(planned.host.as_str(), &cluster))?;
+        let missing = plan.hosts.iter().find(|planned| {
+            let way = routing::way(plan, gateway, planned);
+            !self.leads(planned.host.as_str(), &way.sidecar_cluster)
+        })?;
+        let whither = if missing.how.through_gateway() {
+            "to the gateway"
+        } else {
+            "out"
+        };
         Some(format!(
-            "the sidecar of the source to route {} to the gateway",
-            missing.host
+            "the sidecar of the source to route {} {whither}",
+            missing.host_port()
         ))
     }
 
     /// The first host that the gateway does not yet send on.
-    pub fn missing_at_gateway(&self, plan: &Plan) -> Option<String> {
+    pub fn missing_at_gateway(&self, plan: &Plan, gateway: &GatewayTarget) -> Option<String> {
         let missing = plan.hosts.iter().find(|planned| {
-            !self.leads(
-                planned.host.as_str(),
-                &routing::external_leg_cluster(&planned.host, planned.port),
-            )
+            routing::way(plan, gateway, planned)
+                .gateway
+                .is_some_and(|leg| !self.leads(planned.host.as_str(), &leg.cluster))
         })?;
-        Some(format!("the gateway to route {} on", missing.host))
+        Some(format!("the gateway to route {} on", missing.host_port()))
     }
+}
+
+fn items<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+    value[key].as_array().map_or(&[][..], Vec::as_slice)
 }
 
 #[cfg(test)]
@@ -251,13 +275,24 @@ mod tests {
     fn an_active_chain_with_its_cluster_counts_and_a_draining_one_does_not() {
         let clusters = json!({"cluster_statuses": [{"name": "outbound|443||a.example"}]});
         assert!(
-            ProxyConfiguration::read(&dump("active_state"), &clusters)
+            ProxyConfiguration::read(&dump("active_state"), &Value::Null, &clusters)
                 .leads("a.example", "outbound|443||a.example")
         );
         assert!(
-            !ProxyConfiguration::read(&dump("draining_state"), &clusters)
+            !ProxyConfiguration::read(&dump("draining_state"), &Value::Null, &clusters)
                 .leads("a.example", "outbound|443||a.example")
         );
+    }
+
+    #[test]
+    fn a_host_of_plain_http_is_found_in_the_routes() {
+        let cluster = "outbound|80|egress-default-a-example|gw.istio-system.svc.cluster.local";
+        let routes = json!({"configs": [{"route_config": {"name": "80", "virtual_hosts": [
+            {"domains": ["a.example"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": cluster}}]}]}}]});
+        let clusters = json!({"cluster_statuses": [{"name": cluster}]});
+        let configuration = ProxyConfiguration::read(&Value::Null, &routes, &clusters);
+        assert!(configuration.leads("a.example", cluster));
+        assert!(!configuration.leads("b.example", cluster));
     }
 
     #[test]
@@ -277,7 +312,7 @@ mod tests {
     fn a_chain_whose_cluster_is_still_warming_does_not_count() {
         let none = json!({"cluster_statuses": []});
         assert!(
-            !ProxyConfiguration::read(&dump("active_state"), &none)
+            !ProxyConfiguration::read(&dump("active_state"), &Value::Null, &none)
                 .leads("a.example", "outbound|443||a.example")
         );
     }

@@ -27,8 +27,8 @@ pub struct VerifySettings {
     pub plan: PlanIdentity,
     /// Where the pods are that are probed from; need not be the plan's namespace.
     pub namespace: String,
-    /// Only these hosts; empty: all of the plan.
-    pub hosts: Vec<PlannedHost>,
+    /// Only these hosts, without a port all its ports; empty: all of the plan.
+    pub hosts: Vec<(HostName, Option<u16>)>,
     /// Hosts that must not be reachable; none: only declared hosts are probed, for their route.
     pub forbidden: Vec<HostName>,
     /// Whether a pod without sidecar is made and probed from.
@@ -199,19 +199,25 @@ fn chosen_hosts(journal: &Journal, settings: &VerifySettings) -> Result<Vec<Plan
         }
         return Ok(journal.plan.hosts.clone());
     }
-    for wanted in &settings.hosts {
-        if !journal.plan.hosts.contains(wanted) {
-            return Err(Error::usage(format!(
-                "{} is not in the plan {}",
-                wanted.host_port(),
-                settings.plan
-            ))
-            .hint(format!(
-                "add it: kubectl egress route {} -n {}",
-                wanted.host_port(),
-                settings.plan.namespace
-            )));
+    let mut chosen: Vec<PlannedHost> = Vec::new();
+    for (host, port) in &settings.hosts {
+        let matching = journal
+            .plan
+            .hosts
+            .iter()
+            .filter(|planned| planned.host == *host && port.is_none_or(|port| port == planned.port()));
+        let before = chosen.len();
+        chosen.extend(matching.cloned());
+        if chosen.len() == before {
+            let wanted = port.map_or_else(|| host.to_string(), |port| format!("{host}:{port}"));
+            return Err(
+                Error::usage(format!("{wanted} is not in the plan {}", settings.plan)).hint(format!(
+                    "add it: kubectl egress route {wanted} -n {}",
+                    settings.plan.namespace
+                )),
+            );
         }
     }
-    Ok(settings.hosts.clone())
+    chosen.dedup();
+    Ok(chosen)
 }

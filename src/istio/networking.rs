@@ -46,6 +46,9 @@ pub struct Port {
     pub name: String,
     /// `TLS`, `HTTP`, `HTTPS`, `TCP`.
     pub protocol: String,
+    /// Port of the endpoints, if it is another one; of a ServiceEntry only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_port: Option<u16>,
 }
 
 /// ServiceEntry: makes an external host known to the mesh.
@@ -85,6 +88,9 @@ pub struct DestinationRuleSpec {
     /// Namespaces that see it; absent: all.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub export_to: Vec<String>,
+    /// Policy for all subsets that have none of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traffic_policy: Option<TrafficPolicy>,
     /// Named subsets.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub subsets: Vec<Subset>,
@@ -96,6 +102,52 @@ pub struct DestinationRuleSpec {
 pub struct Subset {
     /// Name, the third part of the cluster's name in Envoy.
     pub name: String,
+    /// Policy for it, in place of the rule's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traffic_policy: Option<TrafficPolicy>,
+}
+
+/// How a destination is spoken to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TrafficPolicy {
+    /// TLS on all ports that are not named below.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ClientTls>,
+    /// Settings of single ports.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub port_level_settings: Vec<PortTrafficPolicy>,
+}
+
+/// How one port of a destination is spoken to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PortTrafficPolicy {
+    /// The port.
+    pub port: PortSelector,
+    /// Its TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ClientTls>,
+}
+
+/// TLS that a proxy originates.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ClientTls {
+    /// `DISABLE`, `SIMPLE`, `MUTUAL`, `ISTIO_MUTUAL`.
+    pub mode: String,
+    /// Secret in the proxy's namespace; at gateways only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credential_name: Option<String>,
+    /// File with authorities, in the proxy's container.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_certificates: Option<String>,
+    /// Server name to ask for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sni: Option<String>,
+    /// Names of which the certificate must have one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub subject_alt_names: Vec<String>,
 }
 
 /// VirtualService: where requests go.
@@ -116,6 +168,9 @@ pub struct VirtualServiceSpec {
     /// Routes of plain HTTP.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub http: Vec<HttpRoute>,
+    /// Routes of opaque TCP, which TLS is as soon as a gateway has taken its outer layer off.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tcp: Vec<TcpRoute>,
 }
 
 /// A route by SNI.
@@ -150,9 +205,40 @@ pub struct HttpRoute {
     pub matches: Vec<HttpMatch>,
     /// Where to.
     pub route: Vec<RouteDestination>,
+    /// Changes to headers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub headers: Option<Headers>,
 }
 
-/// A condition of an HTTP route.
+/// A route of opaque TCP.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TcpRoute {
+    /// When it applies; any of them.
+    #[serde(rename = "match")]
+    pub matches: Vec<HttpMatch>,
+    /// Where to.
+    pub route: Vec<RouteDestination>,
+}
+
+/// Changes to headers on a route.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Headers {
+    /// Of the request.
+    pub request: HeaderOperations,
+}
+
+/// Changes to the headers of one direction.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HeaderOperations {
+    /// Headers that are taken out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remove: Vec<String>,
+}
+
+/// A condition of an HTTP or TCP route.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HttpMatch {

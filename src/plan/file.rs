@@ -1,9 +1,9 @@
 //! Plan files: kind `EgressPlan`, shaped like a Kubernetes object so that they live in git beside everything else.
 
 use super::lock::LockSettings;
-use super::{Plan, PlannedHost};
+use super::{Plan, PlanSettings, PlannedHost, PortPlan};
 use crate::error::{Error, Result};
-use crate::vocabulary::{HostName, Mode, PlanIdentity, names};
+use crate::vocabulary::{HostName, OutboundPolicy, PlanIdentity, names};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -35,6 +35,10 @@ struct Spec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gateway: Option<String>,
     hosts: Vec<Host>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    export_to: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    outbound_policy: Option<OutboundPolicy>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lockdown: Option<LockSettings>,
 }
@@ -44,15 +48,7 @@ struct Spec {
 struct Host {
     host: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    ports: Vec<HostPort>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct HostPort {
-    port: u16,
-    #[serde(default)]
-    mode: Mode,
+    ports: Vec<PortPlan>,
 }
 
 const KIND: &str = "EgressPlan";
@@ -108,15 +104,19 @@ pub fn from_file(
         if entry.ports.is_empty() {
             hosts.push(PlannedHost::passthrough(host, 443));
         } else {
-            hosts.extend(entry.ports.iter().map(|port| PlannedHost {
+            hosts.extend(entry.ports.into_iter().map(|how| PlannedHost {
                 host: host.clone(),
-                port: port.port,
-                mode: port.mode,
+                how,
             }));
         }
     }
-    let plan = Plan::new(identity, file.spec.gateway, hosts).map_err(|error| refuse(error.to_string()))?;
-    Ok(plan.with_lockdown(file.spec.lockdown))
+    let settings = PlanSettings {
+        gateway: file.spec.gateway,
+        export_to: file.spec.export_to,
+        outbound_policy: file.spec.outbound_policy,
+        lockdown: file.spec.lockdown,
+    };
+    Plan::new(identity, settings, hosts).map_err(|error| refuse(error.to_string()))
 }
 
 /// Writes a plan as a file that [`from_file`] reads back.
@@ -131,19 +131,18 @@ pub fn to_file(plan: &Plan) -> Result<String> {
             labels: BTreeMap::new(),
         },
         spec: Spec {
-            gateway: plan.gateway.clone(),
+            gateway: plan.settings.gateway.clone(),
             hosts: plan
                 .hosts
-                .iter()
-                .map(|planned| Host {
-                    host: planned.host.to_string(),
-                    ports: vec![HostPort {
-                        port: planned.port,
-                        mode: planned.mode,
-                    }],
+                .chunk_by(|left, right| left.host == right.host)
+                .map(|ports| Host {
+                    host: ports[0].host.to_string(),
+                    ports: ports.iter().map(|planned| planned.how.clone()).collect(),
                 })
                 .collect(),
-            lockdown: plan.lockdown.clone(),
+            export_to: plan.settings.export_to.clone(),
+            outbound_policy: plan.settings.outbound_policy,
+            lockdown: plan.settings.lockdown.clone(),
         },
     };
     serde_saphyr::to_string(&file)
@@ -219,13 +218,13 @@ mod tests {
             selector: "app=shop".parse().unwrap(),
             api_server: true,
         };
-        assert_eq!(plan.lockdown, Some(settings));
+        assert_eq!(plan.settings.lockdown, Some(settings));
         assert_eq!(
             from_file("again", &to_file(&plan).unwrap(), None, "x").unwrap(),
             plan
         );
         let half = from_file("p", &format!("{SMALLEST}  lockdown: {{}}\n"), None, "demo").unwrap();
-        assert_eq!(half.lockdown, Some(LockSettings::default()));
+        assert_eq!(half.settings.lockdown, Some(LockSettings::default()));
         assert!(
             !to_file(&from_file("p", SMALLEST, None, "x").unwrap())
                 .unwrap()

@@ -3,8 +3,8 @@
 //! Each line was needed or seen to matter on the lab (truth.md 11): `image: auto` needs an explicit pull policy, the
 //! restricted Pod Security Standard needs the security context, the pod label chooses injection.
 
-use super::GatewayTarget;
 use super::ownership::{Manifest, shared};
+use super::{GatewayPort, GatewayTarget};
 use crate::istio::kinds;
 use crate::vocabulary::{PlanIdentity, names};
 use serde_json::{Value, json};
@@ -35,6 +35,7 @@ pub fn target(namespace: &str) -> GatewayTarget {
         .into(),
         tls_port: 443,
         tls_target_port: 8443,
+        http: Some(GatewayPort::CUSTOMARY_HTTP),
         created: true,
     }
 }

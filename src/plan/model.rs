@@ -1,46 +1,69 @@
 //! A plan: which hosts and ports leave through which gateway.
 
+use super::PortPlan;
 use super::lock::LockSettings;
-use crate::error::Error;
-use crate::vocabulary::{HostName, HostPort, Mode, PlanIdentity};
+use super::rules::{self, PlanError};
+use crate::vocabulary::{HostName, HostPort, Mode, OutboundPolicy, PlanIdentity};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::fmt;
 
-/// One host and port with its mode.
+/// One host and port, and how it leaves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct PlannedHost {
     /// The host.
     pub host: HostName,
-    /// The port that the application uses.
-    pub port: u16,
-    /// How its traffic leaves.
-    pub mode: Mode,
+    /// The port that the application uses, and how it leaves.
+    #[serde(flatten)]
+    pub how: PortPlan,
 }
 
 impl PlannedHost {
-    /// A host and port in the default mode.
-    pub fn passthrough(host: HostName, port: u16) -> Self {
+    /// A host and port in a mode.
+    pub fn new(host: HostName, port: u16, mode: Mode) -> Self {
         Self {
             host,
-            port,
-            mode: Mode::Passthrough,
+            how: PortPlan::new(port, mode),
         }
+    }
+
+    /// A host and port in the default mode.
+    pub fn passthrough(host: HostName, port: u16) -> Self {
+        Self::new(host, port, Mode::Passthrough)
+    }
+
+    /// The port that the application uses.
+    pub fn port(&self) -> u16 {
+        self.how.port
     }
 
     /// Host and port without the mode.
     pub fn host_port(&self) -> HostPort {
         HostPort {
             host: self.host.clone(),
-            port: self.port,
+            port: self.how.port,
         }
+    }
+
+    /// Whether this host, added to a plan, pushes out one that is there.
+    fn takes_the_place_of(&self, old: &Self) -> bool {
+        let same_kind =
+            self.how.through_gateway() && old.how.through_gateway() && self.how.scheme() == old.how.scheme();
+        self.host == old.host && (self.port() == old.port() || same_kind)
+    }
+
+    /// The name that a probe asks for: the host, or of a wildcard the sample, else its server if the wildcard covers it.
+    pub fn probed_name(&self) -> Option<&HostName> {
+        if !self.host.is_wildcard() {
+            return Some(&self.host);
+        }
+        let server = self.how.server.as_ref().filter(|server| self.host.covers(server));
+        self.how.sample.as_ref().or(server)
     }
 }
 
 impl fmt::Display for PlannedHost {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:{} ({})", self.host, self.port, self.mode)
+        write!(formatter, "{}:{}", self.host, self.how)
     }
 }
 
@@ -50,56 +73,11 @@ impl fmt::Display for PlannedHost {
 pub struct Plan {
     /// Namespace and name.
     pub identity: PlanIdentity,
-    /// `NAMESPACE/SERVICE` of the gateway; absent: found in the cluster.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gateway: Option<String>,
     /// Hosts, sorted by host and port.
     pub hosts: Vec<PlannedHost>,
-    /// What `lockdown` does unless its flags say otherwise; absent: the default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lockdown: Option<LockSettings>,
-}
-
-/// Why hosts do not make a plan.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PlanError {
-    /// A host and port stands there twice.
-    #[error("{0} is named twice; name each host and port once")]
-    Twice(HostPort),
-    /// One SNI cannot lead to two ports.
-    #[error(
-        "{host} is named with the ports {first} and {second}; TLS passthrough finds its way by server name (SNI) alone, so one host has one port on a gateway"
-    )]
-    TwoPorts {
-        /// The host.
-        host: HostName,
-        /// Its first port.
-        first: u16,
-        /// Its second port.
-        second: u16,
-    },
-    /// A wildcard needs a fixed server behind the gateway (Istio issue 61831).
-    #[error(
-        "{0} is a wildcard; through a gateway Istio routes a wildcard only to one fixed server, which this version cannot set up; name the hosts one by one"
-    )]
-    Wildcard(HostName),
-    /// A port that clients speak plain HTTP to.
-    #[error(
-        "{0} uses port 80, where clients speak plain HTTP; mode passthrough carries TLS only; use port 443"
-    )]
-    PlaintextPort(HostPort),
-    /// Port 0.
-    #[error("{0} has port 0; a port is 1 to 65535")]
-    PortZero(HostName),
-    /// No host at all.
-    #[error("no host is named; name at least one, for example `kubectl egress setup kyma-project.io`")]
-    Empty,
-}
-
-impl From<PlanError> for Error {
-    fn from(error: PlanError) -> Self {
-        Self::usage(error.to_string())
-    }
+    /// What is said of the plan as a whole.
+    #[serde(flatten)]
+    pub settings: PlanSettings,
 }
 
 impl Plan {
@@ -109,72 +87,49 @@ impl Plan {
     /// The first rule that the hosts break.
     pub fn new(
         identity: PlanIdentity,
-        gateway: Option<String>,
+        settings: PlanSettings,
         mut hosts: Vec<PlannedHost>,
     ) -> Result<Self, PlanError> {
-        hosts.sort_by(|left, right| (&left.host, left.port).cmp(&(&right.host, right.port)));
-        if hosts.is_empty() {
-            return Err(PlanError::Empty);
-        }
-        for planned in &hosts {
-            if planned.port == 0 {
-                return Err(PlanError::PortZero(planned.host.clone()));
-            }
-            if planned.host.is_wildcard() {
-                return Err(PlanError::Wildcard(planned.host.clone()));
-            }
-            if planned.port == 80 {
-                return Err(PlanError::PlaintextPort(planned.host_port()));
-            }
-        }
-        for pair in hosts.windows(2) {
-            if pair[0].host == pair[1].host {
-                return Err(if pair[0].port == pair[1].port {
-                    PlanError::Twice(pair[0].host_port())
-                } else {
-                    PlanError::TwoPorts {
-                        host: pair[0].host.clone(),
-                        first: pair[0].port,
-                        second: pair[1].port,
-                    }
-                });
-            }
-        }
+        hosts.sort_by(|left, right| (&left.host, left.port()).cmp(&(&right.host, right.port())));
+        rules::check(&hosts)?;
         Ok(Self {
             identity,
-            gateway,
             hosts,
-            lockdown: None,
+            settings,
         })
     }
 
-    /// This plan with settings for its lock.
-    #[must_use]
-    pub fn with_lockdown(mut self, lockdown: Option<LockSettings>) -> Self {
-        self.lockdown = lockdown;
-        self
+    /// A plan without hosts, for the steps that need none.
+    pub fn without_hosts(identity: PlanIdentity, settings: PlanSettings) -> Self {
+        Self {
+            identity,
+            hosts: Vec::new(),
+            settings,
+        }
     }
 
-    /// This plan with more hosts; a host that is there already with the same port stays one host,
-    /// with another port the new one replaces it.
+    /// This plan with more hosts. A host that is there already with the same port, or with another port of the same
+    /// kind through the gateway, is replaced: there is room for one.
     ///
     /// # Errors
     /// If the new hosts break a rule among themselves or with the rest.
-    pub fn merged(&self, gateway: Option<String>, more: Vec<PlannedHost>) -> Result<Self, PlanError> {
-        let added = Self::new(self.identity.clone(), gateway.clone(), more)?;
+    pub fn merged(&self, settings: PlanSettings, more: Vec<PlannedHost>) -> Result<Self, PlanError> {
+        let settings = self.settings.merged(settings);
+        if more.is_empty() {
+            return Ok(Self {
+                settings,
+                ..self.clone()
+            });
+        }
+        let added = Self::new(self.identity.clone(), settings.clone(), more)?;
         let mut hosts: Vec<_> = self
             .hosts
             .iter()
-            .filter(|old| added.hosts.iter().all(|new| new.host != old.host))
+            .filter(|old| !added.hosts.iter().any(|new| new.takes_the_place_of(old)))
             .cloned()
             .collect();
         hosts.extend(added.hosts);
-        let merged = Self::new(
-            self.identity.clone(),
-            gateway.or_else(|| self.gateway.clone()),
-            hosts,
-        )?;
-        Ok(merged.with_lockdown(self.lockdown.clone()))
+        Self::new(self.identity.clone(), settings, hosts)
     }
 
     /// This plan without some hosts; `None` if none is left.
@@ -190,14 +145,40 @@ impl Plan {
             ..self.clone()
         })
     }
+}
 
-    /// Hosts by port, each list sorted.
-    pub fn hosts_by_port(&self) -> BTreeMap<u16, Vec<&HostName>> {
-        let mut by_port: BTreeMap<u16, Vec<&HostName>> = BTreeMap::new();
-        for planned in &self.hosts {
-            by_port.entry(planned.port).or_default().push(&planned.host);
+/// What is said of a plan as a whole, beside its hosts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanSettings {
+    /// `NAMESPACE/SERVICE` of the gateway; absent: found in the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<String>,
+    /// Further namespaces whose workloads use the routing (Istio's `exportTo`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub export_to: Vec<String>,
+    /// What sidecars of the plan's namespace do with unknown hosts; absent: what the mesh says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outbound_policy: Option<OutboundPolicy>,
+    /// What `lockdown` does unless its flags say otherwise; absent: the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lockdown: Option<LockSettings>,
+}
+
+impl PlanSettings {
+    /// These settings with what `newer` says in place of what they say; namespaces are added.
+    #[must_use]
+    pub fn merged(&self, newer: Self) -> Self {
+        let mut export_to = self.export_to.clone();
+        export_to.extend(newer.export_to);
+        export_to.sort();
+        export_to.dedup();
+        Self {
+            gateway: newer.gateway.or_else(|| self.gateway.clone()),
+            export_to,
+            outbound_policy: newer.outbound_policy.or(self.outbound_policy),
+            lockdown: newer.lockdown.or_else(|| self.lockdown.clone()),
         }
-        by_port
     }
 }
 
@@ -210,45 +191,11 @@ mod tests {
     }
 
     fn plan(hosts: Vec<PlannedHost>) -> Result<Plan, PlanError> {
-        Plan::new(PlanIdentity::new("demo", "default").unwrap(), None, hosts)
-    }
-
-    #[test]
-    fn refuses_what_istio_cannot_carry() {
-        let host: HostName = "a.example".parse().unwrap();
-        let cases = [
-            (vec![], PlanError::Empty),
-            (
-                vec![planned("a.example", 443), planned("a.example", 443)],
-                PlanError::Twice(HostPort {
-                    host: host.clone(),
-                    port: 443,
-                }),
-            ),
-            (
-                vec![planned("a.example", 8443), planned("a.example", 443)],
-                PlanError::TwoPorts {
-                    host: host.clone(),
-                    first: 443,
-                    second: 8443,
-                },
-            ),
-            (
-                vec![planned("a.example", 80)],
-                PlanError::PlaintextPort(HostPort {
-                    host: host.clone(),
-                    port: 80,
-                }),
-            ),
-            (vec![planned("a.example", 0)], PlanError::PortZero(host)),
-            (
-                vec![planned("*.a.example", 443)],
-                PlanError::Wildcard("*.a.example".parse().unwrap()),
-            ),
-        ];
-        for (hosts, expected) in cases {
-            assert_eq!(plan(hosts), Err(expected));
-        }
+        Plan::new(
+            PlanIdentity::new("demo", "default").unwrap(),
+            PlanSettings::default(),
+            hosts,
+        )
     }
 
     #[test]
@@ -257,11 +204,19 @@ mod tests {
             api_server: true,
             ..LockSettings::default()
         });
-        let before = plan(vec![planned("a.example", 443), planned("b.example", 443)])
-            .unwrap()
-            .with_lockdown(lockdown.clone());
+        let before = plan(vec![planned("a.example", 443), planned("b.example", 443)]).unwrap();
+        let before = Plan {
+            settings: PlanSettings {
+                lockdown: lockdown.clone(),
+                ..PlanSettings::default()
+            },
+            ..before
+        };
         let after = before
-            .merged(None, vec![planned("b.example", 8443), planned("c.example", 443)])
+            .merged(
+                PlanSettings::default(),
+                vec![planned("b.example", 8443), planned("c.example", 443)],
+            )
             .unwrap();
         let hosts: Vec<_> = after.hosts.iter().map(ToString::to_string).collect();
         assert_eq!(
@@ -272,9 +227,11 @@ mod tests {
                 "c.example:443 (passthrough)"
             ]
         );
-        assert_eq!(after.lockdown, lockdown);
+        assert_eq!(after.settings.lockdown, lockdown);
         assert_eq!(
-            after.merged(None, vec![planned("a.example", 443)]).unwrap(),
+            after
+                .merged(PlanSettings::default(), vec![planned("a.example", 443)])
+                .unwrap(),
             after
         );
     }

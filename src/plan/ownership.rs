@@ -134,6 +134,8 @@ pub fn touchable_kinds() -> Vec<Kind> {
         kinds::destination_rule(),
         kinds::gateway(),
         kinds::secret(),
+        kinds::authorization_policy(),
+        kinds::sidecar(),
         kinds::network_policy(),
         kinds::job(),
         kinds::role_binding(),

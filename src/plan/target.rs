@@ -19,9 +19,30 @@ pub struct GatewayTarget {
     pub tls_port: u16,
     /// Port of the pods behind it, 8443 as a rule. A NetworkPolicy names this one.
     pub tls_target_port: u16,
+    /// Port that takes HTTP, if the Service has one: port 80 as a rule. An HTTPS server for mutual TLS listens there too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<GatewayPort>,
     /// Whether we create its workload.
     #[serde(default)]
     pub created: bool,
+}
+
+/// A port of a gateway's Service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GatewayPort {
+    /// Port of the Service.
+    pub port: u16,
+    /// Port of the pods behind it.
+    pub target_port: u16,
+}
+
+impl GatewayPort {
+    /// What Istio's own egress gateways have: 80, at 8080 of the pods.
+    pub const CUSTOMARY_HTTP: Self = Self {
+        port: 80,
+        target_port: 8080,
+    };
 }
 
 impl GatewayTarget {

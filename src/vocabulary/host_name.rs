@@ -121,6 +121,12 @@ impl HostName {
     pub fn is_wildcard(&self) -> bool {
         self.0.starts_with("*.")
     }
+
+    /// Whether this wildcard stands for a name: as in Istio, any number of labels may take the place of the `*`.
+    pub fn covers(&self, name: &Self) -> bool {
+        let end = self.0.strip_prefix('*').unwrap_or(&self.0);
+        self.is_wildcard() && !name.is_wildcard() && name.0.len() > end.len() && name.0.ends_with(end)
+    }
 }
 
 impl FromStr for HostName {

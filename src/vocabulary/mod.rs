@@ -5,6 +5,7 @@ mod exit_code;
 mod host_name;
 mod in_cluster;
 mod label_selector;
+mod mode;
 pub mod names;
 mod object;
 mod object_reference;
@@ -20,6 +21,7 @@ pub use exit_code::ExitCode;
 pub use host_name::{HostName, HostNameError};
 pub use in_cluster::{InCluster, InClusterError};
 pub use label_selector::{LabelSelector, LabelSelectorError, Requirement};
+pub use mode::{Mode, OutboundPolicy, Place};
 pub use object::Object;
 pub use object_reference::{Kind, ObjectReference};
 pub use outcome::{
@@ -27,6 +29,6 @@ pub use outcome::{
 };
 pub use plan_identity::{PlanIdentity, PlanIdentityError};
 pub use pod_name::PodName;
-pub use probe::{HostPort, Mode, Scheme};
+pub use probe::{HostPort, Scheme};
 pub use protocol::Protocol;
 pub use screen::{ColorChoice, OutputFormat, ProgressStyle};

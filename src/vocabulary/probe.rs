@@ -1,4 +1,4 @@
-//! What is probed: scheme, host and port; and how a host's traffic leaves.
+//! What is probed: scheme, host and port.
 
 use super::HostName;
 use schemars::JsonSchema;
@@ -36,25 +36,6 @@ impl Scheme {
 impl fmt::Display for Scheme {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())
-    }
-}
-
-/// How the traffic of a host and port leaves. Further modes of the design join here.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mode {
-    /// TLS of the application end to end; the gateway reads only the SNI.
-    #[default]
-    Passthrough,
-}
-
-impl fmt::Display for Mode {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Passthrough => formatter.write_str("passthrough"),
-        }
     }
 }
 

@@ -5,13 +5,13 @@ use super::source::{Ran, exec};
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams};
 use kube::client::Client;
 use kubectl_egress::istio::kinds;
-use kubectl_egress::plan::GatewayTarget;
 use kubectl_egress::plan::lock::switch::{CONTAINER, pod_labels};
 use kubectl_egress::plan::lock::{
     ApiServer, LockSettings, Observed, Peer, Run, SwitchUndo, canary, derive, lock, switch_foundation,
     switch_job,
 };
 use kubectl_egress::plan::ownership::Manifest;
+use kubectl_egress::plan::{GatewayPort, GatewayTarget};
 use kubectl_egress::vocabulary::{Kind, Object, PlanIdentity};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -75,6 +75,7 @@ pub(crate) async fn observe(client: &Client, pod: &str) -> Seen {
                 ]),
                 tls_port: 443,
                 tls_target_port: 8443,
+                http: Some(GatewayPort::CUSTOMARY_HTTP),
                 created: false,
             },
             root_namespace: "istio-system".into(),

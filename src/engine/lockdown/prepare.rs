@@ -386,7 +386,7 @@ impl Prepared {
             .unwrap_or_default();
         let first = &self.journal.plan.hosts[0];
         Rehearsal::new(
-            (first.host.to_string(), first.port),
+            (first.host.to_string(), first.port()),
             &address,
             gateway.tls_target_port,
         )

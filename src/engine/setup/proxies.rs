@@ -23,7 +23,7 @@ impl Run<'_> {
         }
         let gateway_pods = pods::ready(self.cluster, &gateway.namespace, &gateway.label_selector()).await?;
         let sidecar = |configuration: &ProxyConfiguration| configuration.missing_at_sidecar(plan, gateway);
-        let router = |configuration: &ProxyConfiguration| configuration.missing_at_gateway(plan);
+        let router = |configuration: &ProxyConfiguration| configuration.missing_at_gateway(plan, gateway);
         let sidecars = source_pods.iter().map(|pod| self.proxy_has(pod, &sidecar));
         let routers = gateway_pods.iter().map(|pod| self.proxy_has(pod, &router));
         match futures::future::try_join(try_join_all(sidecars), try_join_all(routers)).await {

@@ -2,14 +2,14 @@
 
 use super::*;
 use crate::istio::kyma;
-use crate::plan::{PlannedHost, gateway_workload, routing};
+use crate::plan::{PlanSettings, PlannedHost, gateway_workload, routing};
 use crate::vocabulary::names;
 use serde_json::Value;
 
 fn journal() -> Journal {
     let identity = PlanIdentity::new("demo", "default").unwrap();
     let host = PlannedHost::passthrough("kyma-project.io".parse().unwrap(), 443);
-    let plan = Plan::new(identity, None, vec![host]).unwrap();
+    let plan = Plan::new(identity, PlanSettings::default(), vec![host]).unwrap();
     let gateway = gateway_workload::target("istio-system");
     let mut journal = Journal::new(plan.clone(), gateway.clone(), "image".to_owned());
     journal.record(Entry::Namespace {

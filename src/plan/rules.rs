@@ -1,0 +1,377 @@
+//! Which hosts make a plan, and why others do not.
+
+use super::{PlannedHost, PortPlan};
+use crate::error::Error;
+use crate::vocabulary::{HostName, HostPort, Mode, Place, Scheme};
+
+/// Why hosts do not make a plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// A host and port stands there twice.
+    #[error("{0} is named twice; name each host and port once")]
+    Twice(HostPort),
+    /// One SNI, or one Host header, cannot lead to two ports.
+    #[error(
+        "{host} is named with the ports {first} and {second}; a gateway tells TLS apart by server name (SNI) and HTTP by Host alone, so one host has one port of each kind there"
+    )]
+    TwoPorts {
+        /// The host.
+        host: HostName,
+        /// Its first port.
+        first: u16,
+        /// Its second port.
+        second: u16,
+    },
+    /// A wildcard whose names lead nowhere (Istio issue 61831).
+    #[error(
+        "{0} is a wildcard; through a gateway Istio leads a wildcard only to one fixed server: name it (`server`), or let the sidecar resolve each name (mode direct with `resolution: dynamic`), or name the hosts one by one"
+    )]
+    Wildcard(HostName),
+    /// A wildcard in a mode that has to know the one name to ask for.
+    #[error(
+        "{host} is a wildcard, and mode {mode} has to know which name to ask the server for; name the hosts one by one"
+    )]
+    WildcardMode {
+        /// The wildcard.
+        host: HostName,
+        /// Its mode.
+        mode: Mode,
+    },
+    /// Nobody knows which name of a wildcard to probe.
+    #[error("{0} is a wildcard; say which name of it `verify` shall probe (`sample`)")]
+    NoSample(HostName),
+    /// A name that a wildcard does not cover.
+    #[error("{sample} is not covered by {host}; a wildcard covers names that end in what follows its `*`")]
+    ForeignSample {
+        /// The wildcard.
+        host: HostName,
+        /// The name.
+        sample: HostName,
+    },
+    /// A port that clients speak plain HTTP to.
+    #[error(
+        "{0} uses port 80, where clients speak plain HTTP; mode passthrough carries TLS only; use port 443, or mode http or tls-origination"
+    )]
+    PlaintextPort(HostPort),
+    /// A port that clients speak TLS to.
+    #[error(
+        "{at} uses port 443, where clients speak TLS; mode {mode} takes plain HTTP from the application; use port 80, or mode passthrough"
+    )]
+    TlsPort {
+        /// Host and port.
+        at: HostPort,
+        /// Its mode.
+        mode: Mode,
+    },
+    /// A setting that its mode has no use for.
+    #[error("{at} has `{setting}`, which {reason}")]
+    Setting {
+        /// Host and port.
+        at: HostPort,
+        /// The setting, as a plan file spells it.
+        setting: &'static str,
+        /// Why not, and what to do.
+        reason: &'static str,
+    },
+    /// mTLS origination without a certificate to show.
+    #[error(
+        "{0} has mode mtls-origination without a client certificate; name its Secret (--client-secret, or `clientCertificate: {{secret: NAME}}`)"
+    )]
+    NoClientCertificate(HostPort),
+    /// Istio 1.31 drops `credentialName` at a sidecar and sends plaintext (truth.md, surprise 3).
+    #[error(
+        "{0} has mode mtls-origination at the sidecar; a sidecar drops `credentialName` silently and sends plaintext; use the gateway (`--at gateway`)"
+    )]
+    MutualAtSidecar(HostPort),
+    /// HTTP and HTTPS on one port of a gateway.
+    #[error(
+        "{plain} comes to the gateway's HTTP port in plaintext and {protected} inside mutual TLS; one port of a gateway has one protocol: give both the same `meshMtls`, or use a second gateway in a plan of its own"
+    )]
+    MixedProtection {
+        /// A host without mutual TLS on the mesh leg.
+        plain: HostPort,
+        /// A host with it.
+        protected: HostPort,
+    },
+    /// Port 0.
+    #[error("{0} has port 0; a port is 1 to 65535")]
+    PortZero(HostName),
+    /// No host at all.
+    #[error("no host is named; name at least one, for example `kubectl egress setup kyma-project.io`")]
+    Empty,
+}
+
+impl From<PlanError> for Error {
+    fn from(error: PlanError) -> Self {
+        Self::usage(error.to_string())
+    }
+}
+
+/// Checks hosts, sorted by host and port, one by one and against each other.
+pub(super) fn check(hosts: &[PlannedHost]) -> Result<(), PlanError> {
+    if hosts.is_empty() {
+        return Err(PlanError::Empty);
+    }
+    for planned in hosts {
+        check_one(planned)?;
+    }
+    for pair in hosts.windows(2) {
+        if pair[0].host_port() == pair[1].host_port() {
+            return Err(PlanError::Twice(pair[0].host_port()));
+        }
+    }
+    check_ports_of_a_host(hosts)?;
+    check_http_port(hosts)
+}
+
+fn check_one(planned: &PlannedHost) -> Result<(), PlanError> {
+    let how = &planned.how;
+    if how.port == 0 {
+        return Err(PlanError::PortZero(planned.host.clone()));
+    }
+    if how.mode == Mode::Passthrough && how.port == 80 {
+        return Err(PlanError::PlaintextPort(planned.host_port()));
+    }
+    if how.mode != Mode::Direct && how.scheme() == Scheme::Http && how.port == 443 {
+        return Err(PlanError::TlsPort {
+            at: planned.host_port(),
+            mode: how.mode,
+        });
+    }
+    check_wildcard(planned)?;
+    check_settings(planned)
+}
+
+fn check_wildcard(planned: &PlannedHost) -> Result<(), PlanError> {
+    let (host, how) = (&planned.host, &planned.how);
+    if !host.is_wildcard() {
+        return Ok(());
+    }
+    match how.mode {
+        Mode::Passthrough if how.server.is_none() => return Err(PlanError::Wildcard(host.clone())),
+        Mode::Direct if how.server.is_none() && how.resolution.is_none() => {
+            return Err(PlanError::Wildcard(host.clone()));
+        }
+        Mode::Passthrough | Mode::Direct => {}
+        mode => {
+            return Err(PlanError::WildcardMode {
+                host: host.clone(),
+                mode,
+            });
+        }
+    }
+    match planned.probed_name() {
+        None => Err(PlanError::NoSample(host.clone())),
+        Some(sample) if !host.covers(sample) => Err(PlanError::ForeignSample {
+            host: host.clone(),
+            sample: sample.clone(),
+        }),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Settings against the mode, each with the reason why it cannot be there.
+fn check_settings(planned: &PlannedHost) -> Result<(), PlanError> {
+    let how = &planned.how;
+    if how.mode == Mode::MtlsOrigination && how.at == Place::Sidecar {
+        return Err(PlanError::MutualAtSidecar(planned.host_port()));
+    }
+    if how.mode == Mode::MtlsOrigination && how.client_certificate.is_none() {
+        return Err(PlanError::NoClientCertificate(planned.host_port()));
+    }
+    match wrong_setting(how, planned.host.is_wildcard()) {
+        Some((setting, reason)) => Err(PlanError::Setting {
+            at: planned.host_port(),
+            setting,
+            reason,
+        }),
+        None => Ok(()),
+    }
+}
+
+fn wrong_setting(how: &PortPlan, wildcard: bool) -> Option<(&'static str, &'static str)> {
+    let originates = how.mode.originates();
+    let rules = [
+        (
+            how.at == Place::Sidecar && !originates,
+            "at: sidecar",
+            "is for tls-origination only",
+        ),
+        (
+            how.mesh_mtls.is_some() && !how.through_gateway(),
+            "meshMtls",
+            "protects the leg to the gateway; this host does not go there",
+        ),
+        (
+            how.client_certificate.is_some() && how.mode != Mode::MtlsOrigination,
+            "clientCertificate",
+            "is for mode mtls-origination only",
+        ),
+        (
+            how.ca_certificate.is_some() && !originates,
+            "caCertificate",
+            "is for modes where a proxy originates TLS; here the application checks the certificate itself",
+        ),
+        (
+            how.ca_certificate.is_some() && how.at == Place::Sidecar,
+            "caCertificate",
+            "a sidecar cannot read from a Secret (Istio drops `credentialName` there and sends plaintext); use `at: gateway`",
+        ),
+        (
+            how.ca_file.is_some() && how.at == Place::Gateway,
+            "caFile",
+            "is a file in a sidecar's container; a gateway reads its authorities from a Secret (`caCertificate`)",
+        ),
+        (
+            how.keep_headers && (how.mode == Mode::Passthrough || !how.through_gateway()),
+            "keepHeaders",
+            "is for HTTP that goes through the gateway; nothing is removed from other traffic",
+        ),
+        (
+            !how.allow_from.is_empty() && !how.mesh_mtls(),
+            "allowFrom",
+            "needs mutual TLS on the leg to the gateway, which tells it who calls; add `meshMtls: true`",
+        ),
+        (
+            (how.server.is_some() || how.sample.is_some() || how.resolution.is_some()) && !wildcard,
+            "server, sample or resolution",
+            "is for wildcards only; this host is one name",
+        ),
+        (
+            how.resolution.is_some() && how.mode != Mode::Direct,
+            "resolution: dynamic",
+            "works at the sidecar only; a gateway has no address then (503 UH); use mode direct, or name the one `server`",
+        ),
+        (
+            how.tunnel && how.proxy.is_none(),
+            "tunnel",
+            "needs the proxy that it goes to (`proxy: HOST:PORT`)",
+        ),
+    ];
+    rules
+        .into_iter()
+        .find_map(|(is_wrong, setting, reason)| is_wrong.then_some((setting, reason)))
+}
+
+/// Through a gateway, TLS is told apart by server name and HTTP by Host: one port of each kind per host.
+fn check_ports_of_a_host(hosts: &[PlannedHost]) -> Result<(), PlanError> {
+    for same_host in hosts.chunk_by(|left, right| left.host == right.host) {
+        for scheme in [Scheme::Http, Scheme::Https] {
+            let mut of_scheme = same_host
+                .iter()
+                .filter(|planned| planned.how.through_gateway() && planned.how.scheme() == scheme);
+            if let (Some(first), Some(second)) = (of_scheme.next(), of_scheme.next()) {
+                return Err(PlanError::TwoPorts {
+                    host: first.host.clone(),
+                    first: first.port(),
+                    second: second.port(),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The gateway's HTTP port speaks HTTP or HTTPS, not both (one listener, one protocol).
+fn check_http_port(hosts: &[PlannedHost]) -> Result<(), PlanError> {
+    let mut over_http = hosts
+        .iter()
+        .filter(|planned| planned.how.through_gateway() && planned.how.scheme() == Scheme::Http);
+    let Some(first) = over_http.next() else {
+        return Ok(());
+    };
+    match over_http.find(|planned| planned.how.mesh_mtls() != first.how.mesh_mtls()) {
+        Some(other) => {
+            let (plain, protected) = if first.how.mesh_mtls() {
+                (other, first)
+            } else {
+                (first, other)
+            };
+            Err(PlanError::MixedProtection {
+                plain: plain.host_port(),
+                protected: protected.host_port(),
+            })
+        }
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Plan, PlanSettings, Resolution, SecretSource};
+    use crate::vocabulary::PlanIdentity;
+    use rstest::rstest;
+
+    fn planned(host: &str, port: u16, mode: Mode) -> PlannedHost {
+        PlannedHost::new(host.parse().unwrap(), port, mode)
+    }
+
+    fn with(mut planned: PlannedHost, change: impl FnOnce(&mut PortPlan)) -> PlannedHost {
+        change(&mut planned.how);
+        planned
+    }
+
+    fn refusal(hosts: Vec<PlannedHost>) -> String {
+        let identity = PlanIdentity::new("demo", "default").unwrap();
+        let result = Plan::new(identity, PlanSettings::default(), hosts);
+        result.map_or_else(|error| error.to_string(), |_| "accepted".to_owned())
+    }
+
+    #[rstest]
+    #[case::none(vec![], "no host is named")]
+    #[case::twice(vec![planned("a.example", 443, Mode::Passthrough), planned("a.example", 443, Mode::Passthrough)], "named twice")]
+    #[case::two_ports(vec![planned("a.example", 8443, Mode::Passthrough), planned("a.example", 443, Mode::Passthrough)], "the ports 443 and 8443")]
+    #[case::two_http_ports(vec![planned("a.example", 80, Mode::Http), planned("a.example", 8080, Mode::Http)], "the ports 80 and 8080")]
+    #[case::passthrough_on_80(vec![planned("a.example", 80, Mode::Passthrough)], "clients speak plain HTTP")]
+    #[case::http_on_443(vec![planned("a.example", 443, Mode::Http)], "clients speak TLS")]
+    #[case::port_zero(vec![planned("a.example", 0, Mode::Passthrough)], "port 0")]
+    #[case::wildcard(vec![planned("*.a.example", 443, Mode::Passthrough)], "one fixed server")]
+    #[case::wildcard_originated(vec![planned("*.a.example", 80, Mode::TlsOrigination)], "has to know which name")]
+    #[case::wildcard_without_sample(
+        vec![with(planned("*.a.example", 443, Mode::Passthrough), |how| how.server = Some("b.example".parse().unwrap()))],
+        "which name of it"
+    )]
+    #[case::foreign_sample(
+        vec![with(planned("*.a.example", 443, Mode::Direct), |how| {
+            how.resolution = Some(Resolution::Dynamic);
+            how.sample = Some("x.b.example".parse().unwrap());
+        })],
+        "not covered"
+    )]
+    #[case::mutual_at_sidecar(
+        vec![with(planned("a.example", 80, Mode::MtlsOrigination), |how| how.at = Place::Sidecar)],
+        "at the sidecar"
+    )]
+    #[case::no_certificate(vec![planned("a.example", 80, Mode::MtlsOrigination)], "without a client certificate")]
+    #[case::certificate_for_http(
+        vec![with(planned("a.example", 80, Mode::Http), |how| how.client_certificate = Some(SecretSource { secret: "s".to_owned() }))],
+        "clientCertificate"
+    )]
+    #[case::allow_without_mtls(
+        vec![with(planned("a.example", 443, Mode::Passthrough), |how| how.allow_from = vec!["b".to_owned()])],
+        "allowFrom"
+    )]
+    #[case::mesh_mtls_direct(
+        vec![with(planned("a.example", 443, Mode::Direct), |how| how.mesh_mtls = Some(true))],
+        "meshMtls"
+    )]
+    #[case::mixed(
+        vec![planned("a.example", 80, Mode::Http), with(planned("b.example", 80, Mode::Http), |how| how.mesh_mtls = Some(false))],
+        "b.example:80 comes to the gateway's HTTP port in plaintext and a.example:80"
+    )]
+    fn refuses_what_istio_cannot_carry(#[case] hosts: Vec<PlannedHost>, #[case] says: &str) {
+        let refusal = refusal(hosts);
+        assert!(refusal.contains(says), "{refusal}");
+    }
+
+    #[rstest]
+    #[case::two_kinds_of_a_host(vec![planned("a.example", 80, Mode::TlsOrigination), planned("a.example", 443, Mode::Passthrough)])]
+    #[case::direct_on_any_port(vec![planned("a.example", 80, Mode::Direct), planned("a.example", 8080, Mode::Direct), planned("a.example", 443, Mode::Direct)])]
+    #[case::wildcard_with_its_server(
+        vec![with(planned("*.a.example", 443, Mode::Passthrough), |how| how.server = Some("www.a.example".parse().unwrap()))]
+    )]
+    fn accepts_what_istio_carries(#[case] hosts: Vec<PlannedHost>) {
+        assert_eq!(refusal(hosts), "accepted");
+    }
+}

@@ -17,7 +17,7 @@ pub(super) const GROUPS: &[(&str, &[&str])] = &[
     ),
     (
         "Its steps, each on its own",
-        &["enable-gateway", "deploy-curl", "route", "probe"],
+        &["enable-gateway", "deploy-curl", "deploy-target", "route", "probe"],
     ),
     ("Look", &["status", "logs", "diff", "render"]),
     ("Learn", &["tutorial", "sandbox", "explain", "version"]),

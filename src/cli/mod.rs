@@ -2,6 +2,7 @@
 
 mod change;
 mod connection;
+mod deploy_target;
 mod duration;
 mod help;
 mod learn;
@@ -17,6 +18,7 @@ mod tests;
 
 pub use change::{Cleanup, DeployCurl, EnableGateway, Route, Setup};
 pub use connection::Connection;
+pub use deploy_target::DeployTarget;
 pub use learn::{Explain, Platform, SandboxServer, Story, Tutorial, Version};
 pub use lock::{Lockdown, Unlock};
 pub use look::{Diff, Logs, Probe, Render, Status, Verify};
@@ -69,6 +71,8 @@ pub enum Command {
     EnableGateway(EnableGateway),
     /// Deploy the source that probes are sent from
     DeployCurl(DeployCurl),
+    /// Deploy a workload that demands client certificates, in the cluster to be reached
+    DeployTarget(Box<DeployTarget>),
     /// Add hosts to the routing, or take them out
     Route(Route),
     /// Send single requests and say which way they went

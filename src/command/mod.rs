@@ -2,6 +2,7 @@
 
 mod cleanup;
 mod connection;
+mod deploy_target;
 mod diff;
 mod explain;
 mod hosts;
@@ -36,6 +37,9 @@ pub async fn run(invocation: Invocation, printer: &Printer) -> Result<ExitCode> 
         Command::Setup(settings) => setup::setup(&connection, *settings, printer).await,
         Command::EnableGateway(settings) => setup::enable_gateway(&connection, settings, printer).await,
         Command::DeployCurl(settings) => setup::deploy_curl(&connection, settings, printer).await,
+        Command::DeployTarget(settings) => {
+            deploy_target::deploy_target(&connection, *settings, printer).await
+        }
         Command::Route(settings) => route::route(&connection, settings, printer).await,
         Command::Verify(settings) => verify::verify(&connection, *settings, printer).await,
         Command::Lockdown(settings) => lockdown::lockdown(&connection, *settings, printer).await,

@@ -17,7 +17,15 @@ pub(super) const GROUPS: &[(&str, &[&str])] = &[
     ),
     (
         "Its steps, each on its own",
-        &["enable-gateway", "deploy-curl", "deploy-target", "route", "probe"],
+        &[
+            "enable-gateway",
+            "deploy-curl",
+            "deploy-target",
+            "certs",
+            "secrets",
+            "route",
+            "probe",
+        ],
     ),
     ("Look", &["status", "logs", "diff", "render"]),
     ("Learn", &["tutorial", "sandbox", "explain", "version"]),

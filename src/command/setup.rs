@@ -2,7 +2,7 @@
 
 use super::connection::{Connected, connect_to_plan, or_interrupted, read_plan};
 use super::hosts::{self, planned};
-use super::source;
+use super::{secrets, source};
 use crate::cli::{self, ChangeFlags, Connection, GatewayFlags, Inject, PlanFlags, SourceFlags};
 use crate::engine::prepare::{DryRun, Parts, Prepared, SetupSettings, prepare};
 use crate::engine::probe::ProbeSource;
@@ -21,9 +21,10 @@ use serde_json::json;
 /// `setup`: everything, waited for, and one probe per host.
 pub(super) async fn setup(
     connection: &Connection,
-    settings: cli::Setup,
+    mut settings: cli::Setup,
     printer: &Printer,
 ) -> Result<ExitCode> {
+    secrets::name(&mut settings.mode, &settings.client_files);
     let connected = connect_to_plan(connection, &settings.plan, printer).await?;
     let mut wanted = wanted(&connected.plan, Parts::ALL, &settings.plan, settings.change);
     add_gateway(&mut wanted, &settings.gateway);
@@ -36,6 +37,7 @@ pub(super) async fn setup(
         wanted.hosts = planned(&settings.hosts, &settings.mode);
         wanted.plan_settings = hosts::settings(&wanted.plan_settings, &settings.mode);
     }
+    wanted.secrets = secrets::of_setup(&settings.client_files, &wanted.hosts)?;
     let plan = wanted.plan.clone();
     let work = run(&connected, wanted, settings.gateway.create_gateway, printer);
     let done = match or_interrupted(work, &plan).await {
@@ -137,6 +139,7 @@ pub(super) fn wanted(
         image: names::SOURCE_IMAGE.to_owned(),
         secret: None,
         from: None,
+        secrets: Vec::new(),
         parts,
         dry_run: dry_run(change),
         force_conflicts: change.force_conflicts,
@@ -227,9 +230,11 @@ fn show_manifests(prepared: &Prepared, printer: &Printer) -> Result<()> {
         .namespace
         .is_none()
         .then(|| prepared.namespace_manifest());
+    let secrets = prepared.secrets.shown();
     let objects: Vec<&serde_json::Value> = namespace
         .iter()
         .chain(prepared.manifests())
+        .chain(&secrets)
         .map(|manifest: &Manifest| &manifest.object.0)
         .collect();
     printer.document(

@@ -2,6 +2,7 @@
 
 mod access_logs;
 mod admission;
+pub mod client_secret;
 pub mod deploy_target;
 pub mod ephemeral_container;
 pub mod event;
@@ -12,6 +13,7 @@ mod give_back;
 pub mod graph;
 mod holders;
 pub mod injection;
+pub mod inspect;
 pub mod journal_store;
 pub mod lease;
 mod listener;

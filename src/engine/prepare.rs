@@ -1,5 +1,6 @@
 //! From what the user wants and what the cluster is like to what a run will do; nothing is changed here.
 
+use super::client_secret::{self, SecretChanges, SecretWish};
 use super::facts::Facts;
 use super::gateway_choice::{self, Choice};
 use super::injection::{self, InjectionLabel};
@@ -12,9 +13,11 @@ use crate::plan::gateway_workload::{self, GatewaySettings};
 use crate::plan::istio_module::ModuleChange;
 use crate::plan::journal::{Entry, Journal};
 use crate::plan::ownership::Manifest;
+use crate::plan::secrets::SecretManifest;
 use crate::plan::source::{self, Injection, SourceSettings};
 use crate::plan::{GatewayTarget, Plan, PlanSettings, PlannedHost, routing};
 use crate::vocabulary::{ObjectReference, PlanIdentity};
+use jiff::Timestamp;
 use std::time::Duration;
 
 /// Which parts of a plan a run sets up. `setup` does all; the steps on their own do one.
@@ -82,6 +85,8 @@ pub struct SetupSettings {
     pub secret: Option<String>,
     /// Workload of the user's that is probed from, whose access log is switched on.
     pub from: Option<String>,
+    /// Secrets with certificates that are made.
+    pub secrets: Vec<SecretWish>,
     /// Which parts.
     pub parts: Parts,
     /// Whether anything is changed.
@@ -111,6 +116,8 @@ pub struct Prepared {
     pub injection_label: Option<InjectionLabel>,
     /// The workload of the user's that is probed from, if its access log counts.
     pub witnessed: Option<Witnessed>,
+    /// Secrets, and what lets the gateway read them.
+    pub secrets: SecretChanges,
     /// Objects of the gateway: its workload if it is made, its Telemetry.
     pub gateway_objects: Vec<Manifest>,
     /// Objects of the source and its Telemetry.
@@ -162,9 +169,25 @@ pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepa
     let wants = permissions::Wants {
         parts: settings.parts,
         module: module.as_ref(),
+        secrets: &settings.secrets,
     };
     remarks.extend(permissions::check(cluster, &settings.plan, &gateway, wants).await?);
     findings.extend(holders::remarks(&plan, &gateway, &facts));
+    let mut secrets = client_secret::prepare(
+        cluster,
+        &plan,
+        &gateway,
+        &settings.secrets,
+        settings.parts.routing,
+        Timestamp::now(),
+    )
+    .await?;
+    findings.append(&mut secrets.findings);
+    remarks.append(&mut secrets.remarks);
+    if !settings.secrets.is_empty() && !settings.parts.gateway {
+        // It is not this run that would make it.
+        consents.clear();
+    }
     let witnessed = match &settings.from {
         Some(from) if settings.parts.source => {
             Witnessed::find(cluster, &settings.plan.namespace, from).await?
@@ -182,6 +205,7 @@ pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepa
         remarks,
         injection_label,
         witnessed,
+        secrets,
         gateway_objects: Vec::new(),
         source_objects: Vec::new(),
         routing_objects: Vec::new(),
@@ -325,6 +349,8 @@ impl Prepared {
         for manifest in self
             .gateway_objects
             .iter()
+            .chain(&self.secrets.readers)
+            .chain(self.secrets.secrets.iter().map(SecretManifest::manifest))
             .chain(&self.source_objects)
             .chain(&self.routing_objects)
         {
@@ -332,7 +358,7 @@ impl Prepared {
         }
     }
 
-    /// All objects that the run applies, in an order in which they can be applied one after the other.
+    /// All objects that the run applies but its Secrets, in an order in which they can be applied one after the other.
     pub fn manifests(&self) -> impl Iterator<Item = &Manifest> {
         let module = self.module.iter().map(|module| &module.manifest);
         module

@@ -13,6 +13,7 @@ mod mode;
 mod scheduling;
 mod secrets;
 mod shared;
+mod target;
 mod value;
 
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub use mode::ModeFlags;
 pub use scheduling::{NodeSelector, TaintEffect, Toleration};
 pub use secrets::{ClientFiles, SecretUser, Secrets};
 pub use shared::{ChangeFlags, DryRun, GatewayFlags, Inject, PlanFlags, ProbeFlags, Screen, SourceFlags};
+pub use target::{TargetCluster, TargetFlags};
 pub use value::{
     GatewayArgument, HostArgument, PlanArgument, PlanFile, ProbeTarget, WorkloadArgument, WorkloadKind,
 };

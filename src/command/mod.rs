@@ -19,6 +19,7 @@ mod setup;
 mod source;
 mod status;
 mod tutorial;
+mod two_clusters;
 mod unlock;
 mod verify;
 mod version;

@@ -4,7 +4,10 @@
 pub mod direct;
 pub mod ingress;
 pub mod proof;
+pub mod standing;
+pub mod through;
 
+use super::client_secret::refuse_errors;
 use super::event::{Event, Events};
 use super::facts::Facts;
 use super::graph::{self, Step, StepEnd};
@@ -15,14 +18,13 @@ use super::{journal_store, namespace};
 use crate::certificate::{self, Bundle, Use};
 use crate::cluster::{ApplyOptions, Cluster, Waited};
 use crate::error::{Error, Result};
-use crate::finding::Severity;
 use crate::istio::kinds;
 use crate::plan::journal::{Entry, Journal};
 use crate::plan::ownership::{self, Manifest};
 use crate::plan::secrets::{self, Credential};
 use crate::plan::target_workload::{self, Exposure, TargetWorkload};
 use crate::plan::{Plan, PlanSettings};
-use crate::vocabulary::{HostName, Object, ObjectReference, PlanIdentity};
+use crate::vocabulary::{Change, HostName, Object, ObjectReference, PlanIdentity};
 use ingress::Ingress;
 use secrecy::ExposeSecret;
 use std::sync::{Mutex, PoisonError};
@@ -133,7 +135,8 @@ pub async fn prepare(cluster: &Cluster, settings: TargetSettings) -> Result<Prep
     Ok(prepared)
 }
 
-/// The certificate, its key and the CA are looked at before anything is sent.
+/// The certificate, its key and the CA are looked at before anything is sent. The CA is that of the clients, and need not
+/// be the server's own.
 fn check_certificate(settings: &TargetSettings) -> Result<()> {
     let credential = &settings.credential;
     let bundle = Bundle {
@@ -146,20 +149,10 @@ fn check_certificate(settings: &TargetSettings) -> Result<()> {
         Use::Server { host: &settings.host },
         jiff::Timestamp::now(),
     );
-    let errors = findings
-        .into_iter()
-        .filter(|finding| finding.severity == Severity::Error);
-    let mut refused: Option<Error> = None;
-    for finding in errors {
-        let so_far = refused.unwrap_or_else(|| {
-            Error::usage(format!(
-                "the certificate cannot be used by a server of {}",
-                settings.host
-            ))
-        });
-        refused = Some(so_far.because(finding.message).hint(finding.fix));
-    }
-    refused.map_or(Ok(()), Err)
+    refuse_errors(
+        &format!("the certificate cannot be used by a server of {}", settings.host),
+        &findings,
+    )
 }
 
 /// The Secret's name is one for all, so one that is not this plan's is left alone.
@@ -222,7 +215,7 @@ pub async fn dry_run(cluster: &Cluster, prepared: &PreparedTarget, events: &Even
     for manifest in prepared.manifests() {
         let missing = !prepared.has_namespace && manifest.reference.namespace.as_ref() == Some(own);
         let change = if missing || prepared.settings.dry_run == DryRun::Client {
-            crate::vocabulary::Change::Configured
+            Change::Configured
         } else {
             let options = ApplyOptions {
                 dry_run: true,
@@ -231,12 +224,7 @@ pub async fn dry_run(cluster: &Cluster, prepared: &PreparedTarget, events: &Even
             };
             cluster.apply(&manifest.object, &options).await?.change
         };
-        events(Event::ObjectChanged {
-            id: "dry-run".to_owned(),
-            object: manifest.reference.clone(),
-            change,
-            dry_run: true,
-        });
+        changed(events, "dry-run", &manifest.reference, change, true);
     }
     Ok(())
 }
@@ -251,6 +239,13 @@ pub async fn run(cluster: &Cluster, mut prepared: PreparedTarget, events: &Event
         let manifest = namespace::manifest(&plan);
         let options = ApplyOptions::new(&manifest.reference, &manifest.manager);
         let made = cluster.apply(&manifest.object, &options).await?;
+        changed(
+            events,
+            "target-namespace",
+            &manifest.reference,
+            made.change,
+            false,
+        );
         prepared.journal.record(Entry::Namespace {
             name: plan.namespace.clone(),
             uid: made.object.uid().to_owned(),
@@ -288,6 +283,15 @@ async fn run_locked(cluster: &Cluster, prepared: &mut PreparedTarget, events: &E
     }
     prepared.journal = journal;
     result
+}
+
+fn changed(events: &Events, step: &str, object: &ObjectReference, change: Change, dry_run: bool) {
+    events(Event::ObjectChanged {
+        id: step.to_owned(),
+        object: object.clone(),
+        change,
+        dry_run,
+    });
 }
 
 /// What every step shares.
@@ -402,12 +406,7 @@ impl<'run> Run<'run> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .note_uid(&manifest.reference, applied.object.uid());
-        (self.events)(Event::ObjectChanged {
-            id: step.to_owned(),
-            object: manifest.reference.clone(),
-            change: applied.change,
-            dry_run: false,
-        });
+        changed(self.events, step, &manifest.reference, applied.change, false);
         Ok(())
     }
 

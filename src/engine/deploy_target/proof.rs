@@ -201,7 +201,7 @@ fn without_fault(answer: &DirectAnswer) -> Option<String> {
     }
 }
 
-fn forwarded_fault(forwarded: &[String], client_certificate: &str) -> Option<String> {
+pub(super) fn forwarded_fault(forwarded: &[String], client_certificate: &str) -> Option<String> {
     let seen = hashes(forwarded);
     if seen.iter().any(|hash| hash == client_certificate) {
         return None;
@@ -218,11 +218,16 @@ fn forwarded_fault(forwarded: &[String], client_certificate: &str) -> Option<Str
 
 /// The values of `X-Forwarded-Client-Cert` in the JSON with which httpbin answers, as one string or as several.
 pub fn forwarded_certificates(body: &str) -> Vec<String> {
+    header_values(body, FORWARDED)
+}
+
+/// The values of a header in that JSON.
+pub(super) fn header_values(body: &str, wanted: &str) -> Vec<String> {
     let Ok(answer) = serde_json::from_str::<Value>(body) else {
         return Vec::new();
     };
     let headers = answer["headers"].as_object().into_iter().flatten();
-    let of_name = headers.filter(|(name, _)| name.eq_ignore_ascii_case(FORWARDED));
+    let of_name = headers.filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
     of_name
         .flat_map(|(_, value)| match value {
             Value::String(text) => vec![text.clone()],

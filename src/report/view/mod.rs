@@ -13,5 +13,5 @@ pub use changes::{change_line, changes, diff};
 pub use findings::{article, finding, what_to_do};
 pub use lockdown::{lockdown, next_after_lockdown};
 pub use probes::{probe, probe_line, probe_mark};
-pub use target::target;
+pub use target::{target, two_clusters};
 pub use verification::{next_after_verification, verification};

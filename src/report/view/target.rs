@@ -1,7 +1,9 @@
-//! The text of `deploy-target`.
+//! The text of `deploy-target`, and of `setup` with a target cluster.
 
 use crate::engine::deploy_target::direct::{DirectAnswer, Stage};
 use crate::engine::deploy_target::proof::TargetProof;
+use crate::engine::deploy_target::through::ThroughProof;
+use crate::evidence::Verification;
 use crate::report::style::{Mark, Style, Tone};
 use std::fmt::Write;
 
@@ -55,6 +57,43 @@ pub fn target(proof: &TargetProof, style: &Style) -> String {
             proof.host,
             proof.addresses.join(", ")
         );
+    }
+    text
+}
+
+/// The target's part, then this cluster's, then what the target saw of a request through both.
+pub fn two_clusters(
+    proof: &TargetProof,
+    verification: &Verification,
+    through: &ThroughProof,
+    style: &Style,
+) -> String {
+    let mut text = target(proof, style);
+    let _ = writeln!(
+        text,
+        "\n{}",
+        style.color_only(Tone::Strong, "Through the egress gateway")
+    );
+    text.push_str(&super::verification(verification, style));
+    let _ = writeln!(
+        text,
+        "\n{}",
+        style.color_only(Tone::Strong, "What the target saw of it")
+    );
+    if through.faults.is_empty() {
+        let told = format!("the client's certificate: {}", proof.client_certificate);
+        line(&mut text, style, true, &told);
+    }
+    for fault in &through.faults {
+        line(&mut text, style, false, fault);
+    }
+    if let Some(address) = &through.asked_by {
+        let whose = if through.asked_by_gateway {
+            "the egress gateway's pod"
+        } else {
+            "not an address of the egress gateway's pods: something between translates addresses"
+        };
+        line(&mut text, style, true, &format!("asked from {address}, {whose}"));
     }
     text
 }

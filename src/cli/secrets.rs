@@ -16,7 +16,7 @@ Everything is checked before anything is applied; `kubectl egress cleanup` takes
 pub struct Secrets {
     /// Who uses it: the gateway, in its own namespace, or our source (`curl-secret`, mounted by --curl-secret of setup)
     #[arg(long = "for", value_name = "gateway|curl", default_value = "gateway", hide_default_value = true, value_parser = choice(SecretUser::ALL))]
-    pub user: SecretUser,
+    pub used_by: SecretUser,
     /// Certificate of the client, with intermediate ones behind it (PEM)
     #[arg(long, value_name = "FILE", requires = "key")]
     pub cert: Option<PathBuf>,

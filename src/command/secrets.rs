@@ -21,7 +21,7 @@ pub(super) async fn secrets(
     settings: Secrets,
     printer: &Printer,
 ) -> Result<ExitCode> {
-    let (user, usual) = match settings.user {
+    let (user, usual) = match settings.used_by {
         User::Gateway => (SecretUser::Gateway, CLIENT_CREDENTIAL),
         User::Curl => (SecretUser::Curl, CURL_SECRET),
     };

@@ -59,15 +59,20 @@ pub(super) async fn in_one_cluster(
     wanted.secrets = secrets::of_setup(&settings.client_files, &wanted.hosts)?;
     wanted.secrets.extend(more_secrets);
     let plan = wanted.plan.clone();
-    let work = run(connected, wanted, settings.gateway.create_gateway, printer);
-    let done = match or_interrupted(work, &plan).await {
-        Ok(done) => done,
+    // What is refused here has changed nothing, so there is nothing to take back.
+    let deciding = decide(connected, wanted, settings.gateway.create_gateway, printer);
+    let Some(prepared) = or_interrupted(deciding, &plan).await? else {
+        return Ok(None);
+    };
+    let events = printer.events();
+    match or_interrupted(engine::run(&connected.cluster, *prepared, &events), &plan).await {
+        Ok(_) => {}
         Err(error) if settings.atomic => {
             return Err(take_back(connected, &plan, &settings.plan, error, printer).await);
         }
         Err(error) => return Err(add_way_out(error, &plan)),
-    };
-    if !done || settings.no_probe {
+    }
+    if settings.no_probe {
         return Ok(None);
     }
     let proving = async {
@@ -215,6 +220,20 @@ pub(super) async fn run(
     may_create_gateway: bool,
     printer: &Printer,
 ) -> Result<bool> {
+    let Some(prepared) = decide(connected, wanted, may_create_gateway, printer).await? else {
+        return Ok(false);
+    };
+    engine::run(&connected.cluster, *prepared, &printer.events()).await?;
+    Ok(true)
+}
+
+/// Prepares and asks; changes nothing. `None`: it was a dry run.
+async fn decide(
+    connected: &Connected,
+    wanted: SetupSettings,
+    may_create_gateway: bool,
+    printer: &Printer,
+) -> Result<Option<Box<Prepared>>> {
     let prepared = prepare(&connected.cluster, wanted).await?;
     let events = printer.events();
     for finding in &prepared.findings {
@@ -226,7 +245,7 @@ pub(super) async fn run(
     if prepared.settings.dry_run != DryRun::No {
         show_manifests(&prepared, printer)?;
         engine::dry_run(&connected.cluster, &prepared, &events).await?;
-        return Ok(false);
+        return Ok(None);
     }
     for question in &prepared.consents {
         let agreed = (may_create_gateway && question.starts_with("There is no egress gateway"))
@@ -235,8 +254,7 @@ pub(super) async fn run(
             return Err(Error::consent("nothing was changed, as you did not agree").because(question.clone()));
         }
     }
-    engine::run(&connected.cluster, prepared, &events).await?;
-    Ok(true)
+    Ok(Some(Box::new(prepared)))
 }
 
 /// With `-o yaml` or `-o json`, a dry run prints what would be applied.

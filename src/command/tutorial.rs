@@ -206,6 +206,7 @@ async fn lock(connected: &Connected, source: ProbeSource, printer: &Printer) -> 
         namespace: connected.namespace.clone(),
         lock: LockSettings::default(),
         confirm_within: TIMEOUT,
+        effect_within: crate::engine::lockdown::EFFECT_WITHIN,
         forbidden: forbidden(),
         source,
         ca_certificate: None,

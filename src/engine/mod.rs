@@ -6,6 +6,7 @@ pub mod client_secret;
 pub mod deploy_target;
 pub mod ephemeral_container;
 pub mod event;
+mod exports;
 pub mod facts;
 mod gateway_choice;
 mod gateway_finder;

@@ -5,7 +5,7 @@ use super::facts::Facts;
 use super::gateway_choice::{self, Choice};
 use super::injection::{self, InjectionLabel};
 use super::log_switch::{self, Witnessed};
-use super::{holders, namespace, permissions};
+use super::{exports, holders, namespace, permissions};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
@@ -165,6 +165,7 @@ pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepa
     } = choice;
     if settings.parts.routing {
         holders::check(&plan, &facts)?;
+        exports::check(cluster, &plan).await?;
     }
     let wants = permissions::Wants {
         parts: settings.parts,

@@ -6,8 +6,8 @@ use super::witness::Witness;
 use super::{Event, Events};
 use crate::cluster::Cluster;
 use crate::evidence::{
-    Control, CurlResult, LogState, ProbeEvidence, ProbeRequest, ProbeResult, SourceFacts, judge,
-    log_is_settled,
+    Control, CurlResult, GatewayFacts, LogState, ProbeEvidence, ProbeRequest, ProbeResult, SourceFacts,
+    judge, log_is_settled,
 };
 use crate::istio::kinds;
 use crate::mesh::network_policy::NetworkPolicies;
@@ -106,10 +106,13 @@ impl<'run> Round<'run> {
         let deadline = Instant::now() + LINE_DEADLINE;
         loop {
             let changed = self.witness.changed();
-            let evidence = self.evidence(sent);
+            let evidence = self.evidence(sent, self.witness.gateway_facts());
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || evidence.iter().all(log_is_settled) {
+            if evidence.iter().all(log_is_settled) {
                 return evidence;
+            }
+            if left.is_zero() {
+                return self.evidence(sent, self.witness.gateway_facts_in_the_end());
             }
             // Only wakes us: at the deadline the loop ends above.
             let _ = tokio::time::timeout(left, changed).await;
@@ -125,8 +128,11 @@ impl<'run> Round<'run> {
             .map(|policies| !policies.egress_policies_of(&pod).is_empty())
     }
 
-    fn evidence(&self, sent: &[(Planned, CurlResult, &ProbeSource)]) -> Vec<ProbeEvidence> {
-        let gateway = self.witness.gateway_facts();
+    fn evidence(
+        &self,
+        sent: &[(Planned, CurlResult, &ProbeSource)],
+        gateway: GatewayFacts,
+    ) -> Vec<ProbeEvidence> {
         let gateway_lines = self.witness.gateway_lines();
         let up = |request: &ProbeRequest| {
             let answers = sent.iter().filter(|(planned, ..)| {

@@ -15,14 +15,17 @@ mod support;
 
 mod adversity;
 mod bad_input;
+mod certificates;
 mod crowd;
 mod documents;
 mod gateways;
 mod kyma;
 mod lock;
+mod lock_rules;
 mod outcomes;
 mod permissions;
 mod plans;
 mod runs;
+mod two_clusters;
 mod whole_story;
 mod workloads;

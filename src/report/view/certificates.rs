@@ -35,20 +35,16 @@ pub fn certificate_chain(title: &str, chain: &[Inspected], style: &Style) -> Str
         let mut names = said.dns_names.clone();
         names.extend(said.ip_addresses.iter().map(ToString::to_string));
         names.extend(said.uris.iter().cloned());
-        let names = if names.is_empty() {
-            "-".to_owned()
-        } else {
-            names.join(", ")
-        };
+        let names = names.join(", ");
         let usage = match said.extended_key_usages.join(", ") {
             usage if usage.is_empty() => "any use".to_owned(),
             usage => usage,
         };
         let kind = if said.is_authority { "CA, " } else { "" };
         let lines = [
-            format!("{depth} subject: {}", said.subject),
+            format!("{depth} subject: {}", or_dash(&said.subject)),
             format!("  issuer:  {}", said.issuer),
-            format!("  names:   {names}"),
+            format!("  names:   {}", or_dash(&names)),
             format!("  valid:   {} to {}", said.not_before, said.not_after),
             format!(
                 "  key:     {}, {kind}{usage}, signed {}",
@@ -61,6 +57,11 @@ pub fn certificate_chain(title: &str, chain: &[Inspected], style: &Style) -> Str
         }
     }
     text
+}
+
+/// Mesh identities have no subject, clients no names.
+fn or_dash(text: &str) -> &str {
+    if text.is_empty() { "-" } else { text }
 }
 
 /// Whether a chain is trusted, in one line.

@@ -2,6 +2,8 @@
 
 mod access_logs;
 mod admission;
+mod credentials;
+mod echo;
 pub mod ephemeral_container;
 pub mod event;
 pub mod facts;
@@ -19,6 +21,7 @@ mod log_switch;
 mod module;
 mod module_users;
 mod namespace;
+mod neighbours;
 mod orphans;
 pub mod permissions;
 pub mod platform;
@@ -33,6 +36,7 @@ mod round;
 pub mod sentinel;
 pub mod setup;
 pub mod status;
+mod transports;
 pub mod undo;
 pub mod verify;
 pub mod witness;

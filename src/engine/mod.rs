@@ -2,10 +2,11 @@
 
 mod access_logs;
 mod admission;
-mod credentials;
+pub mod client_secret;
 mod echo;
 pub mod ephemeral_container;
 pub mod event;
+mod exports;
 pub mod facts;
 mod gateway_choice;
 mod gateway_finder;
@@ -13,6 +14,7 @@ mod give_back;
 pub mod graph;
 mod holders;
 pub mod injection;
+pub mod inspect;
 pub mod journal_store;
 pub mod lease;
 mod listener;

@@ -1,10 +1,11 @@
 //! From what the user wants and what the cluster is like to what a run will do; nothing is changed here.
 
+use super::client_secret::{self, SecretChanges, SecretWish};
 use super::facts::Facts;
 use super::gateway_choice::{self, Choice};
 use super::injection::{self, InjectionLabel};
 use super::log_switch::{self, Witnessed};
-use super::{credentials, holders, neighbours, permissions};
+use super::{exports, holders, neighbours, permissions};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
@@ -13,9 +14,11 @@ use crate::plan::gateway_workload::{self, GatewaySettings};
 use crate::plan::istio_module::ModuleChange;
 use crate::plan::journal::{Entry, Journal};
 use crate::plan::ownership::Manifest;
+use crate::plan::secrets::SecretManifest;
 use crate::plan::source::{self, Injection, SourceSettings};
 use crate::plan::{GatewayTarget, Plan, PlanSettings, PlannedHost, routing};
 use crate::vocabulary::{Object, ObjectReference, PlanIdentity, names};
+use jiff::Timestamp;
 use serde_json::json;
 use std::time::Duration;
 
@@ -84,6 +87,8 @@ pub struct SetupSettings {
     pub secret: Option<String>,
     /// Workload of the user's that is probed from, whose access log is switched on.
     pub from: Option<String>,
+    /// Secrets with certificates that are made.
+    pub secrets: Vec<SecretWish>,
     /// Which parts.
     pub parts: Parts,
     /// Whether anything is changed.
@@ -113,6 +118,8 @@ pub struct Prepared {
     pub injection_label: Option<InjectionLabel>,
     /// The workload of the user's that is probed from, if its access log counts.
     pub witnessed: Option<Witnessed>,
+    /// Secrets, and what lets the gateway read them.
+    pub secrets: SecretChanges,
     /// Objects of the gateway: its workload if it is made, its Telemetry.
     pub gateway_objects: Vec<Manifest>,
     /// Objects of the source and its Telemetry.
@@ -164,18 +171,31 @@ pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepa
         holders::check(&plan, &facts)?;
         neighbours::check(&plan, &gateway, &facts)?;
         routing_objects = routing::objects(&plan, &gateway);
-        let credentials = credentials::check(cluster, &plan, &gateway).await?;
-        findings.extend(credentials.findings);
-        consents.extend(credentials.questions);
-        remarks.extend(credentials.remarks);
+        exports::check(cluster, &plan).await?;
     }
     let wants = permissions::Wants {
         parts: settings.parts,
         module: module.as_ref(),
         routing: &routing_objects,
+        secrets: &settings.secrets,
     };
     remarks.extend(permissions::check(cluster, &settings.plan, &gateway, wants).await?);
     findings.extend(holders::remarks(&plan, &gateway, &facts));
+    let mut secrets = client_secret::prepare(
+        cluster,
+        &plan,
+        &gateway,
+        &settings.secrets,
+        settings.parts.routing,
+        Timestamp::now(),
+    )
+    .await?;
+    findings.append(&mut secrets.findings);
+    remarks.append(&mut secrets.remarks);
+    if !settings.secrets.is_empty() && !settings.parts.gateway {
+        // It is not this run that would make it.
+        consents.clear();
+    }
     let witnessed = match &settings.from {
         Some(from) if settings.parts.source => {
             Witnessed::find(cluster, &settings.plan.namespace, from).await?
@@ -192,6 +212,7 @@ pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepa
         remarks,
         injection_label,
         witnessed,
+        secrets,
         gateway_objects: Vec::new(),
         source_objects: Vec::new(),
         routing_objects,
@@ -336,6 +357,8 @@ impl Prepared {
         for manifest in self
             .gateway_objects
             .iter()
+            .chain(&self.secrets.readers)
+            .chain(self.secrets.secrets.iter().map(SecretManifest::manifest))
             .chain(&self.source_objects)
             .chain(&self.routing_objects)
         {
@@ -343,7 +366,7 @@ impl Prepared {
         }
     }
 
-    /// All objects that the run applies, in an order in which they can be applied one after the other.
+    /// All objects that the run applies but its Secrets, in an order in which they can be applied one after the other.
     pub fn manifests(&self) -> impl Iterator<Item = &Manifest> {
         let module = self.module.iter().map(|module| &module.manifest);
         module

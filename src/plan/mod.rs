@@ -27,6 +27,7 @@ pub mod ownership;
 mod port_plan;
 pub mod routing;
 mod rules;
+pub mod secrets;
 pub mod source;
 mod target;
 

@@ -27,15 +27,12 @@ pub(super) async fn diff(
     };
     let mut wanted = setup::wanted(&connected.plan, Parts::ALL, &settings.plan, change);
     wanted.create_namespace = true;
-    match &settings.file {
-        Some(file) => {
-            let plan = read_plan(file, connection, connected.cluster.default_namespace())?;
-            setup::from_plan(&mut wanted, plan);
-        }
-        None => {
-            wanted.hosts = planned(&settings.hosts, &settings.mode);
-            wanted.plan_settings = hosts::settings(&wanted.plan_settings, &settings.mode);
-        }
+    if let Some(file) = &settings.file {
+        let plan = read_plan(file, connection, connected.cluster.default_namespace())?;
+        setup::from_plan(&mut wanted, plan);
+    } else {
+        wanted.hosts = planned(&settings.hosts, &settings.mode);
+        wanted.plan_settings = hosts::settings(&wanted.plan_settings, &settings.mode);
     }
     let prepared = prepare(&connected.cluster, wanted).await?;
     let cluster = &connected.cluster;

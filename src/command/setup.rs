@@ -289,6 +289,7 @@ fn probe_settings(plan: &PlanIdentity, settings: &cli::Setup, source: ProbeSourc
         without_sidecar: false,
         source,
         ca_certificate: settings.probe.ca_certificate.clone(),
+        echo: None,
         max_time_seconds: settings.probe.max_time,
         enforced_required: false,
         timeout: settings.plan.timeout,

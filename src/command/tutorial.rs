@@ -136,6 +136,7 @@ async fn story(connected: &Connected, printer: &Printer) -> Result<ExitCode> {
         without_sidecar: true,
         source: source.clone(),
         ca_certificate: None,
+        echo: None,
         max_time_seconds: flags.max_time,
         enforced_required: false,
         timeout: TIMEOUT,

@@ -5,7 +5,7 @@ use super::facts::Facts;
 use super::gateway_choice::{self, Choice};
 use super::injection::{self, InjectionLabel};
 use super::log_switch::{self, Witnessed};
-use super::{exports, holders, namespace, permissions};
+use super::{exports, holders, namespace, neighbours, permissions};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
@@ -163,13 +163,18 @@ pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepa
         mut findings,
         mut remarks,
     } = choice;
+    let mut routing_objects = Vec::new();
     if settings.parts.routing {
+        routing::check_gateway(&plan, &gateway)?;
         holders::check(&plan, &facts)?;
+        neighbours::check(&plan, &gateway, &facts)?;
+        routing_objects = routing::objects(&plan, &gateway);
         exports::check(cluster, &plan).await?;
     }
     let wants = permissions::Wants {
         parts: settings.parts,
         module: module.as_ref(),
+        routing: &routing_objects,
         secrets: &settings.secrets,
     };
     remarks.extend(permissions::check(cluster, &settings.plan, &gateway, wants).await?);
@@ -209,7 +214,7 @@ pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepa
         secrets,
         gateway_objects: Vec::new(),
         source_objects: Vec::new(),
-        routing_objects: Vec::new(),
+        routing_objects,
         obsolete: Vec::new(),
         removed_hosts: Vec::new(),
         consents,
@@ -273,10 +278,6 @@ impl Prepared {
                     .extend(witnessed.telemetry(&plan, &self.facts)?);
             }
         }
-        if parts.routing {
-            routing::check_gateway(&self.plan, &self.gateway)?;
-            self.routing_objects = routing::objects(&self.plan, &self.gateway);
-        }
         self.find_obsolete();
         self.write_intentions();
         Ok(())
@@ -291,12 +292,11 @@ impl Prepared {
             .iter()
             .map(|manifest| manifest.reference.clone())
             .collect();
-        let routing = ["ServiceEntry", "VirtualService", "DestinationRule", "Gateway"];
         self.obsolete = self
             .journal
             .obsolete(&kept)
             .into_iter()
-            .filter(|entry| routing.contains(&entry.reference().kind.kind.as_str()))
+            .filter(|entry| routing::is_routing(&entry.reference().kind.kind))
             .collect();
         self.removed_hosts = self
             .journal

@@ -8,7 +8,7 @@
 use super::chain::{Found, sidecar_line};
 use super::{
     AccessLogLine, CurlReport, CurlResult, CurlSummary, Expected, LogState, ProbeEvidence, ProbeRequest,
-    ProbeResult, sidecar_way, without_sidecar,
+    ProbeResult, protection, sidecar_way, without_sidecar,
 };
 use crate::finding::{Article, Finding, Severity, catalogue};
 use crate::vocabulary::{BlockedBy, Encryption, Hop, HopEnd, Outcome, Receipt, Scheme, Witness};
@@ -38,6 +38,7 @@ pub fn judge(evidence: &ProbeEvidence) -> ProbeResult {
     };
     let mut findings = judgement.findings;
     findings.extend(hole_through_gateway(evidence, judgement.outcome));
+    findings.extend(protection::findings(evidence, &judgement.hops));
     let curl = match &evidence.curl {
         CurlResult::Report(report) => Some(CurlSummary::from(report)),
         CurlResult::Lost(_) | CurlResult::NoCurl(_) => None,
@@ -176,6 +177,14 @@ impl Case<'_> {
         self.report.exit_code == 0 && self.report.http_code != 0
     }
 
+    /// Whether the host itself ended TLS for want of a client certificate: an alert of TLS 1.3 that comes after curl has
+    /// verified the host (RFC 8446, 6.2: certificate_required).
+    pub(super) fn is_client_certificate_wanted(&self) -> bool {
+        self.is_https()
+            && matches!(self.report.exit_code, 35 | 55 | 56)
+            && self.report.error.contains("alert certificate required")
+    }
+
     /// Whether a line says the opposite of what curl says.
     pub(super) fn contradicts(&self, line: &AccessLogLine) -> bool {
         if line.is_http() {
@@ -265,16 +274,6 @@ impl Case<'_> {
             Encryption::Tls
         } else {
             Encryption::Plaintext
-        }
-    }
-
-    /// How the leg from sidecar to gateway is protected. The default access log cannot show it (measured on the
-    /// lab), so the proxies' configuration tells; with passthrough the application's TLS is there in any case.
-    pub(super) fn mesh_encryption(&self) -> Encryption {
-        match (self.evidence.mesh_leg, self.is_https()) {
-            (Encryption::Mtls, _) => Encryption::Mtls,
-            (_, true) => Encryption::Tls,
-            (known, false) => known,
         }
     }
 

@@ -90,7 +90,7 @@ fn locked_after(stage: &Stage, cut: Cut) -> Lockdown {
         let settings = LockdownSettings {
             plan: PlanIdentity::new(&namespace, "default").unwrap(),
             lock: LockSettings::default(),
-            confirm_within: Duration::from_mins(3),
+            confirm_within: Duration::from_secs(180),
             // Long enough for a connection that is dropped to show twice.
             effect_within: EFFECT_WITHIN / 3,
             forbidden: vec!["www.google.com".parse().unwrap()],

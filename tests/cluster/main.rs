@@ -22,6 +22,7 @@ mod gateways;
 mod kyma;
 mod lock;
 mod lock_rules;
+mod modes;
 mod outcomes;
 mod permissions;
 mod plans;

@@ -93,6 +93,7 @@ pub(crate) async fn verify_quickly(cluster: &Cluster) -> Verification {
 /// The same from another source.
 pub(crate) async fn verify_from(cluster: &Cluster, source: ProbeSource) -> Verification {
     let settings = VerifySettings {
+        echo: None,
         plan: plan(),
         namespace: "demo".to_owned(),
         hosts: Vec::new(),

@@ -4,8 +4,9 @@ use crate::cluster::{Cluster, ExecEnd};
 use crate::engine::probe::ProbeSource;
 use crate::error::{Error, Result};
 use crate::istio::kinds;
-use crate::plan::GatewayTarget;
+use crate::plan::journal::Journal;
 use crate::plan::lock::{Observed, namespaces_to_observe};
+use crate::plan::{GatewayTarget, routing};
 use crate::vocabulary::{Object, ObjectReference};
 use futures::future::{try_join_all, try_join4};
 use std::collections::BTreeSet;
@@ -152,4 +153,13 @@ fn revisions(namespace: Option<&Object>, pods: &[Object], name: &str) -> BTreeSe
         .chain(of_pods)
         .map(str::to_owned)
         .collect()
+}
+
+/// The gateway, without the port that no host of the plan uses.
+pub(super) fn with_used_ports(journal: &Journal) -> GatewayTarget {
+    let gateway = journal.gateway.clone();
+    GatewayTarget {
+        http: gateway.http.filter(|_| routing::uses_http_port(&journal.plan)),
+        ..gateway
+    }
 }

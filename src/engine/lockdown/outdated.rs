@@ -1,6 +1,6 @@
 //! Whether a lock would still be derived as it was: the gateway's ports, DNS and istiod may have moved since.
 
-use super::observe::{Known, observe};
+use super::observe::{Known, observe, with_used_ports};
 use crate::cluster::Cluster;
 use crate::error::Result;
 use crate::finding::{Finding, catalogue};
@@ -46,12 +46,13 @@ async fn look(cluster: &Cluster, journal: &Journal, record: &LockRecord) -> Resu
         .and_then(|map| serde_saphyr::from_str(map.text("/data/mesh")).ok())
         .unwrap_or_default();
     let root = mesh["rootNamespace"].as_str().unwrap_or(names::ISTIO_NAMESPACE);
+    let used = with_used_ports(journal);
     let known = Known {
         namespace: &record.namespace,
         object: namespace.as_ref(),
         resolv_conf: record.resolv_conf.clone(),
         services,
-        gateway: &journal.gateway,
+        gateway: &used,
         root_namespace: root,
     };
     observe(cluster, known).await

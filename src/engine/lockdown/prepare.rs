@@ -1,7 +1,7 @@
 //! What is asked and decided, and refused, before a lock changes anything.
 
 use super::holes::{self, Policies};
-use super::observe::{Known, observe, read_resolv_conf};
+use super::observe::{Known, observe, read_resolv_conf, with_used_ports};
 use super::prepared::Prepared;
 use crate::cluster::{Answer, ApplyOptions, Cluster};
 use crate::engine::facts::Facts;
@@ -71,6 +71,7 @@ pub async fn prepare(cluster: &Cluster, settings: LockdownSettings) -> Result<De
             settings.plan.namespace
         )));
     }
+    refuse_hosts_without_gateway(&journal, &settings)?;
     let probe_labels = settings.lock.selector.satisfying_labels().ok_or_else(|| {
         Error::usage(format!(
             "no pod can fit the selector `{}`",
@@ -83,12 +84,13 @@ pub async fn prepare(cluster: &Cluster, settings: LockdownSettings) -> Result<De
         name: settings.plan.name.clone(),
     };
     let facts = Facts::gather(cluster, &in_locked).await?;
+    let used = with_used_ports(&journal);
     let known = Known {
         namespace: &settings.namespace,
         object: facts.namespace.as_ref(),
         resolv_conf: read_resolv_conf(cluster, &settings.source).await?,
         services: facts.services.clone(),
-        gateway: &journal.gateway,
+        gateway: &used,
         root_namespace: facts.root_namespace(),
     };
     let (observed, policies) =
@@ -184,6 +186,30 @@ fn check_selector(settings: &LockdownSettings, policies: &Policies) -> Result<()
     .hint(format!(
         "kubectl get pods -n {} --show-labels",
         settings.namespace
+    )))
+}
+
+/// A lock leaves the gateway as the only way out, so that what the plan leads past it would be cut off.
+fn refuse_hosts_without_gateway(journal: &Journal, settings: &LockdownSettings) -> Result<()> {
+    let past: Vec<String> = journal
+        .plan
+        .hosts
+        .iter()
+        .filter(|planned| !planned.how.through_gateway())
+        .map(ToString::to_string)
+        .collect();
+    if past.is_empty() {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "a lock would cut off hosts that the plan {} leads past the gateway: {}",
+        settings.plan,
+        past.join(", ")
+    ))
+    .because("a lock lets out only DNS, istiod and the gateway's pods")
+    .hint(format!(
+        "lead them through the gateway: kubectl egress route HOST --mode passthrough -n {0} (or http, tls-origination); or take them out: kubectl egress route --remove HOST -n {0}",
+        settings.plan.namespace
     )))
 }
 

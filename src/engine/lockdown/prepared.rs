@@ -5,7 +5,7 @@ use super::holes::{self, Policies};
 use super::prepare::LockdownSettings;
 use super::rehearsal::Rehearsal;
 use crate::cluster::Cluster;
-use crate::engine::pods;
+use crate::engine::{pods, sentinel};
 use crate::error::{Error, Result};
 use crate::finding::{Finding, Severity};
 use crate::istio::kinds;
@@ -172,10 +172,12 @@ impl Prepared {
             .find_map(|pod| pods::addresses(pod).into_iter().next())
             .unwrap_or_default();
         let first = &self.journal.plan.hosts[0];
+        // Where nothing comes by TLS, nobody listens at the port for it.
+        let door = sentinel::door(&self.journal.plan, gateway);
         Rehearsal::new(
             (first.host.to_string(), first.port()),
             &address,
-            gateway.tls_target_port,
+            door.map_or(gateway.tls_target_port, |door| door.port),
             &lock::nameservers(&self.observed.resolv_conf),
         )
     }

@@ -1,6 +1,6 @@
 //! AuthorizationPolicies: who may use a host.
 
-use super::{names, spec_of};
+use super::{names, spec};
 use crate::istio::kinds;
 use crate::plan::ownership::{Manifest, owned};
 use crate::plan::{GatewayTarget, Plan, PlannedHost};
@@ -24,7 +24,7 @@ fn object(plan: &Plan, gateway: &GatewayTarget, planned: &PlannedHost) -> Manife
     allowed.extend(planned.how.allow_from.iter().cloned());
     allowed.sort();
     allowed.dedup();
-    let body = spec_of(json!({
+    let body = spec(&json!({
         "selector": {"matchLabels": gateway.selector},
         "action": "DENY",
         "rules": [{

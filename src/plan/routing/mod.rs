@@ -15,6 +15,7 @@ mod virtual_services;
 mod way;
 
 pub use names::base_name;
+pub use virtual_services::TELLING_HEADERS;
 pub use way::{GatewayLeg, Way, way};
 
 use super::ownership::Manifest;
@@ -23,6 +24,20 @@ use crate::error::{Error, Result};
 use crate::vocabulary::Scheme;
 use serde::Serialize;
 use serde_json::{Value, json};
+
+/// Kinds of routing objects in the order in which they are applied: those of one wave side by side, the next wave when
+/// all of them are there.
+pub const WAVES: [&[&str]; 4] = [
+    &["AuthorizationPolicy", "Gateway", "DestinationRule"],
+    &["VirtualService"],
+    &["ServiceEntry"],
+    &["Sidecar"],
+];
+
+/// Whether objects of a kind are routing objects.
+pub fn is_routing(kind: &str) -> bool {
+    WAVES.iter().any(|wave| wave.contains(&kind))
+}
 
 /// All routing objects, in the order in which they are applied.
 pub fn objects(plan: &Plan, gateway: &GatewayTarget) -> Vec<Manifest> {
@@ -60,10 +75,6 @@ fn spec(spec: &impl Serialize) -> Value {
     json!({ "spec": spec })
 }
 
-fn spec_of(spec: Value) -> Value {
-    json!({ "spec": spec })
-}
-
 /// Namespaces beside the plan's own whose workloads use the routing.
 pub fn further_namespaces(plan: &Plan) -> Vec<String> {
     let allowed = plan.hosts.iter().flat_map(|planned| &planned.how.allow_from);
@@ -72,6 +83,13 @@ pub fn further_namespaces(plan: &Plan) -> Vec<String> {
     further.sort();
     further.dedup();
     further
+}
+
+/// Whether any host comes to the gateway by HTTP, inside of mutual TLS or not.
+pub fn uses_http_port(plan: &Plan) -> bool {
+    plan.hosts
+        .iter()
+        .any(|planned| planned.how.through_gateway() && planned.how.scheme() == Scheme::Http)
 }
 
 /// Namespaces whose workloads use the routing, as `exportTo` names them: the plan's own, and those that it names.

@@ -3,6 +3,7 @@
 use crate::plan::{GatewayTarget, Plan, PlannedHost};
 use crate::vocabulary::{HostName, Scheme};
 use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
 
 /// Longest name of a subset (a DNS label, RFC 1123).
 const LABEL: usize = 63;
@@ -44,7 +45,10 @@ fn shortened(name: String, longest: usize) -> String {
         return name;
     }
     let digest = Sha256::digest(name.as_bytes());
-    let hash: String = digest.iter().take(5).map(|byte| format!("{byte:02x}")).collect();
+    let mut hash = String::new();
+    for byte in digest.iter().take(5) {
+        let _ = write!(hash, "{byte:02x}");
+    }
     let kept = name[..longest - hash.len() - 1].trim_end_matches(['-', '.']);
     format!("{kept}-{hash}")
 }

@@ -1,6 +1,6 @@
 //! The Sidecar resource: what sidecars of the plan's namespace do with hosts that the mesh does not know.
 
-use super::{base_name, spec_of};
+use super::{base_name, spec};
 use crate::istio::kinds;
 use crate::plan::Plan;
 use crate::plan::ownership::{Manifest, owned};
@@ -10,7 +10,7 @@ use serde_json::json;
 /// gateway's namespace included (Istio's Sidecar reference: without `egress` hosts of other namespaces would be lost).
 pub(super) fn object(plan: &Plan) -> Option<Manifest> {
     let policy = plan.settings.outbound_policy?;
-    let body = spec_of(json!({
+    let body = spec(&json!({
         "egress": [{"hosts": ["*/*"]}],
         "outboundTrafficPolicy": {"mode": policy.istio_name()},
     }));

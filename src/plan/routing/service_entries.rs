@@ -36,7 +36,7 @@ impl Form {
 
     /// `80-443`, `80to443`, and more where that is not enough.
     fn name(&self) -> String {
-        let ports: Vec<_> = self.ports.iter().map(EntryPort::name).collect();
+        let ports: Vec<_> = self.ports.iter().map(|port| port.name()).collect();
         let mut name = ports.join("-");
         if !self.through_gateway {
             name.push_str("-direct");
@@ -61,7 +61,7 @@ impl EntryPort {
         }
     }
 
-    fn name(&self) -> String {
+    fn name(self) -> String {
         match self.target {
             Some(target) => format!("{}to{target}", self.number),
             None => self.number.to_string(),

@@ -11,7 +11,7 @@ use crate::vocabulary::Scheme;
 use std::collections::BTreeMap;
 
 /// Headers by which Istio tells an outside server who called and by which way (truth.md 4 and 15).
-const TELLING_HEADERS: [&str; 7] = [
+pub const TELLING_HEADERS: [&str; 7] = [
     "x-forwarded-client-cert",
     "x-forwarded-for",
     "x-forwarded-proto",
@@ -143,7 +143,7 @@ impl Legs<'_> {
     /// At the gateway the outer TLS is gone: a `tls` route would give no filter chain at all (truth.md 3 a).
     fn tcp(&self) -> TcpRoute {
         TcpRoute {
-            matches: vec![self.at(self.of_gateway, self.gateway.tls_port)],
+            matches: vec![at(self.of_gateway, self.gateway.tls_port)],
             route: vec![self.to_host()],
         }
     }
@@ -152,30 +152,30 @@ impl Legs<'_> {
         let port = names::gateway_port(self.gateway, self.planned);
         let subset = names::subset(self.plan, self.planned);
         let to_gateway = HttpRoute {
-            matches: vec![self.at(MESH, self.planned.port())],
+            matches: vec![at(MESH, self.planned.port())],
             route: vec![destination(self.gateway.service_host(), Some(subset), port)],
             headers: None,
         };
         let removed = TELLING_HEADERS.map(str::to_owned).to_vec();
         let to_host = HttpRoute {
-            matches: vec![self.at(self.of_gateway, port)],
+            matches: vec![at(self.of_gateway, port)],
             route: vec![self.to_host()],
-            headers: (!self.planned.how.keep_headers).then(|| Headers {
+            headers: (!self.planned.how.keep_headers).then_some(Headers {
                 request: HeaderOperations { remove: removed },
             }),
         };
         [to_gateway, to_host]
     }
 
-    fn at(&self, gateway: &str, port: u16) -> HttpMatch {
-        HttpMatch {
-            gateways: vec![gateway.to_owned()],
-            port,
-        }
-    }
-
     fn to_host(&self) -> RouteDestination {
         destination(self.planned.host.to_string(), None, self.planned.port())
+    }
+}
+
+fn at(gateway: &str, port: u16) -> HttpMatch {
+    HttpMatch {
+        gateways: vec![gateway.to_owned()],
+        port,
     }
 }
 

@@ -38,11 +38,16 @@ impl Clusters {
 
     /// Switches the ingress gateway's access log on, as somebody else.
     fn log_ingress(&self) {
-        let telemetry = "{apiVersion: telemetry.istio.io/v1, kind: Telemetry, metadata: {name: two-clusters-test, \
-             namespace: istio-system}, spec: {selector: {matchLabels: {istio: ingressgateway}}, \
-             accessLogging: [{providers: [{name: envoy}]}]}}";
+        let telemetry = serde_json::json!({
+            "apiVersion": "telemetry.istio.io/v1", "kind": "Telemetry",
+            "metadata": {"name": "two-clusters-test", "namespace": "istio-system"},
+            "spec": {
+                "selector": {"matchLabels": {"istio": "ingressgateway"}},
+                "accessLogging": [{"providers": [{"name": "envoy"}]}],
+            },
+        });
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), telemetry).unwrap();
+        std::fs::write(file.path(), telemetry.to_string()).unwrap();
         self.target(&format!("apply -f {}", file.path().display()));
     }
 

@@ -53,7 +53,11 @@ pub(super) async fn setup(
     let context = settings.target.cluster.target_context.clone().unwrap_or_default();
     let proof = or_interrupted(work, &target.plan)
         .await
-        .map_err(|error| error.hint(take_back_there(&target, &context)))?;
+        .map_err(|error| match error.code() {
+            // What is refused has changed nothing.
+            ExitCode::Usage | ExitCode::Consent => error,
+            _ => error.hint(take_back_there(&target, &context)),
+        })?;
     let wish = SecretWish {
         user: SecretUser::Gateway,
         name: CLIENT_CREDENTIAL.to_owned(),

@@ -38,11 +38,16 @@ impl Clusters {
 
     /// Switches the ingress gateway's access log on, as somebody else.
     fn log_ingress(&self) {
-        let telemetry = "{apiVersion: telemetry.istio.io/v1, kind: Telemetry, metadata: {name: two-clusters-test, \
-             namespace: istio-system}, spec: {selector: {matchLabels: {istio: ingressgateway}}, \
-             accessLogging: [{providers: [{name: envoy}]}]}}";
+        let telemetry = serde_json::json!({
+            "apiVersion": "telemetry.istio.io/v1", "kind": "Telemetry",
+            "metadata": {"name": "two-clusters-test", "namespace": "istio-system"},
+            "spec": {
+                "selector": {"matchLabels": {"istio": "ingressgateway"}},
+                "accessLogging": [{"providers": [{"name": "envoy"}]}],
+            },
+        });
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), telemetry).unwrap();
+        std::fs::write(file.path(), telemetry.to_string()).unwrap();
         self.target(&format!("apply -f {}", file.path().display()));
     }
 
@@ -201,13 +206,12 @@ fn row_7_a_client_of_another_ca_is_refused_and_an_unreachable_target_is_named() 
         "-p",
         &patch.to_string(),
     ]);
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    while clusters.status() == "200" {
-        assert!(
-            std::time::Instant::now() < end,
-            "a stranger's certificate was let in for a minute"
-        );
-    }
+    // A connection that is open already goes on with the old one for as long as requests come: a new proxy has none.
+    clusters
+        .stage
+        .kubectl
+        .run("delete pods -n istio-system -l istio=egressgateway");
+    clusters.stage.rolled_out("istio-system", "istio-egressgateway");
     assert_eq!(clusters.status(), "503");
 
     // What here cannot be reached is named, with the command that does it later; here everything is undone.

@@ -190,21 +190,18 @@ impl Authority {
         if purpose == ExtendedKeyUsagePurpose::ServerAuth && request.dns_names.is_empty() {
             return Err(Error::usage("a server's certificate needs a host"));
         }
-        let (pair, key_pem) = match own_key {
-            Some(text) => {
-                let pair = key::read(text).map_err(|fault| {
-                    Error::usage("no certificate can be issued for this key").because(fault.to_string())
-                })?;
-                (
-                    pair,
-                    SecretString::from(String::from_utf8_lossy(text).into_owned()),
-                )
-            }
-            None => {
-                let pair = KeyPair::generate().map_err(|error| unmade(&error))?;
-                let text = SecretString::from(pair.serialize_pem());
-                (pair, text)
-            }
+        let (pair, key_pem) = if let Some(text) = own_key {
+            let pair = key::read(text).map_err(|fault| {
+                Error::usage("no certificate can be issued for this key").because(fault.to_string())
+            })?;
+            (
+                pair,
+                SecretString::from(String::from_utf8_lossy(text).into_owned()),
+            )
+        } else {
+            let pair = KeyPair::generate().map_err(|error| unmade(&error))?;
+            let text = SecretString::from(pair.serialize_pem());
+            (pair, text)
         };
         let mut params = params(request, Some(self.not_after))?;
         params.use_authority_key_identifier_extension = true;

@@ -172,7 +172,8 @@ fn usages(certificate: &X509Certificate<'_>) -> Vec<String> {
         (*ocsp_signing, "OCSPSigning"),
     ]
     .into_iter()
-    .filter_map(|(has, name)| has.then(|| name.to_owned()))
+    .filter(|(has, _)| *has)
+    .map(|(_, name)| name.to_owned())
     .chain(other.iter().map(ToString::to_string))
     .collect()
 }

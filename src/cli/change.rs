@@ -3,6 +3,7 @@
 use super::mode::ModeFlags;
 use super::secrets::ClientFiles;
 use super::shared::{ChangeFlags, GatewayFlags, PlanFlags, ProbeFlags, SourceFlags};
+use super::target::{TargetCluster, TargetFlags};
 use super::value::{self, HostArgument, PlanFile};
 use clap::Args;
 
@@ -43,6 +44,9 @@ pub struct Setup {
     /// Source.
     #[command(flatten)]
     pub source: SourceFlags,
+    /// The other cluster.
+    #[command(flatten)]
+    pub target: TargetFlags,
     /// Probes at the end.
     #[command(flatten)]
     pub probe: ProbeFlags,
@@ -59,6 +63,9 @@ pub struct Cleanup {
     /// Keep the namespace, also if setup created it
     #[arg(long)]
     pub keep_namespace: bool,
+    /// The other cluster, if the journal does not name it.
+    #[command(flatten)]
+    pub target: TargetCluster,
     /// Plan.
     #[command(flatten)]
     pub plan: PlanFlags,

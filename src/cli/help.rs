@@ -20,6 +20,7 @@ pub(super) const GROUPS: &[(&str, &[&str])] = &[
         &[
             "enable-gateway",
             "deploy-curl",
+            "deploy-target",
             "certs",
             "secrets",
             "route",

@@ -3,6 +3,7 @@
 mod certs;
 mod change;
 mod connection;
+mod deploy_target;
 mod duration;
 mod help;
 mod learn;
@@ -12,6 +13,7 @@ mod mode;
 mod scheduling;
 mod secrets;
 mod shared;
+mod target;
 mod value;
 
 #[cfg(test)]
@@ -20,6 +22,7 @@ mod tests;
 pub use certs::{Certs, CertsCommand, CertsInspect, GatewayChoice, inspected_host};
 pub use change::{Cleanup, DeployCurl, EnableGateway, Route, Setup};
 pub use connection::Connection;
+pub use deploy_target::DeployTarget;
 pub use learn::{Explain, Platform, SandboxServer, Story, Tutorial, Version};
 pub use lock::{Lockdown, Unlock};
 pub use look::{Diff, Logs, Probe, Render, Status, Verify};
@@ -27,6 +30,7 @@ pub use mode::ModeFlags;
 pub use scheduling::{NodeSelector, TaintEffect, Toleration};
 pub use secrets::{ClientFiles, SecretUser, Secrets};
 pub use shared::{ChangeFlags, DryRun, GatewayFlags, Inject, PlanFlags, ProbeFlags, Screen, SourceFlags};
+pub use target::{TargetCluster, TargetFlags};
 pub use value::{
     GatewayArgument, HostArgument, PlanArgument, PlanFile, ProbeTarget, WorkloadArgument, WorkloadKind,
 };
@@ -73,6 +77,8 @@ pub enum Command {
     EnableGateway(EnableGateway),
     /// Deploy the source that probes are sent from
     DeployCurl(DeployCurl),
+    /// Deploy a workload that demands client certificates, in the cluster to be reached
+    DeployTarget(Box<DeployTarget>),
     /// Add hosts to the routing, or take them out
     Route(Route),
     /// Make certificates for a server and its client, or look at some

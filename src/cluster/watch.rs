@@ -177,6 +177,9 @@ pub(super) async fn next_event(lines: &mut Lines) -> Result<Option<Event>, Failu
 }
 
 /// Passes events on until the watch ends; whether there were any.
+///
+/// A bookmark is no event about an object. Kubernetes 1.34 (seen with 1.34.4) sends one at once when it
+/// has told all objects there are, annotated `k8s.io/initial-events-end`: as the first word it means that there is none.
 async fn relay(mut lines: Lines, sender: &mpsc::Sender<Told>) -> Result<bool, Failure> {
     let mut told = sender.send(Told::Opened).await;
     let mut any = false;
@@ -194,12 +197,50 @@ async fn relay(mut lines: Lines, sender: &mpsc::Sender<Told>) -> Result<bool, Fa
         let Some(event) = event else {
             return Ok(any);
         };
-        any = true;
         told = match event.kind.as_str() {
             "ADDED" | "MODIFIED" => sender.send(Told::Present(Object(event.object))).await,
             "DELETED" => sender.send(Told::Gone(Object(event.object))).await,
+            _ if !any => sender.send(Told::Quiet).await,
             _ => Ok(()),
         };
+        any = true;
     }
     Ok(any)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::client::Body;
+
+    async fn told_by(body: &'static str) -> Vec<&'static str> {
+        let (sender, mut receiver) = mpsc::channel(8);
+        let lines = Lines::new(Body::from(body.as_bytes().to_vec()), usize::MAX);
+        relay(lines, &sender).await.unwrap();
+        drop(sender);
+        let mut words = Vec::new();
+        while let Some(told) = receiver.recv().await {
+            words.push(match told {
+                Told::Opened => "opened",
+                Told::Present(_) => "present",
+                Told::Gone(_) => "gone",
+                Told::Quiet => "quiet",
+                Told::Interrupted(_) | Told::Failed(_) => "broken",
+            });
+        }
+        words
+    }
+
+    const BOOKMARK: &str =
+        r#"{"type":"BOOKMARK","object":{"metadata":{"annotations":{"k8s.io/initial-events-end":"true"}}}}"#;
+    const ADDED: &str = r#"{"type":"ADDED","object":{"metadata":{"name":"curl"}}}"#;
+
+    /// An object that goes between being read and being watched is told of by no event at all.
+    #[tokio::test]
+    async fn a_bookmark_before_any_object_says_that_there_is_none() {
+        let alone: &'static str = format!("{BOOKMARK}\n{BOOKMARK}\n").leak();
+        assert_eq!(told_by(alone).await, ["opened", "quiet"]);
+        let after: &'static str = format!("{ADDED}\n{BOOKMARK}\n").leak();
+        assert_eq!(told_by(after).await, ["opened", "present"]);
+    }
 }

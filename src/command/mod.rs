@@ -4,6 +4,7 @@ mod certs;
 mod certs_inspect;
 mod cleanup;
 mod connection;
+mod deploy_target;
 mod diff;
 mod explain;
 mod hosts;
@@ -18,6 +19,7 @@ mod setup;
 mod source;
 mod status;
 mod tutorial;
+mod two_clusters;
 mod unlock;
 mod verify;
 mod version;
@@ -39,6 +41,9 @@ pub async fn run(invocation: Invocation, printer: &Printer) -> Result<ExitCode> 
         Command::Setup(settings) => setup::setup(&connection, *settings, printer).await,
         Command::EnableGateway(settings) => setup::enable_gateway(&connection, settings, printer).await,
         Command::DeployCurl(settings) => setup::deploy_curl(&connection, settings, printer).await,
+        Command::DeployTarget(settings) => {
+            deploy_target::deploy_target(&connection, *settings, printer).await
+        }
         Command::Route(settings) => route::route(&connection, settings, printer).await,
         Command::Certs(settings) => certs::certs(&connection, *settings, printer).await,
         Command::Secrets(settings) => secrets::secrets(&connection, *settings, printer).await,

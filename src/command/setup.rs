@@ -2,8 +2,9 @@
 
 use super::connection::{Connected, connect_to_plan, or_interrupted, read_plan};
 use super::hosts::{self, planned};
-use super::{secrets, source};
+use super::{secrets, source, two_clusters};
 use crate::cli::{self, ChangeFlags, Connection, GatewayFlags, Inject, PlanFlags, SourceFlags};
+use crate::engine::client_secret::SecretWish;
 use crate::engine::prepare::{DryRun, Parts, Prepared, SetupSettings, prepare};
 use crate::engine::probe::ProbeSource;
 use crate::engine::undo::{self, UndoSettings};
@@ -24,8 +25,26 @@ pub(super) async fn setup(
     mut settings: cli::Setup,
     printer: &Printer,
 ) -> Result<ExitCode> {
+    if settings.target.cluster.target_context.is_some() {
+        return two_clusters::setup(connection, settings, printer).await;
+    }
     secrets::name(&mut settings.mode, &settings.client_files);
     let connected = connect_to_plan(connection, &settings.plan, printer).await?;
+    let verification = in_one_cluster(connection, &connected, &settings, Vec::new(), printer).await?;
+    verification.map_or(Ok(ExitCode::Success), |verification| {
+        conclude(&verification, printer)
+    })
+}
+
+/// Sets up and probes what leaves this cluster, with more Secrets than the user's files give. `None`: a dry run, or no
+/// probe was wanted.
+pub(super) async fn in_one_cluster(
+    connection: &Connection,
+    connected: &Connected,
+    settings: &cli::Setup,
+    more_secrets: Vec<SecretWish>,
+    printer: &Printer,
+) -> Result<Option<Verification>> {
     let mut wanted = wanted(&connected.plan, Parts::ALL, &settings.plan, settings.change);
     add_gateway(&mut wanted, &settings.gateway);
     add_source(&mut wanted, &settings.source);
@@ -38,36 +57,36 @@ pub(super) async fn setup(
         wanted.plan_settings = hosts::settings(&wanted.plan_settings, &settings.mode);
     }
     wanted.secrets = secrets::of_setup(&settings.client_files, &wanted.hosts)?;
+    wanted.secrets.extend(more_secrets);
     let plan = wanted.plan.clone();
     // What is refused here has changed nothing, so there is nothing to take back.
-    let deciding = decide(&connected, wanted, settings.gateway.create_gateway, printer);
+    let deciding = decide(connected, wanted, settings.gateway.create_gateway, printer);
     let Some(prepared) = or_interrupted(deciding, &plan).await? else {
-        return Ok(ExitCode::Success);
+        return Ok(None);
     };
     let events = printer.events();
     match or_interrupted(engine::run(&connected.cluster, *prepared, &events), &plan).await {
         Ok(_) => {}
         Err(error) if settings.atomic => {
-            return Err(take_back(&connected, &plan, &settings.plan, error, printer).await);
+            return Err(take_back(connected, &plan, &settings.plan, error, printer).await);
         }
         Err(error) => return Err(add_way_out(error, &plan)),
     }
     if settings.no_probe {
-        return Ok(ExitCode::Success);
+        return Ok(None);
     }
     let proving = async {
         let image = settings.source.image.as_deref().unwrap_or(names::SOURCE_IMAGE);
-        let source = source::find(&connected, &settings.probe, image, settings.plan.timeout, printer).await?;
+        let source = source::find(connected, &settings.probe, image, settings.plan.timeout, printer).await?;
         let events = printer.events();
         verify::verify(
             &connected.cluster,
-            &probe_settings(&plan, &settings, source),
+            &probe_settings(&plan, settings, source),
             &events,
         )
         .await
     };
-    let verification = or_interrupted(proving, &plan).await?;
-    conclude(&verification, printer)
+    or_interrupted(proving, &plan).await.map(Some)
 }
 
 /// `enable-gateway`: the gateway and its access log.

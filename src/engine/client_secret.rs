@@ -196,7 +196,7 @@ fn of_parts(certificate: &[u8], key: &[u8], authority: Option<&[u8]>, now: Times
         if finding.code == catalogue::FOREIGN_AUTHORITY.code {
             // The CA is there for the server's certificate; which clients the server trusts, only the server knows.
             finding.severity = Severity::Warning;
-            finding.fix = "nothing, if the server trusts clients of another CA than its own".to_owned();
+            "nothing, if the server trusts clients of another CA than its own".clone_into(&mut finding.fix);
         }
     }
     findings.extend(authority.map_or_else(Vec::new, |text| certificate::check_authorities(text, now)));
@@ -249,7 +249,7 @@ pub async fn client_secret_findings(
                 .about(&reference),
             ),
             Looked::Found(secret) => {
-                findings.extend(of_secret(cluster, &reference, &secret, *holds, now).await?)
+                findings.extend(of_secret(cluster, &reference, &secret, *holds, now).await?);
             }
             Looked::Missing => findings.push(missing(cluster, &reference, elsewhere).await?),
         }

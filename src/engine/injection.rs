@@ -1,11 +1,14 @@
 //! How the source gets its sidecar: by the namespace's label, or by one of its own.
 
 use super::facts::Facts;
-use super::prepare::SetupSettings;
 use crate::error::{Error, Result};
+use crate::istio::kinds;
 use crate::plan::field_owner::{FieldOwner, owners_of};
-use crate::plan::journal::RESTORABLE_FIELDS;
+use crate::plan::journal::{Entry, RESTORABLE_FIELDS};
+use crate::plan::ownership::Manifest;
 use crate::plan::source::Injection;
+use crate::vocabulary::{Object, ObjectReference, PlanIdentity};
+use serde_json::json;
 
 /// A label of the namespace that switches injection on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +25,33 @@ pub struct InjectionLabel {
     pub owners: Vec<FieldOwner>,
 }
 
+impl InjectionLabel {
+    /// The label as an object to apply.
+    pub(super) fn manifest(&self, plan: &PlanIdentity) -> Manifest {
+        let object = json!({
+            "apiVersion": "v1", "kind": "Namespace",
+            "metadata": {"name": plan.namespace, "labels": {self.label: self.value}},
+        });
+        Manifest {
+            object: Object(object),
+            reference: ObjectReference::cluster(kinds::namespace(), &plan.namespace),
+            manager: plan.shared_manager(),
+            shared: true,
+        }
+    }
+
+    /// What the journal says of it.
+    pub(super) fn entry(&self, plan: &PlanIdentity) -> Entry {
+        Entry::Field {
+            reference: ObjectReference::cluster(kinds::namespace(), &plan.namespace),
+            manager: plan.shared_manager(),
+            pointer: self.pointer.to_owned(),
+            before: self.before.clone().map(Into::into),
+            owners: self.owners.clone(),
+        }
+    }
+}
+
 const INJECTION: &str = "istio-injection";
 const REVISION: &str = "istio.io/rev";
 
@@ -30,7 +60,8 @@ const REVISION: &str = "istio.io/rev";
 /// # Errors
 /// If there are several revisions of Istio and none is the default.
 pub(super) fn choose(
-    settings: &SetupSettings,
+    plan: &PlanIdentity,
+    inject_pod_only: bool,
     facts: &Facts,
     consents: &mut Vec<String>,
 ) -> Result<(Injection, Option<InjectionLabel>)> {
@@ -51,18 +82,18 @@ pub(super) fn choose(
             ))
             .hint(format!(
                 "choose one for the namespace: kubectl label namespace {} istio.io/rev={}",
-                settings.plan.namespace, several[0]
+                plan.namespace, several[0]
             )));
         }
     };
     let disabled = label(INJECTION).map(str::to_owned);
-    if settings.inject_pod_only && disabled.is_none() {
+    if inject_pod_only && disabled.is_none() {
         return Ok((revision.map_or(Injection::Pod, Injection::PodRevision), None));
     }
     if let Some(value) = &disabled {
         consents.push(format!(
             "Namespace {} has the label istio-injection={value}. Change it to enabled until cleanup? Pods that start meanwhile get a sidecar.",
-            settings.plan.namespace
+            plan.namespace
         ));
     }
     let (index, label, value) = match revision {

@@ -3,6 +3,7 @@
 mod access_logs;
 mod admission;
 pub mod client_secret;
+pub mod deploy_target;
 mod echo;
 pub mod ephemeral_container;
 pub mod event;

@@ -6,9 +6,10 @@ use crate::cluster::{Cluster, DeleteOptions};
 use crate::error::{Error, Result};
 use crate::istio::kinds;
 use crate::plan::journal::{Entry, Journal};
-use crate::plan::ownership;
+use crate::plan::ownership::{self, Manifest};
 use crate::vocabulary::{Change, Object, ObjectReference, PlanIdentity, names};
 use futures::future::try_join_all;
+use serde_json::json;
 use std::collections::BTreeSet;
 
 /// Kinds whose objects keep a namespace from being called empty.
@@ -40,6 +41,20 @@ fn content_kinds() -> Vec<crate::vocabulary::Kind> {
         kinds::authorization_policy(),
         kinds::peer_authentication(),
     ]
+}
+
+/// The namespace of a plan, should it be made.
+pub(super) fn manifest(plan: &PlanIdentity) -> Manifest {
+    let object = json!({
+        "apiVersion": "v1", "kind": "Namespace",
+        "metadata": {"name": plan.namespace, "labels": ownership::plan_labels(plan)},
+    });
+    Manifest {
+        object: Object(object),
+        reference: ObjectReference::cluster(kinds::namespace(), &plan.namespace),
+        manager: names::MANAGER.to_owned(),
+        shared: false,
+    }
 }
 
 /// Deletes the namespace of a plan if we created it and nothing but what Kubernetes and Istio put there is in it.

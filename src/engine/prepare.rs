@@ -5,11 +5,10 @@ use super::facts::Facts;
 use super::gateway_choice::{self, Choice};
 use super::injection::{self, InjectionLabel};
 use super::log_switch::{self, Witnessed};
-use super::{exports, holders, neighbours, permissions};
+use super::{exports, holders, namespace, neighbours, permissions};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
-use crate::istio::kinds;
 use crate::plan::gateway_workload::{self, GatewaySettings};
 use crate::plan::istio_module::ModuleChange;
 use crate::plan::journal::{Entry, Journal};
@@ -17,9 +16,8 @@ use crate::plan::ownership::Manifest;
 use crate::plan::secrets::SecretManifest;
 use crate::plan::source::{self, Injection, SourceSettings};
 use crate::plan::{GatewayTarget, Plan, PlanSettings, PlannedHost, routing};
-use crate::vocabulary::{Object, ObjectReference, PlanIdentity, names};
+use crate::vocabulary::{ObjectReference, PlanIdentity};
 use jiff::Timestamp;
-use serde_json::json;
 use std::time::Duration;
 
 /// Which parts of a plan a run sets up. `setup` does all; the steps on their own do one.
@@ -202,7 +200,8 @@ pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepa
         }
         _ => None,
     };
-    let (injection, injection_label) = injection::choose(&settings, &facts, &mut consents)?;
+    let (injection, injection_label) =
+        injection::choose(&settings.plan, settings.inject_pod_only, &facts, &mut consents)?;
     let mut prepared = Prepared {
         findings,
         journal: facts
@@ -346,13 +345,7 @@ impl Prepared {
         if let Some(label) = &self.injection_label
             && self.settings.parts.source
         {
-            self.journal.record(Entry::Field {
-                reference: ObjectReference::cluster(kinds::namespace(), &self.plan.identity.namespace),
-                manager: self.plan.identity.shared_manager(),
-                pointer: label.pointer.to_owned(),
-                before: label.before.clone().map(Into::into),
-                owners: label.owners.clone(),
-            });
+            self.journal.record(label.entry(&self.plan.identity));
         }
         for manifest in self
             .gateway_objects
@@ -377,34 +370,12 @@ impl Prepared {
 
     /// The namespace, should it be made.
     pub fn namespace_manifest(&self) -> Manifest {
-        let plan = &self.plan.identity;
-        let reference = ObjectReference::cluster(kinds::namespace(), &plan.namespace);
-        let object = json!({
-            "apiVersion": "v1", "kind": "Namespace",
-            "metadata": {"name": plan.namespace, "labels": crate::plan::ownership::plan_labels(plan)},
-        });
-        Manifest {
-            object: Object(object),
-            reference,
-            manager: names::MANAGER.to_owned(),
-            shared: false,
-        }
+        namespace::manifest(&self.plan.identity)
     }
 
     /// The injection label as an object to apply.
     pub fn injection_manifest(&self) -> Option<Manifest> {
         let label = self.injection_label.as_ref()?;
-        let plan = &self.plan.identity;
-        let object = json!({
-            "apiVersion": "v1", "kind": "Namespace",
-            "metadata": {"name": plan.namespace, "labels": {label.label: label.value}},
-        });
-        let reference = ObjectReference::cluster(kinds::namespace(), &plan.namespace);
-        Some(Manifest {
-            object: Object(object),
-            reference,
-            manager: plan.shared_manager(),
-            shared: true,
-        })
+        Some(label.manifest(&self.plan.identity))
     }
 }

@@ -119,13 +119,13 @@ impl<'run> Round<'run> {
         let deadline = Instant::now() + LINE_DEADLINE;
         loop {
             let changed = self.witness.changed();
-            let evidence = self.evidence(sent, live, self.witness.gateway_facts());
+            let evidence = self.evidence(sent, live, &self.witness.gateway_facts());
             let left = deadline.saturating_duration_since(Instant::now());
             if evidence.iter().all(log_is_settled) {
                 return evidence;
             }
             if left.is_zero() {
-                return self.evidence(sent, live, self.witness.gateway_facts_in_the_end());
+                return self.evidence(sent, live, &self.witness.gateway_facts_in_the_end());
             }
             // Only wakes us: at the deadline the loop ends above.
             let _ = tokio::time::timeout(left, changed).await;
@@ -152,7 +152,7 @@ impl<'run> Round<'run> {
         &self,
         sent: &[(Planned, CurlResult, &ProbeSource)],
         live: &Arc<LiveConfiguration>,
-        gateway: GatewayFacts,
+        gateway: &GatewayFacts,
     ) -> Vec<ProbeEvidence> {
         let gateway_lines = self.witness.gateway_lines();
         let up = |request: &ProbeRequest| {

@@ -63,6 +63,8 @@ kinds! {
     horizontal_pod_autoscaler = "autoscaling" "v2" "HorizontalPodAutoscaler" "horizontalpodautoscalers" true;
     /// Custom resource of the Kyma Istio module: what of Istio is installed.
     istio_module = "operator.kyma-project.io" "v1alpha2" "Istio" "istios" true;
+    /// Rule of the Kyma API Gateway module: which Service is exposed under which host.
+    api_rule = "gateway.kyma-project.io" "v2" "APIRule" "apirules" true;
     /// Istio PeerAuthentication.
     peer_authentication = "security.istio.io" "v1" "PeerAuthentication" "peerauthentications" true;
 }

@@ -30,6 +30,7 @@ mod rules;
 pub mod secrets;
 pub mod source;
 mod target;
+pub mod target_workload;
 
 pub use file::{from_file, to_file};
 pub use model::{Plan, PlanSettings, PlannedHost};

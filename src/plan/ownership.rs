@@ -129,16 +129,17 @@ pub fn plan_of(object: &Object) -> Option<PlanIdentity> {
 pub fn touchable_kinds() -> Vec<Kind> {
     vec![
         kinds::service_entry(),
+        kinds::api_rule(),
         kinds::virtual_service(),
         kinds::destination_rule(),
         kinds::gateway(),
+        kinds::secret(),
         kinds::authorization_policy(),
         kinds::sidecar(),
         kinds::network_policy(),
         kinds::job(),
         kinds::role_binding(),
         kinds::role(),
-        kinds::secret(),
         kinds::telemetry(),
         kinds::pod(),
         kinds::deployment(),

@@ -4,7 +4,7 @@ use super::GatewayTarget;
 use super::gateway_workload;
 use super::ownership::{Manifest, owned, shared};
 use crate::istio::kinds;
-use crate::vocabulary::{Object, PlanIdentity};
+use crate::vocabulary::{Object, PlanIdentity, names};
 use k8s_openapi::ByteString;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -103,13 +103,13 @@ pub fn curl_secret(plan: &PlanIdentity, name: &str, credential: &Credential) -> 
     SecretManifest(shared(plan, &kinds::secret(), &plan.namespace, name, body))
 }
 
-fn body(credential: &Credential, names: [&str; 3]) -> Value {
+fn body(credential: &Credential, keys: [&str; 3]) -> Value {
     let mut data = BTreeMap::from([
-        (names[0], bytes(&credential.certificate)),
-        (names[1], bytes(credential.key.expose_secret())),
+        (keys[0], bytes(&credential.certificate)),
+        (keys[1], bytes(credential.key.expose_secret())),
     ]);
     if let Some(authority) = &credential.authority {
-        data.insert(names[2], bytes(authority));
+        data.insert(keys[2], bytes(authority));
     }
     json!({"type": "Opaque", "data": data})
 }
@@ -130,7 +130,7 @@ pub fn value_of(secret: &Object, key: &str) -> Option<Vec<u8>> {
 /// istioctl, Helm and Kyma come with such a Role. It must be there before the Secret is asked for: istiod does not try
 /// again.
 pub fn reader(plan: &PlanIdentity, gateway: &GatewayTarget) -> Vec<Manifest> {
-    let name = format!("kubectl-egress-{}-secrets", gateway.service);
+    let name = format!("{}{}", names::SECRET_READER_PREFIX, gateway.service);
     let namespace = &gateway.namespace;
     let rules =
         json!({"rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "watch", "list"]}]});

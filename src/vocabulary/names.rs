@@ -37,6 +37,8 @@ pub const LOCK_LABEL: &str = "kubectl-egress.dev/lock";
 pub const SWITCH_LABEL: &str = "kubectl-egress.dev/switch";
 /// Beginning of the names of all objects of a lockdown run; see [`crate::plan::lock`].
 pub const LOCK_PREFIX: &str = "kubectl-egress-lock-";
+/// Beginning of the names of Role and RoleBinding by which a gateway of ours reads Secrets.
+pub const SECRET_READER_PREFIX: &str = "kubectl-egress-secrets-";
 /// Label that Kubernetes puts on every namespace, with the namespace's name.
 pub const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
 /// Condition that nobody ever sets: a pod with this readiness gate gets no traffic of any Service.

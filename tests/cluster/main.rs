@@ -27,5 +27,6 @@ mod outcomes;
 mod permissions;
 mod plans;
 mod runs;
+mod two_clusters;
 mod whole_story;
 mod workloads;

@@ -127,6 +127,10 @@ async fn who_may_not_list_secrets_everywhere_can_still_clean_up() {
         ..quick()
     });
     let cluster = client(&sandbox);
+    // A namespace that is ours is only deleted by who can see what is in it.
+    let namespace =
+        serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "demo"}});
+    sandbox.put(&namespace).unwrap();
     let before = dump(&sandbox);
     set_up(&cluster, settings(&["kyma-project.io"])).await.unwrap();
     clean_up(&cluster).await.unwrap();

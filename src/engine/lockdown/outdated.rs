@@ -10,6 +10,7 @@ use crate::plan::lock::{self, LockRecord, Observed, Peer};
 use crate::vocabulary::{InCluster, Object, ObjectReference, names};
 use futures::future::try_join3;
 use serde_json::Value;
+use std::fmt::Write as _;
 
 /// What has changed, if anything has. What cannot be read is not known, and says nothing.
 pub(super) async fn outdated(cluster: &Cluster, journal: &Journal, record: &LockRecord) -> Option<Finding> {
@@ -90,7 +91,7 @@ fn command(journal: &Journal, record: &LockRecord) -> String {
         command.push_str(" --in-cluster allow");
     }
     if !record.settings.selector.requirements.is_empty() {
-        command.push_str(&format!(" --selector '{}'", record.settings.selector));
+        let _ = write!(command, " --selector '{}'", record.settings.selector);
     }
     if record.settings.api_server {
         command.push_str(" --allow-api-server");

@@ -98,6 +98,17 @@ impl Entry {
             } => {
                 let elsewhere = reference.kind == kinds::istio_module()
                     && reference.namespace.as_deref() != Some(kyma::NAMESPACE);
+                // Kubernetes keeps names that begin like this for itself; no gateway is there.
+                let reserved = reference.kind == kinds::secret()
+                    && reference
+                        .namespace
+                        .as_deref()
+                        .is_none_or(|name| name.starts_with("kube-"));
+                if reserved {
+                    return Err(format!(
+                        "it names {reference}, where this program never makes one"
+                    ));
+                }
                 if !touchable_kinds().contains(&reference.kind)
                     || reference.kind == kinds::namespace()
                     || elsewhere

@@ -40,8 +40,19 @@ pub struct Journal {
     /// The locks that use the plan's gateway, each with what it was derived from. Their objects are entries as well.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub locks: Vec<LockRecord>,
+    /// The other cluster that the plan works with, which has a journal of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<TargetRecord>,
     /// Whether the run that wrote it came to its end.
     pub complete: bool,
+}
+
+/// The cluster that a plan's hosts lead to, where we set that up as well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TargetRecord {
+    /// Its context in the kubeconfig of whoever set it up. The plan has the same name there.
+    pub context: String,
 }
 
 /// What to do to undo one entry, all of one wave side by side, waves one after the other.
@@ -68,6 +79,7 @@ impl Journal {
             client_labels: BTreeMap::new(),
             entries: Vec::new(),
             locks: Vec::new(),
+            target: None,
             complete: false,
         }
     }
@@ -188,7 +200,7 @@ impl Journal {
         let wave = |entry: &Entry| match entry {
             Entry::Object { reference, .. } => match reference.kind.kind.as_str() {
                 "ServiceEntry" => 0,
-                "VirtualService" => 1,
+                "VirtualService" | "APIRule" => 1,
                 "DestinationRule" | "Gateway" => 2,
                 // When nothing is routed any more. A switch goes with its lock: all it could do is take it away.
                 "NetworkPolicy" | "Job" => 3,

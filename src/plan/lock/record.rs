@@ -65,7 +65,10 @@ pub(in crate::plan) fn check_name(reference: &ObjectReference) -> Result<(), Str
         kinds::role(),
         kinds::role_binding(),
     ];
-    if of_locks.contains(&reference.kind) && !reference.name.starts_with(names::LOCK_PREFIX) {
+    // But for those by which a gateway of ours reads Secrets.
+    let reader = [kinds::role(), kinds::role_binding()].contains(&reference.kind)
+        && reference.name.starts_with(names::SECRET_READER_PREFIX);
+    if of_locks.contains(&reference.kind) && !reader && !reference.name.starts_with(names::LOCK_PREFIX) {
         return Err(format!(
             "it names {reference}, which bears no name of a lock of ours"
         ));

@@ -10,7 +10,7 @@ mod row_06_passthrough_inside_mutual_tls;
 mod row_08_direct_and_outbound_policy;
 mod row_15_many_modes_and_two_plans;
 
-use super::support::Stage;
+use super::support::{Run, Stage};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,6 +23,15 @@ fn legs(probe: &Value) -> Vec<String> {
         format!("{}-{}: {}", text("from"), text("to"), text("encryption"))
     })
     .collect()
+}
+
+/// Requires words in what a run printed, wherever it did.
+#[track_caller]
+fn mentions(run: &Run, words: &[&str]) {
+    let said = run.to_string();
+    for word in words {
+        assert!(said.contains(word), "no `{word}`: {said}");
+    }
 }
 
 /// Headers by which Istio tells who called.

@@ -1,6 +1,6 @@
 //! Row 3: the application sends http, the server sees https.
 
-use super::{Secret, TELLING, legs, pki};
+use super::{Secret, TELLING, legs, mentions, pki};
 use crate::support::{Stage, open};
 
 fn originated(stage: &Stage, mesh: &str) {
@@ -68,7 +68,7 @@ fn what_is_wrong_with_the_servers_certificate_is_named() {
     ] {
         let probed = stage.probe(url);
         probed.is("unreachable", &[].into()).finds(code);
-        probed.run.says(&[says]);
+        mentions(&probed.run, &[says]);
     }
 
     // An authority that did not sign the server's certificate, then the one that did.

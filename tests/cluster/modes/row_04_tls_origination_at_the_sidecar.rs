@@ -1,18 +1,16 @@
 //! Row 4: the workload's own sidecar makes TLS; no gateway carries it.
 
-use super::legs;
+use super::{legs, mentions};
 use crate::support::open;
 
 #[test]
 fn http_becomes_https_at_the_sidecar_and_is_reported_as_direct() {
     let stage = open!(shared);
     let host = &stage.host;
-    stage
-        .egress(&format!(
-            "setup {host} --mode tls-origination --at sidecar --create-namespace"
-        ))
-        .exits(0)
-        .says(&["direct", "EGR-130"]);
+    let setup = stage.egress(&format!(
+        "setup {host} --mode tls-origination --at sidecar --create-namespace"
+    ));
+    mentions(setup.exits(0), &["direct, as planned", "EGR-130"]);
     let probed = stage.probe(&format!("http://{host}"));
     probed
         .is("direct", &stage.source_addresses())

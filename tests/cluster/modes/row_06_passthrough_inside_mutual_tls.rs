@@ -1,6 +1,6 @@
 //! Row 6: the application's TLS inside of the mesh's, so that the gateway knows who calls.
 
-use super::legs;
+use super::{legs, mentions};
 use crate::support::open;
 
 #[test]
@@ -12,12 +12,10 @@ fn only_namespaces_that_the_plan_allows_get_through() {
         stage.make_namespace(namespace, "istio-injection=enabled");
         stage.egress_in(namespace, "deploy-curl").exits(0);
     }
-    stage
-        .egress(&format!(
-            "setup {host} --mesh-mtls --allow-from {allowed} --export-to {refused} --create-namespace"
-        ))
-        .exits(0)
-        .says(&["mTLS"]);
+    let setup = stage.egress(&format!(
+        "setup {host} --mesh-mtls --allow-from {allowed} --export-to {refused} --create-namespace"
+    ));
+    mentions(setup.exits(0), &["mTLS"]);
     let probed = stage.probe_host();
     probed.is("routed", &stage.gateway_addresses());
     assert_eq!(

@@ -12,12 +12,13 @@
 //! | [`vocabulary`] | the words: hosts, ports, outcomes, labels, exit codes | nothing |
 //! | [`finding`] | the catalogue of diagnosed faults, EGR-nnn | nothing |
 //! | [`istio`] | typed structs of the Istio objects that we write and read | nothing |
-//! | [`plan`] | settings to plan to steps to objects | istio, finding |
+//! | [`certificate`] | makes, inspects and checks certificates | finding |
+//! | [`plan`] | settings to plan to steps to objects | istio, finding, certificate |
 //! | [`mesh`] | how Istio carries a request: objects and a request to a path | istio, finding |
 //! | [`evidence`] | log lines, curl reports, counters to hops to outcomes and verdicts | istio, finding |
 //! | [`cluster`] | the only place that talks to an API server | istio |
-//! | [`engine`] | runs steps, journals, undoes, probes; owns the event types | plan, evidence, mesh, cluster, finding, istio |
-//! | [`report`] | event sinks; the only place that prints | engine, evidence, finding |
+//! | [`engine`] | runs steps, journals, undoes, probes; owns the event types | plan, evidence, mesh, cluster, finding, istio, certificate |
+//! | [`report`] | event sinks; the only place that prints | engine, evidence, finding, certificate |
 //! | [`sandbox`] | the embedded cluster; moves packets by asking `mesh` | mesh, istio |
 //! | [`cli`] | what can be typed; becomes plain settings | nothing |
 //! | [`command`] | one file per subcommand, where all of it is put together | everything |
@@ -29,6 +30,7 @@
     expect(clippy::unwrap_used, reason = "a test that panics is a test that fails")
 )]
 
+pub mod certificate;
 pub mod cli;
 pub mod cluster;
 pub mod command;

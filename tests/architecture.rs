@@ -12,15 +12,24 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("finding", &[]),
     ("istio", &[]),
     ("cli", &[]),
-    ("plan", &["istio", "finding"]),
+    ("certificate", &["finding"]),
+    ("plan", &["istio", "finding", "certificate"]),
     ("mesh", &["istio", "finding"]),
     ("evidence", &["istio", "finding"]),
     ("cluster", &["istio"]),
     (
         "engine",
-        &["plan", "evidence", "mesh", "cluster", "finding", "istio"],
+        &[
+            "plan",
+            "evidence",
+            "mesh",
+            "cluster",
+            "finding",
+            "istio",
+            "certificate",
+        ],
     ),
-    ("report", &["engine", "evidence", "finding"]),
+    ("report", &["engine", "evidence", "finding", "certificate"]),
     ("sandbox", &["mesh", "istio"]),
 ];
 

@@ -9,11 +9,11 @@ use anyhow::{Context, Result};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::build;
-use crate::component::kyma::COMMAND as KYMA_COMMAND;
+use crate::component::kyma::{API_GATEWAY_COMMAND, COMMAND as KYMA_COMMAND};
 use crate::component::world::COMMAND;
 use crate::component::{node_dns, policy};
 use crate::down::down;
-use crate::kyma::{self, Platform, PlatformArguments, ServeArguments};
+use crate::kyma::{self, ApiGatewayArguments, Platform, PlatformArguments, ServeArguments};
 use crate::lab::{DEFAULT_NAME, Lab};
 use crate::layout::ClusterLayout;
 use crate::output;
@@ -81,6 +81,9 @@ enum Command {
     /// Play Kyma's Istio module.
     #[command(name = KYMA_COMMAND, hide = true)]
     ServeKyma(ServeArguments),
+    /// Play Kyma's API Gateway module.
+    #[command(name = API_GATEWAY_COMMAND, hide = true)]
+    ServeApiGateway(ApiGatewayArguments),
     /// Pass questions for names on.
     #[command(name = node_dns::COMMAND, hide = true)]
     RelayDns {
@@ -111,6 +114,10 @@ struct UpArguments {
     /// Whether pods ask a resolver on the node, as with NodeLocal DNS.
     #[arg(long)]
     node_local_dns: bool,
+    /// How many clusters: with 2 there is another one behind the outside world, with an ingress gateway, as the
+    /// kubeconfig's context `target`.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+    clusters: u8,
     #[command(flatten)]
     platform: PlatformArguments,
 }
@@ -191,7 +198,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
     let layout = ClusterLayout::new(&cli.name)?;
     match cli.command {
         Command::Up(arguments) => {
-            up(&layout, arguments.options())?;
+            up(&layout, arguments.options(), arguments.clusters)?;
             output::data(&layout.kubeconfig().display().to_string());
         }
         Command::Down => down(&layout)?,
@@ -234,6 +241,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::AnnouncePod { folder } => crate::policy::plugin(&folder)?,
         Command::EnforcePolicies(arguments) => crate::policy::run(&arguments.into_settings())?,
         Command::ServeKyma(arguments) => kyma::serve(arguments),
+        Command::ServeApiGateway(arguments) => kyma::serve_api_gateway(arguments),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -254,7 +262,7 @@ fn set(lab: &mut Lab, arguments: &SetArguments) -> Result<()> {
 }
 
 fn running(layout: &ClusterLayout) -> Result<Lab> {
-    Lab::running_as(layout.name())?.context("no lab is up; `cargo lab up` makes one")
+    Lab::running_as(layout.lab())?.context("no lab is up; `cargo lab up` makes one")
 }
 
 fn show(layout: &ClusterLayout, format: Format) -> Result<()> {

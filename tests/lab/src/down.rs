@@ -25,10 +25,22 @@ pub fn down(layout: &ClusterLayout) -> Result<()> {
     let _lock = lock(&layout.lock_file(), || {
         output::note("another command works on this lab; waiting for it");
     })?;
+    clean_with_target(layout)
+}
+
+/// Removes a cluster, and before it the one that hangs on its outside world; the lab's lock is held. In this order,
+/// because the second one has recorded kernel settings that were the first one's.
+///
+/// # Errors
+/// As [`clean`].
+pub(crate) fn clean_with_target(layout: &ClusterLayout) -> Result<()> {
+    if !layout.is_target() {
+        clean(&layout.target())?;
+    }
     clean(layout)
 }
 
-/// Removes whatever there is of the lab; its lock is held.
+/// Removes whatever there is of one cluster; the lab's lock is held.
 ///
 /// # Errors
 /// Something cannot be removed.

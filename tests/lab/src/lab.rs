@@ -38,12 +38,21 @@ impl Lab {
     /// # Errors
     /// The name cannot be a lab's.
     pub fn running_as(name: &str) -> Result<Option<Self>> {
-        let layout = ClusterLayout::new(name)?;
-        let healthy = State::load(&layout).filter(|state| status::is_healthy(&layout, state));
-        Ok(healthy.map(|state| Self {
+        Ok(Self::healthy(ClusterLayout::new(name)?))
+    }
+
+    fn healthy(layout: ClusterLayout) -> Option<Self> {
+        let state = State::load(&layout).filter(|state| status::is_healthy(&layout, state))?;
+        Some(Self {
             options: state.options,
             layout,
-        }))
+        })
+    }
+
+    /// The second cluster, where the lab has one that is healthy. Its context in the first one's kubeconfig is
+    /// [`ClusterLayout::TARGET_CONTEXT`]; the outside world is the same.
+    pub fn target(&self) -> Option<Self> {
+        Self::healthy(self.layout.target())
     }
 
     /// Names, addresses and folders.

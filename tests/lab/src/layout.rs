@@ -1,4 +1,7 @@
 //! Where everything of one cluster lives: names, addresses, folders. Two clusters differ only in this value.
+//!
+//! A lab of two clusters has a second one, the *target*, on the other side of the same outside world. Its pods have
+//! addresses of their own range, so that each side's logs name the other side's pods.
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -12,14 +15,27 @@ const DEFAULT_DATA_ROOT: &str = "/var/lib/kubectl-egress-lab";
 /// Longest name of a lab; a network link's name has at most fifteen characters.
 const LONGEST_NAME: usize = 10;
 
-/// How many links of four addresses fit into 198.51.100.0/24.
-const HIGHEST_INDEX: u8 = 62;
+/// 64 links of four addresses fit into 198.51.100.0/24: one half for labs, the other for their targets.
+const HIGHEST_INDEX: u8 = 31;
+/// Where the targets' half begins.
+const FIRST_TARGET_INDEX: u8 = 32;
+
+/// Which of a lab's clusters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// The one that has the egress gateway.
+    First,
+    /// The one that is reached from there.
+    Target,
+}
 
 /// Names, addresses and folders of one cluster. The number at the end of the name chooses the addresses on the link
 /// to the machine, so `lab` and `lab2` can run side by side; everything else of a cluster is in namespaces of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterLayout {
-    name: String,
+    /// The lab's name, of both clusters.
+    lab: String,
+    role: Role,
     index: u8,
     state_root: PathBuf,
     data_root: PathBuf,
@@ -28,6 +44,12 @@ pub struct ClusterLayout {
 impl ClusterLayout {
     /// What the links of all labs in the machine's own network namespace begin with.
     pub(crate) const ROOT_LINK_PREFIX: &str = "egl-";
+    /// The same for links to targets: a link's name has no room for a longer end.
+    pub(crate) const TARGET_LINK_PREFIX: &str = "egt-";
+    /// The kubeconfig's context of the target.
+    pub const TARGET_CONTEXT: &str = "target";
+    /// The network of all public addresses of a target: a part of the outside world's.
+    pub(crate) const TARGET_NETWORK: &str = "203.0.113.128/26";
 
     /// Makes the layout of the lab `name`, with the folders that the environment asks for.
     ///
@@ -56,56 +78,143 @@ impl ClusterLayout {
         let index =
             index.with_context(|| format!("the number at the end of {name:?} is above {HIGHEST_INDEX}"))?;
         Ok(Self {
-            name: name.to_owned(),
+            lab: name.to_owned(),
+            role: Role::First,
             index,
             state_root,
             data_root,
         })
     }
 
-    /// The lab's name; also the name of the kubeconfig's context and of the node.
-    pub fn name(&self) -> &str {
-        &self.name
+    /// The layout of this lab's second cluster, whether there is one or not.
+    #[must_use]
+    pub fn target(&self) -> Self {
+        Self {
+            role: Role::Target,
+            ..self.clone()
+        }
+    }
+
+    /// Whether this is a lab's second cluster.
+    pub fn is_target(&self) -> bool {
+        self.role == Role::Target
+    }
+
+    /// The lab's name.
+    pub fn lab(&self) -> &str {
+        &self.lab
+    }
+
+    /// The cluster's name, which no other cluster of this machine has; also that of its node. No lab's name has a
+    /// hyphen.
+    pub fn name(&self) -> String {
+        match self.role {
+            Role::First => self.lab.clone(),
+            Role::Target => format!("{}-target", self.lab),
+        }
+    }
+
+    /// The name of the kubeconfig's context.
+    pub fn context(&self) -> &str {
+        match self.role {
+            Role::First => &self.lab,
+            Role::Target => Self::TARGET_CONTEXT,
+        }
     }
 
     /// The network namespace in which every process of the node runs.
     pub fn node_namespace(&self) -> String {
-        format!("egress-{}", self.name)
+        format!("egress-{}", self.name())
     }
 
-    /// The network namespace that plays the Internet.
+    /// The network namespace that plays the Internet, one for both clusters.
     pub fn world_namespace(&self) -> String {
-        format!("egress-{}-ext", self.name)
+        format!("egress-{}-ext", self.lab)
+    }
+
+    /// The network namespaces that go with this cluster, and everything in them.
+    pub(crate) fn own_namespaces(&self) -> Vec<String> {
+        match self.role {
+            Role::First => vec![self.node_namespace(), self.world_namespace()],
+            Role::Target => vec![self.node_namespace()],
+        }
     }
 
     /// The link's end in the machine's own network namespace.
     pub fn root_link(&self) -> String {
-        format!("{}{}", Self::ROOT_LINK_PREFIX, self.name)
+        let prefix = match self.role {
+            Role::First => Self::ROOT_LINK_PREFIX,
+            Role::Target => Self::TARGET_LINK_PREFIX,
+        };
+        format!("{prefix}{}", self.lab)
+    }
+
+    /// The end of the node's link to the outside world that lies there.
+    pub(crate) fn world_link(&self) -> &'static str {
+        match self.role {
+            Role::First => "node0",
+            Role::Target => "target0",
+        }
     }
 
     /// The cgroup below which the kubelet keeps its pods.
     pub fn cgroup(&self) -> String {
-        format!("egress-{}", self.name)
+        format!("egress-{}", self.name())
+    }
+
+    /// Which link of four addresses this cluster has.
+    fn link_index(&self) -> u8 {
+        match self.role {
+            Role::First => self.index,
+            Role::Target => self.index + FIRST_TARGET_INDEX,
+        }
     }
 
     /// The address of the machine on the link to the node.
     pub fn root_address(&self) -> Ipv4Addr {
-        Ipv4Addr::new(198, 51, 100, 4 * self.index + 1)
+        Ipv4Addr::new(198, 51, 100, 4 * self.link_index() + 1)
     }
 
     /// The node's address on the link to the outside world.
     pub fn node_address_in_world(&self) -> Ipv4Addr {
-        Ipv4Addr::new(203, 0, 113, 1)
+        match self.role {
+            Role::First => Ipv4Addr::new(203, 0, 113, 1),
+            Role::Target => Ipv4Addr::new(203, 0, 113, 129),
+        }
+    }
+
+    /// The length of the network of that address.
+    pub(crate) fn world_prefix_length(&self) -> u8 {
+        match self.role {
+            Role::First => 24,
+            Role::Target => 26,
+        }
+    }
+
+    /// The outside world's own address on the link to the node: the way to everything that is nowhere else.
+    pub(crate) fn world_router(&self) -> Ipv4Addr {
+        match self.role {
+            Role::First => Ipv4Addr::new(203, 0, 113, 254),
+            Role::Target => Ipv4Addr::new(203, 0, 113, 190),
+        }
+    }
+
+    /// The address that the target's ingress gateway has outside, as a cloud's load balancer would give it one.
+    pub const fn ingress_address() -> Ipv4Addr {
+        Ipv4Addr::new(203, 0, 113, 130)
     }
 
     /// The node's address on its pods' links: the first of their range.
     pub fn node_address_to_pods(&self) -> Ipv4Addr {
-        Ipv4Addr::new(198, 18, 0, 1)
+        match self.role {
+            Role::First => Ipv4Addr::new(198, 18, 0, 1),
+            Role::Target => Ipv4Addr::new(198, 18, 128, 1),
+        }
     }
 
     /// The address of the node: API server and kubelet.
     pub fn node_address(&self) -> Ipv4Addr {
-        Ipv4Addr::new(198, 51, 100, 4 * self.index + 2)
+        Ipv4Addr::new(198, 51, 100, 4 * self.link_index() + 2)
     }
 
     /// The network that holds the two addresses above.
@@ -115,12 +224,19 @@ impl ClusterLayout {
 
     /// The address range of pods.
     pub fn pod_range(&self) -> &'static str {
-        "198.18.0.0/16"
+        match self.role {
+            // Its one node has only the first 256 of them.
+            Role::First => "198.18.0.0/16",
+            Role::Target => "198.18.128.0/17",
+        }
     }
 
     /// The address range of the one node's pods.
     pub fn node_pod_range(&self) -> &'static str {
-        "198.18.0.0/24"
+        match self.role {
+            Role::First => "198.18.0.0/24",
+            Role::Target => "198.18.128.0/24",
+        }
     }
 
     /// The address range of Services.
@@ -150,22 +266,22 @@ impl ClusterLayout {
 
     /// The folder with this lab's state: logs, keys, kubeconfig, sockets.
     pub fn state_dir(&self) -> PathBuf {
-        self.state_root.join(&self.name)
+        self.state_root.join(self.name())
     }
 
     /// The folder with the containers' file systems and the pods' volumes.
     pub fn data_dir(&self) -> PathBuf {
-        self.data_root.join(&self.name).join("data")
+        self.data_root.join(self.name()).join("data")
     }
 
     /// The folder above [`Self::data_dir`], removed with it.
     pub fn data_parent(&self) -> PathBuf {
-        self.data_root.join(&self.name)
+        self.data_root.join(self.name())
     }
 
-    /// The lock that keeps two commands from changing this lab at once. It outlives `down`.
+    /// The lock that keeps two commands from changing this lab at once, one for both clusters. It outlives `down`.
     pub fn lock_file(&self) -> PathBuf {
-        self.state_root.join(format!("{}.lock", self.name))
+        self.state_root.join(format!("{}.lock", self.lab))
     }
 
     /// The lock that keeps two labs from taking the same addresses at once.
@@ -188,9 +304,9 @@ impl ClusterLayout {
         self.state_dir().join("pki")
     }
 
-    /// Keys, certificates and the log of the outside world.
+    /// Keys, certificates and the log of the outside world, one for both clusters.
     pub fn world(&self) -> PathBuf {
-        self.state_dir().join("world")
+        self.state_root.join(&self.lab).join("world")
     }
 
     /// The log of the outside world: one JSON object a line.
@@ -245,15 +361,33 @@ mod tests {
     fn a_number_in_the_name_gives_other_addresses() {
         assert_eq!(layout("lab2").unwrap().server_url(), "https://198.51.100.10:6443");
         assert_eq!(
-            layout("l62").unwrap().node_address(),
-            Ipv4Addr::new(198, 51, 100, 250)
+            layout("l31").unwrap().node_address(),
+            Ipv4Addr::new(198, 51, 100, 126)
         );
-        assert!(layout("lab63").is_err() && layout("lab9999").is_err());
+        assert!(layout("lab32").is_err() && layout("lab9999").is_err());
+    }
+
+    #[test]
+    fn a_target_shares_nothing_with_any_lab_but_the_outside_world() {
+        let lab = layout("lab31").unwrap();
+        let target = lab.target();
+        assert!(target.is_target() && !lab.is_target());
+        assert_eq!(target.node_namespace(), "egress-lab31-target");
+        assert_eq!(target.context(), "target");
+        assert_eq!(target.node_address(), Ipv4Addr::new(198, 51, 100, 254));
+        assert_eq!(target.world_namespace(), lab.world_namespace());
+        assert_eq!(target.lock_file(), lab.lock_file());
+        assert_eq!(target.own_namespaces(), ["egress-lab31-target"]);
+        assert_ne!(target.state_dir(), lab.state_dir());
+        assert_ne!(target.data_parent(), lab.data_parent());
+        assert_ne!(target.root_link(), lab.root_link());
+        assert_ne!(target.node_pod_range(), lab.node_pod_range());
     }
 
     #[test]
     fn the_longest_name_still_fits_a_link() {
-        assert!(layout(&"a".repeat(LONGEST_NAME)).unwrap().root_link().len() <= 15);
+        let longest = layout(&"a".repeat(LONGEST_NAME)).unwrap();
+        assert!(longest.root_link().len() <= 15 && longest.target().root_link().len() <= 15);
         for wrong in ["", "Lab", "a/b", "..", &"a".repeat(LONGEST_NAME + 1)] {
             assert!(layout(wrong).is_err(), "{wrong:?} was accepted");
         }

@@ -45,6 +45,6 @@ pub use policy::{InForce, PolicyEngine, PolicyStatus};
 pub use state::{Options, OutboundPolicy, Phase};
 pub use unavailable::{EXIT_CODE_SKIPPED, Tool, Unavailable};
 pub use world::{
-    Behaviour, CertificateKind, ClientCertificate, EventKind, Mark, SERVERS, Server, World, WorldEvent,
-    addresses_of,
+    Behaviour, CertificateKind, ClientCertificate, EventKind, Mark, PROXY_PORT, SERVERS, Server,
+    TARGET_NAMES, World, WorldEvent, addresses_of,
 };

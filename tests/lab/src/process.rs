@@ -150,7 +150,8 @@ fn signal(pid: i32, signal: Signal) {
 
 /// All processes of the lab: the recorded ones, those in its network namespaces and those in its cgroups.
 pub(crate) fn members(layout: &ClusterLayout, recorded: &[Started]) -> BTreeSet<i32> {
-    let namespaces: Vec<_> = [layout.node_namespace(), layout.world_namespace()]
+    let namespaces: Vec<_> = layout
+        .own_namespaces()
         .iter()
         .filter_map(|name| namespace_id(&ClusterLayout::namespace_path(name)))
         .collect();

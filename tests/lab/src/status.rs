@@ -36,6 +36,8 @@ pub struct Status {
     pub components: Vec<Component>,
     /// Resident memory of all processes of the lab, pods included, in bytes.
     pub memory: u64,
+    /// The second cluster, where the lab has one.
+    pub target: Option<Box<Status>>,
 }
 
 /// One component.
@@ -56,8 +58,9 @@ pub fn status(layout: &ClusterLayout) -> Status {
         .as_ref()
         .map(|state| state.processes.clone())
         .unwrap_or_default();
+    let target = !layout.is_target() && State::load(&layout.target()).is_some();
     Status {
-        name: layout.name().to_owned(),
+        name: layout.name(),
         healthy: state.as_ref().is_some_and(|state| is_healthy(layout, state)),
         phase: state.as_ref().map(|state| state.phase),
         options: state.as_ref().map(|state| state.options),
@@ -74,6 +77,7 @@ pub fn status(layout: &ClusterLayout) -> Status {
                 pid: process.pid,
             })
             .collect(),
+        target: target.then(|| Box::new(self::status(&layout.target()))),
     }
 }
 
@@ -148,6 +152,7 @@ impl Status {
             let life = if component.alive { "runs" } else { "ENDED" };
             format!("  {:<24} {life}, process {}", component.name, component.pid)
         }));
+        lines.extend(self.target.iter().flat_map(|target| target.lines()));
         lines
     }
 }

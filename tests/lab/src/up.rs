@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::build;
+use crate::build::{self, Binaries};
 use crate::cluster::{kubeconfig, network, pki, world_pki};
 use crate::component::{
     Cluster, apiserver, containerd, controllers, coredns, etcd, istio, kubelet, kubeproxy, kyma, node_dns,
@@ -21,24 +21,44 @@ use crate::state::{Options, OutboundPolicy, Phase, State, lock};
 use crate::status;
 use crate::unavailable::check_run_tools;
 
-/// Makes the lab as asked for. A healthy lab with the same options is left alone; with other options only what
-/// differs is changed; anything else is cleaned up and made anew.
+/// Makes the lab as asked for, of one cluster or two. A healthy cluster with the same options is left alone; with
+/// other options only what differs is changed; anything else is cleaned up and made anew.
 ///
 /// # Errors
 /// [`crate::Unavailable`], or whatever went wrong; what was started so far stays, with its logs.
-pub fn up(layout: &ClusterLayout, options: Options) -> Result<()> {
+pub fn up(layout: &ClusterLayout, options: Options, clusters: u8) -> Result<()> {
     check_run_tools()?;
     let _lock = lock(&layout.lock_file(), || {
         output::note("another command works on this lab; waiting for it");
     })?;
     let binaries = build::all()?;
+    one_cluster(layout, options, &binaries)?;
+    let target = layout.target();
+    if clusters > 1 {
+        output::note("the second cluster");
+        let options = Options {
+            egress_gateway: false,
+            outbound_policy: OutboundPolicy::AllowAny,
+            node_local_dns: false,
+            ..options
+        };
+        one_cluster(&target, options, &binaries)?;
+        kubeconfig::write_both(layout)
+    } else {
+        down::clean(&target)?;
+        kubeconfig::write_admin(layout)
+    }
+}
+
+/// Brings one cluster to its options. The lab's lock is held.
+fn one_cluster(layout: &ClusterLayout, options: Options, binaries: &Binaries) -> Result<()> {
     if let Some(state) = State::load(layout)
         && status::is_healthy(layout, &state)
     {
         check_options(layout, Some(state.options), options)?;
         let mut cluster = Cluster {
             layout: layout.clone(),
-            binaries,
+            binaries: binaries.clone(),
             state,
         };
         return adjust(&mut cluster, options);
@@ -48,7 +68,7 @@ pub fn up(layout: &ClusterLayout, options: Options) -> Result<()> {
         output::note("a lab with the same addresses is being made; waiting for it");
     })?;
     network::check_addresses(layout)?;
-    down::clean(layout)?;
+    down::clean_with_target(layout)?;
     let state = State {
         phase: Phase::Starting,
         options,
@@ -57,7 +77,7 @@ pub fn up(layout: &ClusterLayout, options: Options) -> Result<()> {
     };
     let mut cluster = Cluster {
         layout: layout.clone(),
-        binaries,
+        binaries: binaries.clone(),
         state,
     };
     create(&mut cluster).with_context(|| {
@@ -127,7 +147,7 @@ fn check_options(layout: &ClusterLayout, running: Option<Options>, options: Opti
     ensure!(
         is == wanted,
         "{} is up with platform {is}, not {wanted}; `cargo lab --name {0} down` removes it",
-        layout.name()
+        layout.lab()
     );
     Ok(())
 }
@@ -143,11 +163,15 @@ fn create(cluster: &mut Cluster) -> Result<()> {
         network::create(&layout)?;
         create_cgroups(&layout)?;
         pki::create(&layout)?;
-        world_pki::create(&layout.world())?;
+        if !layout.is_target() {
+            world_pki::create(&layout.world())?;
+        }
         kubeconfig::write_admin(&layout)
     })?;
     timed("outside world, containerd, etcd", || {
-        world::start(cluster)?;
+        if !layout.is_target() {
+            world::start(cluster)?;
+        }
         etcd::start(cluster)?;
         containerd::start(cluster)?;
         etcd::wait(cluster)?;
@@ -173,6 +197,12 @@ fn create(cluster: &mut Cluster) -> Result<()> {
             istio::install(&layout, &binaries, cluster.state.options)
         })?,
         Platform::Kyma => timed("Kyma", || kyma::install(cluster))?,
+    }
+    if layout.is_target() {
+        istio::publish_ingress(&layout)?;
+        if cluster.state.options.platform == Platform::Kyma {
+            kyma::start_api_gateway(cluster)?;
+        }
     }
     timed("DNS", || coredns::wait(&layout))?;
     cluster.state.phase = Phase::Up;

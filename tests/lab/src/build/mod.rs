@@ -32,6 +32,8 @@ pub struct Binaries {
     pub etcd: PathBuf,
     /// CoreDNS.
     pub coredns: PathBuf,
+    /// The httpbin of Istio's samples.
+    pub httpbin: PathBuf,
     /// istiod.
     pub pilot_discovery: PathBuf,
     /// The proxy's agent.
@@ -90,6 +92,7 @@ pub fn all() -> Result<Binaries> {
         kubernetes: program("kubernetes", "kubernetes")?,
         etcd: program("etcd", "etcd")?,
         coredns: program("coredns", "coredns")?,
+        httpbin: program("httpbin", "go-httpbin")?,
         pilot_discovery: program("istio", "pilot-discovery")?,
         pilot_agent: program("istio", "pilot-agent")?,
         istioctl: program("istio", "istioctl")?,

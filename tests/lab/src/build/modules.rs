@@ -96,4 +96,14 @@ pub(super) const MODULES: &[Module] = &[
         }],
         copies: &[],
     },
+    Module {
+        name: "httpbin",
+        files: sources!("httpbin": "go.mod", "go.sum", "main.go"),
+        programs: &[Program {
+            name: "go-httpbin",
+            package: ".",
+            linker_flags: STRIPPED,
+        }],
+        copies: &[],
+    },
 ];

@@ -14,8 +14,6 @@ use crate::world::SERVERS;
 
 /// Where Debian keeps plugins.
 const MACHINE_PLUGINS: &str = "/usr/lib/cni";
-/// The outside world's own address: the way to everything that is nowhere else.
-const WORLD_ROUTER: &str = "203.0.113.254";
 
 /// Refuses a lab whose addresses another one has: two names can end in the same number.
 ///
@@ -26,7 +24,8 @@ pub(crate) fn check_addresses(layout: &ClusterLayout) -> Result<()> {
     let links = run(&["ip", "-o", "-4", "address", "show", "to", &address])?;
     let others = links.lines().filter_map(|line| line.split_whitespace().nth(1));
     if let Some(link) = others.filter(|link| *link != layout.root_link()).min() {
-        let holder = match link.strip_prefix(ClusterLayout::ROOT_LINK_PREFIX) {
+        let prefixes = [ClusterLayout::ROOT_LINK_PREFIX, ClusterLayout::TARGET_LINK_PREFIX];
+        let holder = match prefixes.iter().find_map(|prefix| link.strip_prefix(prefix)) {
             Some(name) => format!("the lab {name}, whose name ends in the same number"),
             None => format!("the link {link}"),
         };
@@ -37,63 +36,57 @@ pub(crate) fn check_addresses(layout: &ClusterLayout) -> Result<()> {
     Ok(())
 }
 
-/// Makes namespaces, links, addresses and routes.
+/// Makes namespaces, links, addresses and routes. A target is joined to the outside world of its lab, which must be
+/// there.
 ///
 /// # Errors
 /// One of them is there already, or the kernel refuses.
 pub(crate) fn create(layout: &ClusterLayout) -> Result<()> {
     let (node, world) = (layout.node_namespace(), layout.world_namespace());
-    run(&["ip", "netns", "add", &node])?;
-    run(&["ip", "netns", "add", &world])?;
+    for namespace in layout.own_namespaces() {
+        run(&["ip", "netns", "add", &namespace])?;
+        run(&["ip", "-n", &namespace, "link", "set", "lo", "up"])?;
+    }
+    let (root, world_link) = (layout.root_link(), layout.world_link());
+    let peer = ["type", "veth", "peer", "name"];
     run(&[
-        "ip",
-        "link",
-        "add",
-        &layout.root_link(),
-        "type",
-        "veth",
-        "peer",
-        "name",
-        "root0",
-        "netns",
-        &node,
-    ])?;
-    run(&[
-        "ip", "-n", &node, "link", "add", "world0", "type", "veth", "peer", "name", "node0", "netns", &world,
-    ])?;
+        &["ip", "link", "add", &root][..],
+        &peer,
+        &["root0", "netns", &node],
+    ]
+    .concat())?;
+    let link = ["ip", "-n", &node, "link", "add", "world0"];
+    run(&[&link[..], &peer, &[world_link, "netns", &world]].concat())?;
 
     let prefix = layout.node_prefix_length();
-    address(
-        "",
-        &layout.root_link(),
-        &format!("{}/{prefix}", layout.root_address()),
-    )?;
+    address("", &root, &format!("{}/{prefix}", layout.root_address()))?;
     address(&node, "root0", &format!("{}/{prefix}", layout.node_address()))?;
-    address(&node, "world0", &format!("{}/24", layout.node_address_in_world()))?;
-    address(&world, "node0", &format!("{WORLD_ROUTER}/24"))?;
-    for server in SERVERS.iter().flat_map(crate::world::Server::addresses) {
-        address(&world, "node0", &format!("{server}/24"))?;
-    }
+    let prefix = layout.world_prefix_length();
+    let in_world = layout.node_address_in_world().to_string();
+    address(&node, "world0", &format!("{in_world}/{prefix}"))?;
+    address(&world, world_link, &format!("{}/{prefix}", layout.world_router()))?;
 
-    for namespace in [&node, &world] {
-        run(&["ip", "-n", namespace, "link", "set", "lo", "up"])?;
-    }
-    run(&["ip", "link", "set", &layout.root_link(), "up"])?;
+    run(&["ip", "link", "set", &root, "up"])?;
     run(&["ip", "-n", &node, "link", "set", "root0", "up"])?;
     run(&["ip", "-n", &node, "link", "set", "world0", "up"])?;
-    run(&["ip", "-n", &world, "link", "set", "node0", "up"])?;
+    run(&["ip", "-n", &world, "link", "set", world_link, "up"])?;
     // Service addresses are rewritten after routing, so they need a route too.
-    run(&["ip", "-n", &node, "route", "add", "default", "via", WORLD_ROUTER])?;
-    run(&[
-        "ip",
-        "-n",
-        &world,
-        "route",
-        "add",
-        layout.pod_range(),
-        "via",
-        &layout.node_address_in_world().to_string(),
-    ])?;
+    let router = layout.world_router().to_string();
+    run(&["ip", "-n", &node, "route", "add", "default", "via", &router])?;
+    let to_pods = ["ip", "-n", &world, "route", "add", layout.pod_range()];
+    run(&[&to_pods[..], &["via", &in_world]].concat())?;
+    if layout.is_target() {
+        let ingress = ClusterLayout::ingress_address().to_string();
+        run(&["ip", "-n", &world, "route", "add", &ingress, "via", &in_world])?;
+    } else {
+        for server in SERVERS.iter().flat_map(crate::world::Server::addresses) {
+            address(&world, world_link, &format!("{server}/{prefix}"))?;
+        }
+        // The target's addresses are part of this link's network, and behind the router all the same.
+        let target = ["ip", "-n", &node, "route", "add", ClusterLayout::TARGET_NETWORK];
+        run(&[&target[..], &["via", &router]].concat())?;
+        forward(&world)?;
+    }
     settings(&node)
 }
 
@@ -106,9 +99,15 @@ fn address(namespace: &str, link: &str, address: &str) -> Result<()> {
     run(&words).map(|_| ())
 }
 
+/// Lets a namespace pass packets on.
+fn forward(namespace: &str) -> Result<()> {
+    let script = "echo 1 > /proc/sys/net/ipv4/ip_forward";
+    shell::output(inside(namespace, "sh").args(["-e", "-c", script])).map(|_| ())
+}
+
 fn settings(node: &str) -> Result<()> {
-    let script = "echo 1 > /proc/sys/net/ipv4/ip_forward
-        echo 0 > /proc/sys/net/ipv4/conf/all/rp_filter
+    forward(node)?;
+    let script = "echo 0 > /proc/sys/net/ipv4/conf/all/rp_filter
         echo 0 > /proc/sys/net/ipv4/conf/default/rp_filter
         # The machine's name servers are not here. Say so at once: an image that is not there fails fast.
         for protocol in udp tcp; do
@@ -122,7 +121,7 @@ fn settings(node: &str) -> Result<()> {
 /// # Errors
 /// Something is there and cannot be removed.
 pub(crate) fn remove(layout: &ClusterLayout) -> Result<()> {
-    for namespace in [layout.node_namespace(), layout.world_namespace()] {
+    for namespace in layout.own_namespaces() {
         if ClusterLayout::namespace_path(&namespace).exists() {
             run(&["ip", "netns", "del", &namespace])?;
         }

@@ -170,8 +170,8 @@ pub(crate) fn create(layout: &ClusterLayout) -> Result<()> {
         )?;
     }
     let kubelet = Subject {
-        common_name: layout.name(),
-        names: vec![layout.name().to_owned()],
+        common_name: &layout.name(),
+        names: vec![layout.name()],
         addresses: vec![layout.node_address().into()],
         ..Subject::default()
     };

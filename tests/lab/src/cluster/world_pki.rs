@@ -8,8 +8,8 @@ use anyhow::Result;
 use super::pki::{Authority, Subject};
 use crate::world::{CertificateKind, SERVERS};
 
-/// Writes the authority that the pods trust, the authority of clients with one ready client certificate, and a
-/// certificate for every server.
+/// Writes the authority that the pods trust, the authority of clients with one ready client certificate, another client's
+/// certificate of an authority that no server knows, and a certificate for every server.
 ///
 /// # Errors
 /// The folder is not writable.
@@ -19,6 +19,16 @@ pub(crate) fn create(folder: &Path) -> Result<()> {
     authority.write(folder, "ca")?;
     let clients = Authority::new("lab clients of the outside world")?;
     clients.write(folder, "client-ca")?;
+    // For clients whom nobody here knows.
+    let strangers = Authority::new("lab strangers to the outside world")?;
+    strangers.issue(
+        folder,
+        "stranger",
+        &Subject {
+            common_name: "stranger",
+            ..Subject::default()
+        },
+    )?;
     clients.issue(
         folder,
         "client",

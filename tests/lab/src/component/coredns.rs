@@ -2,12 +2,13 @@
 //! the outside world, and asks nobody else.
 
 use std::fmt::Write;
+use std::net::Ipv4Addr;
 
 use anyhow::Result;
 
 use super::{apply, rollout};
 use crate::layout::ClusterLayout;
-use crate::world::SERVERS;
+use crate::world::{SERVERS, Server, TARGET_NAMES};
 
 const MANIFESTS: &str = include_str!("coredns.yaml");
 
@@ -37,25 +38,36 @@ pub(crate) fn wait(layout: &ClusterLayout) -> Result<()> {
 
 fn corefile() -> String {
     let mut hosts = String::new();
-    let mut wildcards = String::new();
+    let mut templates = String::new();
+    let domains: Vec<_> = SERVERS.iter().flat_map(Server::domains).collect();
     for server in SERVERS {
-        let plain: Vec<_> = server
-            .names
-            .iter()
-            .filter(|name| !name.starts_with("*."))
-            .copied()
-            .collect();
+        let plain = server.names.iter().filter(|name| !name.starts_with("*."));
+        // What a template answers is never looked for among the hosts, so an exact name of its domain is one too. Of
+        // templates the first counts.
+        let (below, plain): (Vec<&str>, Vec<_>) = plain.partition(|name| {
+            domains.iter().any(|domain| {
+                name.strip_suffix(domain)
+                    .is_some_and(|label| label.ends_with('.'))
+            })
+        });
         for address in server.addresses() {
-            let _ = writeln!(hosts, "        {address} {}", plain.join(" "));
-            for domain in server.names.iter().filter_map(|name| name.strip_prefix("*.")) {
-                let _ = write!(
-                    wildcards,
-                    "    template IN A {domain} {{\n        answer \"{{{{ .Name }}}} 5 IN A {address}\"\n    }}\n    \
-                     template IN AAAA {domain} {{\n        rcode NOERROR\n    }}\n"
-                );
+            if !plain.is_empty() {
+                let _ = writeln!(hosts, "        {address} {}", plain.join(" "));
+            }
+            for name in &below {
+                templates.insert_str(0, &template(name, address));
+            }
+            for domain in server.domains() {
+                templates.push_str(&template(domain, address));
             }
         }
     }
+    let _ = writeln!(
+        hosts,
+        "        {} {}",
+        ClusterLayout::ingress_address(),
+        TARGET_NAMES.join(" ")
+    );
     format!(
         "cluster.local:53 in-addr.arpa:53 ip6.arpa:53 {{
     errors
@@ -69,11 +81,24 @@ fn corefile() -> String {
     health
     ready
     loadbalance round_robin
-{wildcards}    hosts {{
+{templates}    hosts {{
 {hosts}        ttl 5
         no_reverse
     }}
 }}
+"
+    )
+}
+
+/// One address for a name and everything below it.
+fn template(zone: &str, address: Ipv4Addr) -> String {
+    format!(
+        "    template IN A {zone} {{
+        answer \"{{{{ .Name }}}} 5 IN A {address}\"
+    }}
+    template IN AAAA {zone} {{
+        rcode NOERROR
+    }}
 "
     )
 }
@@ -95,5 +120,11 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains("*."), "{text}");
+        assert!(
+            text.contains("203.0.113.130 target.example.com nginx.example.com httpbin.example.com\n"),
+            "{text}"
+        );
+        let at = |part: &str| text.find(part).unwrap();
+        assert!(at("IN A apart.wild.test") < at("IN A wild.test"), "{text}");
     }
 }

@@ -16,8 +16,11 @@ use crate::state::{Options, OutboundPolicy};
 use crate::wait::{Look, until};
 
 const NAMESPACE: &str = "istio-system";
+/// The ingress gateway's Deployment and Service.
+const INGRESS: &str = "istio-ingressgateway";
 
-fn operator(options: Options) -> Value {
+/// A target is reached through an ingress gateway, which sees who asks, as behind a load balancer that keeps addresses.
+fn operator(layout: &ClusterLayout, options: Options) -> Value {
     let requests = json!({"requests": {"cpu": "10m", "memory": "40Mi"}});
     json!({
         "apiVersion": "install.istio.io/v1alpha1",
@@ -29,6 +32,11 @@ fn operator(options: Options) -> Value {
             "meshConfig": {"outboundTrafficPolicy": {"mode": options.outbound_policy.as_str()}},
             "components": {
                 "pilot": {"k8s": {"resources": requests}},
+                "ingressGateways": [{
+                    "name": INGRESS,
+                    "enabled": layout.is_target(),
+                    "k8s": {"resources": requests},
+                }],
                 "egressGateways": [{
                     "name": "istio-egressgateway",
                     "enabled": options.egress_gateway,
@@ -41,7 +49,10 @@ fn operator(options: Options) -> Value {
                     "proxy": {"resources": requests},
                     "proxy_init": {"resources": requests},
                 },
-                "gateways": {"istio-egressgateway": {"autoscaleEnabled": false}},
+                "gateways": {
+                    "istio-egressgateway": {"autoscaleEnabled": false},
+                    INGRESS: {"autoscaleEnabled": false, "externalTrafficPolicy": "Local"},
+                },
                 "pilot": {
                     "autoscaleEnabled": false,
                     "env": {
@@ -61,7 +72,7 @@ fn operator(options: Options) -> Value {
 /// The installer fails, or something is not ready in time.
 pub(crate) fn install(layout: &ClusterLayout, binaries: &Binaries, options: Options) -> Result<()> {
     let path = layout.state_dir().join("istio.json");
-    std::fs::write(&path, serde_json::to_vec_pretty(&operator(options))?)?;
+    std::fs::write(&path, serde_json::to_vec_pretty(&operator(layout, options))?)?;
     let mut istioctl = inside(&layout.node_namespace(), &binaries.istioctl);
     istioctl
         .env("HOME", layout.state_dir())
@@ -79,6 +90,9 @@ pub(crate) fn install(layout: &ClusterLayout, binaries: &Binaries, options: Opti
     let log = output(&mut istioctl)?;
     std::fs::write(layout.logs().join("istioctl.log"), log)?;
     rollout(layout, NAMESPACE, "deployment/istiod", 60)?;
+    if layout.is_target() {
+        rollout(layout, NAMESPACE, &format!("deployment/{INGRESS}"), 60)?;
+    }
     if options.egress_gateway {
         rollout(layout, NAMESPACE, "deployment/istio-egressgateway", 60)
     } else {
@@ -114,6 +128,27 @@ pub(crate) fn is_ready(layout: &ClusterLayout) -> Result<bool> {
 /// The API server does not answer.
 pub(crate) fn has_gateway(layout: &ClusterLayout) -> Result<bool> {
     is_available(layout, "istio-egressgateway")
+}
+
+/// Gives the ingress gateway its address outside, as a cloud's load balancer does: kube-proxy does the rest.
+///
+/// # Errors
+/// There is no ingress gateway.
+pub(crate) fn publish_ingress(layout: &ClusterLayout) -> Result<()> {
+    let address = ClusterLayout::ingress_address();
+    let patch = json!({"status": {"loadBalancer": {"ingress": [{"ip": address}]}}}).to_string();
+    let words = [
+        "-n",
+        NAMESPACE,
+        "patch",
+        "service",
+        INGRESS,
+        "--subresource=status",
+        "--type=merge",
+        "--patch",
+        &patch,
+    ];
+    kubectl(layout, &words).map(|_| ())
 }
 
 fn is_available(layout: &ClusterLayout, deployment: &str) -> Result<bool> {

@@ -15,7 +15,7 @@ pub(crate) fn start(cluster: &mut Cluster) -> Result<()> {
         ("kubeconfig", text(write_component(layout, "kube-proxy")?)),
         ("proxy-mode", "iptables".into()),
         ("cluster-cidr", layout.pod_range().into()),
-        ("hostname-override", layout.name().into()),
+        ("hostname-override", layout.name()),
         ("conntrack-max-per-core", "0".into()),
         ("conntrack-tcp-timeout-established", "0".into()),
         ("conntrack-tcp-timeout-close-wait", "0".into()),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::{Cluster, apply, istio, kubectl, kubectl_command, text};
+use super::{Cluster, apply, istio, kubectl, kubectl_command, own_program, text};
 use crate::kyma::{DEFINITIONS, ISTIOS, NAMESPACE, wants_gateway};
 use crate::layout::ClusterLayout;
 use crate::shell::output_with_input;
@@ -14,6 +14,9 @@ use crate::wait::{Look, until};
 
 /// The hidden command that plays the module.
 pub(crate) const COMMAND: &str = "serve-kyma";
+
+/// The hidden command that plays the API Gateway module.
+pub(crate) const API_GATEWAY_COMMAND: &str = "serve-api-gateway";
 
 /// The name that everybody gives to the one Istio CR.
 const CR: &str = "default";
@@ -52,6 +55,20 @@ pub(crate) fn install(cluster: &mut Cluster) -> Result<()> {
     cluster.wait("the Kyma module", PATIENCE, || settled(&layout))
 }
 
+/// Starts Kyma's other module, which a cluster that is reached from outside has too.
+///
+/// # Errors
+/// It cannot be started.
+pub(crate) fn start_api_gateway(cluster: &mut Cluster) -> Result<()> {
+    let program = own_program(&cluster.layout)?;
+    let arguments = vec![
+        API_GATEWAY_COMMAND.to_owned(),
+        "--kubeconfig".into(),
+        text(cluster.layout.kubeconfig()),
+    ];
+    cluster.start("kyma-api-gateway", &program, arguments)
+}
+
 /// The module itself waits for two and a half minutes, and then tries again.
 const PATIENCE: Duration = Duration::from_secs(240);
 
@@ -67,6 +84,10 @@ pub(crate) fn adjust(layout: &ClusterLayout, options: Options) -> Result<()> {
 /// Applies the Istio CR as Kyma's own lifecycle manager does: it is somebody else's object for everybody.
 fn ask(layout: &ClusterLayout, options: Options) -> Result<()> {
     let mut spec = json!({"config": {}});
+    if layout.is_target() {
+        // The ingress gateway's log is to name who really asked.
+        spec["config"]["gatewayExternalTrafficPolicy"] = json!("Local");
+    }
     if options.egress_gateway {
         spec["components"] = json!({"egressGateway": {"enabled": true}});
     }

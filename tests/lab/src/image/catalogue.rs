@@ -68,6 +68,11 @@ pub(super) fn images(binaries: &Binaries, authority: &[u8]) -> Result<Vec<Image>
             config: json!({"Entrypoint": ["/usr/local/bin/coredns"], "Env": [PATH_VARIABLE]}),
         },
         Image {
+            names: names(&["docker.io/mccutchen/go-httpbin:v2.15.0"]),
+            layers: vec![httpbin(&binaries.httpbin).store(cache)?],
+            config: json!({"Cmd": ["/bin/go-httpbin"], "Env": [PATH_VARIABLE]}),
+        },
+        Image {
             names: istio("pilot"),
             layers: vec![
                 single("pilot-discovery", &binaries.pilot_discovery).store(cache)?,
@@ -119,6 +124,12 @@ fn single(name: &str, program: &Path) -> Layer {
     let mut layer = base();
     layer.copy(&format!("usr/local/bin/{name}"), program);
     layer.folder("etc/istio", 0o755, 1337);
+    layer
+}
+
+fn httpbin(program: &Path) -> Layer {
+    let mut layer = base();
+    layer.copy("bin/go-httpbin", program);
     layer
 }
 

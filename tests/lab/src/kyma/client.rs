@@ -62,21 +62,29 @@ impl Client {
 
     /// Merges a patch into an Istio CR.
     pub(super) fn patch(&self, namespace: &str, name: &str, patch: &Value) -> Result<()> {
-        self.patch_part(namespace, name, &[], patch)
+        self.patch_part(ISTIOS, namespace, name, &[], patch)
     }
 
     /// Merges a patch into the status of an Istio CR.
     pub(super) fn patch_status(&self, namespace: &str, name: &str, patch: &Value) -> Result<()> {
-        self.patch_part(namespace, name, &["--subresource=status"], patch)
+        self.patch_part(ISTIOS, namespace, name, &["--subresource=status"], patch)
     }
 
-    fn patch_part(&self, namespace: &str, name: &str, part: &[&str], patch: &Value) -> Result<()> {
+    /// Merges a patch into an object of any kind, or into the `part` of it that kubectl's words name.
+    pub(super) fn patch_part(
+        &self,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+        part: &[&str],
+        patch: &Value,
+    ) -> Result<()> {
         let patch = patch.to_string();
         let words = [
             "--namespace",
             namespace,
             "patch",
-            ISTIOS,
+            kind,
             name,
             "--type=merge",
             "--patch",

@@ -10,7 +10,11 @@
 //!   what users made. Pure.
 //! - `client`: the API server. `installer`: Istio's. `record`: what is kept on the CR.
 //! - `watch` and `queue`: which CR is looked at, and when. `module`: the process.
+//! - `api_rule`: what Kyma's other module, API Gateway, makes of an `APIRule`; pure. `api_gateway`: the process that
+//!   plays it, in the cluster that is reached from outside.
 
+mod api_gateway;
+mod api_rule;
 mod client;
 mod condition;
 mod installer;
@@ -24,6 +28,7 @@ mod situation;
 mod users;
 mod watch;
 
+pub(crate) use api_gateway::{ApiGatewayArguments, serve as serve_api_gateway};
 use client::Client;
 pub(crate) use module::serve;
 pub(crate) use operator::wants_gateway;

@@ -56,7 +56,7 @@ pub(crate) fn serve(arguments: ServeArguments) {
         client: client.clone(),
     };
     let (sender, news) = channel();
-    std::thread::spawn(move || watch::run(&client, &sender));
+    std::thread::spawn(move || watch::run(&client, ISTIOS, &sender));
     let mut queue = Queue::default();
     loop {
         match news.recv_timeout(queue.pause()) {

@@ -62,7 +62,13 @@ pub(super) fn operator(istio: &Value, profile: KymaProfile) -> Value {
                 },
                 "gateways": {
                     "istio-egressgateway": {"autoscaleEnabled": true, "type": "ClusterIP"},
-                    "istio-ingressgateway": {"autoscaleEnabled": true, "type": "LoadBalancer"},
+                    "istio-ingressgateway": {
+                        "autoscaleEnabled": true,
+                        "type": "LoadBalancer",
+                        "externalTrafficPolicy": istio
+                            .pointer("/spec/config/gatewayExternalTrafficPolicy")
+                            .unwrap_or(&json!("")),
+                    },
                 },
                 "pilot": {
                     "autoscaleEnabled": false,

@@ -1,5 +1,5 @@
-//! Which Istio CRs want to be looked at: new ones, and those whose generation has changed. What changes without a
-//! new generation (labels, status, other people's objects) the module does not notice.
+//! Which objects want to be looked at: new ones, and those whose generation has changed. What changes without a new
+//! generation (labels, status, other people's objects) a module does not notice.
 
 use std::collections::BTreeMap;
 use std::io::BufReader;
@@ -10,11 +10,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+use super::Client;
 use super::situation::text;
-use super::{Client, ISTIOS};
 use crate::output;
 
-/// Namespace and name of an Istio CR.
+/// Namespace and name of a watched object.
 pub(super) type Key = (String, String);
 
 /// Namespace and name of an object.
@@ -23,7 +23,7 @@ pub(super) fn key(object: &Value) -> Key {
     (part("/metadata/namespace"), part("/metadata/name"))
 }
 
-/// What was seen last of each CR.
+/// What was seen last of each object.
 #[derive(Debug, Default)]
 pub(super) struct Seen(BTreeMap<Key, (String, i64)>);
 
@@ -60,11 +60,11 @@ impl Seen {
     }
 }
 
-/// Watches for ever and sends every object that is news.
-pub(super) fn run(client: &Client, news: &Sender<Value>) {
+/// Watches a kind for ever and sends every object that is news.
+pub(super) fn run(client: &Client, kind: &str, news: &Sender<Value>) {
     let mut seen = Seen::default();
     loop {
-        match once(client, &mut seen, news) {
+        match once(client, kind, &mut seen, news) {
             Ok(true) => {}
             Ok(false) => return,
             Err(error) => output::note(&format!("watch: {error:#}")),
@@ -75,12 +75,12 @@ pub(super) fn run(client: &Client, news: &Sender<Value>) {
 }
 
 /// Watches until the watch ends; says whether somebody still listens.
-fn once(client: &Client, seen: &mut Seen, news: &Sender<Value>) -> Result<bool> {
+fn once(client: &Client, kind: &str, seen: &mut Seen, news: &Sender<Value>) -> Result<bool> {
     let mut child = client
         .kubectl()
         .args([
             "get",
-            ISTIOS,
+            kind,
             "--all-namespaces",
             "--watch",
             "--output-watch-events",

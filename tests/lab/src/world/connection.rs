@@ -17,7 +17,8 @@ use tokio_rustls::LazyConfigAcceptor;
 
 use super::answer;
 use super::event::{ClientCertificate, EventKind, WorldEvent};
-use super::table::{Behaviour, Server};
+use super::proxy;
+use super::table::{Behaviour, PROXY_PORT, Server};
 use super::tls;
 use super::writer::Writer;
 
@@ -73,10 +74,15 @@ pub(super) async fn serve(host: Host, stream: TcpStream, peer: SocketAddr) -> Re
             host.writer.write(&connection.event(EventKind::Reset))
         }
         Behaviour::Silent | Behaviour::Refuse => be_silent(&connection, stream).await,
-        Behaviour::Echo | Behaviour::DemandClientCertificate | Behaviour::Redirect(_) => match host.tls {
-            Some(configuration) => serve_tls(connection, stream, configuration).await,
-            None => serve_http(connection, stream).await,
-        },
+        Behaviour::Proxy if local.port() == PROXY_PORT => {
+            proxy::serve(host.server.name(), &host.writer, stream, peer).await
+        }
+        Behaviour::Echo | Behaviour::DemandClientCertificate | Behaviour::Redirect(_) | Behaviour::Proxy => {
+            match host.tls {
+                Some(configuration) => serve_tls(connection, stream, configuration).await,
+                None => serve_http(connection, stream).await,
+            }
+        }
     }
 }
 

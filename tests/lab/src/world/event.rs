@@ -19,6 +19,8 @@ pub enum EventKind {
     Reset,
     /// A connection ended without any request on it.
     Closed,
+    /// A proxy was asked for a tunnel; `path` says where to, `error` why there was none.
+    Tunnel,
 }
 
 /// The certificate that a client showed.

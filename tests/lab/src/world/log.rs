@@ -50,6 +50,11 @@ impl World {
         (self.folder.join("client.pem"), self.folder.join("client.key"))
     }
 
+    /// A client certificate and its key of an authority that no server knows (PEM).
+    pub fn stranger_certificate(&self) -> (PathBuf, PathBuf) {
+        (self.folder.join("stranger.pem"), self.folder.join("stranger.key"))
+    }
+
     /// The addresses that a name has inside the lab.
     pub fn addresses(&self, host: &str) -> Vec<Ipv4Addr> {
         addresses_of(host)

@@ -3,7 +3,7 @@
 //! - `table`: which names exist, at which address, and how their server behaves. A new name is one entry there.
 //! - `event`: one line of the log.
 //! - `log`: reading the log, for tests.
-//! - `server`: the process that answers.
+//! - `server`: the process that answers. `proxy`: the one that passes connections on.
 
 mod answer;
 mod connection;
@@ -11,6 +11,7 @@ mod event;
 mod log;
 #[cfg(test)]
 mod loopback_tests;
+mod proxy;
 mod server;
 mod table;
 mod tls;
@@ -20,4 +21,4 @@ pub use event::{ClientCertificate, EventKind, WorldEvent};
 pub use log::{Mark, World};
 pub(crate) use server::serve;
 pub(crate) use table::find;
-pub use table::{Behaviour, CertificateKind, SERVERS, Server, addresses_of};
+pub use table::{Behaviour, CertificateKind, PROXY_PORT, SERVERS, Server, TARGET_NAMES, addresses_of};

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use tokio::net::TcpListener;
 
 use super::connection::{self, Host};
-use super::table::{Behaviour, SERVERS, Server};
+use super::table::{Behaviour, PROXY_PORT, SERVERS, Server};
 use super::tls;
 use super::writer::Writer;
 use crate::output;
@@ -32,6 +32,12 @@ pub(crate) async fn serve(folder: &Path, log: &Path) -> Result<()> {
             let host = host(folder, server, encrypted, &writer)?;
             for address in server.addresses() {
                 listening.push((bind(address, port).await?, host.clone()));
+            }
+        }
+        if server.behaviour == Behaviour::Proxy {
+            let host = host(folder, server, false, &writer)?;
+            for address in server.addresses() {
+                listening.push((bind(address, PROXY_PORT).await?, host.clone()));
             }
         }
     }

@@ -2,6 +2,8 @@
 
 use std::net::Ipv4Addr;
 
+use crate::layout::ClusterLayout;
+
 /// How a server behaves on its ports 80 and 443.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Behaviour {
@@ -17,7 +19,16 @@ pub enum Behaviour {
     Reset,
     /// Nothing listens.
     Refuse,
+    /// A forward proxy: on [`PROXY_PORT`] it takes `CONNECT` to any name of the outside world, and connects from its own
+    /// address. An echo on its other ports.
+    Proxy,
 }
+
+/// Where the forward proxy takes `CONNECT`.
+pub const PROXY_PORT: u16 = 3128;
+
+/// Names of the second cluster's ingress gateway, whether there is one or not.
+pub const TARGET_NAMES: &[&str] = &["target.example.com", "nginx.example.com", "httpbin.example.com"];
 
 /// What a server's certificate says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +99,22 @@ pub const SERVERS: &[Server] = &[
         behaviour: Behaviour::Redirect("https://edition.cnn.com/"),
         ..server(&["redirect.test"], &[30])
     },
+    // A wildcard name of another server's, and a server of its own all the same.
+    server(&["apart.wild.test"], &[31]),
+    Server {
+        behaviour: Behaviour::Proxy,
+        ..server(&["proxy.test"], &[32, 33])
+    },
+    Server {
+        behaviour: Behaviour::DemandClientCertificate,
+        certificate: CertificateKind::For("other.test"),
+        ..server(&["mtls-wrongsan.test"], &[34])
+    },
+    Server {
+        behaviour: Behaviour::DemandClientCertificate,
+        certificate: CertificateKind::Expired,
+        ..server(&["mtls-expired.test"], &[35])
+    },
 ];
 
 impl Server {
@@ -111,23 +138,29 @@ impl Server {
         }
     }
 
-    fn answers_to(&self, host: &str) -> bool {
-        self.names.iter().any(|name| match name.strip_prefix("*.") {
-            None => *name == host,
-            Some(domain) => host
-                .strip_suffix(domain)
-                .is_some_and(|label| label.len() > 1 && label.ends_with('.')),
-        })
+    /// The domains that its wildcard names stand for.
+    pub(crate) fn domains(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.names.iter().filter_map(|name| name.strip_prefix("*."))
     }
 }
 
-/// Finds the server that a name resolves to.
+/// Finds the server that a name resolves to: its own one before one of its domain.
 pub(crate) fn find(host: &str) -> Option<&'static Server> {
-    SERVERS.iter().find(|server| server.answers_to(host))
+    let below = |domain: &str| {
+        let label = host.strip_suffix(domain);
+        label.is_some_and(|label| label.len() > 1 && label.ends_with('.'))
+    };
+    SERVERS
+        .iter()
+        .find(|server| server.names.contains(&host))
+        .or_else(|| SERVERS.iter().find(|server| server.domains().any(below)))
 }
 
 /// The addresses that a name resolves to inside the lab; none for an unknown name.
 pub fn addresses_of(host: &str) -> Vec<Ipv4Addr> {
+    if TARGET_NAMES.contains(&host) {
+        return vec![ClusterLayout::ingress_address()];
+    }
     find(host)
         .map(|server| server.addresses().collect())
         .unwrap_or_default()
@@ -153,6 +186,7 @@ mod tests {
         assert!(find("wild.test").is_none());
         assert!(find(".wild.test").is_none());
         assert!(find("awild.test").is_none());
+        assert_eq!(find("apart.wild.test").unwrap().name(), "apart.wild.test");
     }
 
     #[test]

@@ -95,7 +95,7 @@ async fn a_port_that_no_host_uses_any_more_loses_its_object_last() {
     let sandbox = sandbox();
     let cluster = client(&sandbox);
     let mut on_8443 = settings(&["kyma-project.io"]);
-    on_8443.hosts[0].port = 8443;
+    on_8443.hosts[0].how.port = 8443;
     set_up(&cluster, on_8443).await.unwrap();
     assert!(
         sandbox

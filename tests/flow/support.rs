@@ -8,8 +8,8 @@ use kubectl_egress::engine::verify::{VerifySettings, verify};
 use kubectl_egress::engine::{Events, setup};
 use kubectl_egress::error::Result;
 use kubectl_egress::evidence::Verification;
-use kubectl_egress::plan::PlannedHost;
 use kubectl_egress::plan::gateway_workload::GatewaySettings;
+use kubectl_egress::plan::{PlanSettings, PlannedHost};
 use kubectl_egress::sandbox::{Sandbox, SandboxSettings};
 use kubectl_egress::vocabulary::{PlanIdentity, names};
 use serde_json::{Value, json};
@@ -50,8 +50,7 @@ pub(crate) fn settings(hosts: &[&str]) -> SetupSettings {
             .map(|host| PlannedHost::passthrough(host.parse().unwrap(), 443))
             .collect(),
         whole: false,
-        lockdown: None,
-        gateway: None,
+        plan_settings: PlanSettings::default(),
         gateway_settings: GatewaySettings::default(),
         create_istio_cr: false,
         create_namespace: true,

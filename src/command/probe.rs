@@ -158,6 +158,8 @@ fn request(
         show_headers: settings.show_headers || settings.follow,
         show_body: settings.show_body,
         resolve: None,
+        connect_to: None,
+        proxy: None,
     }
 }
 

@@ -4,6 +4,7 @@ use super::connection::{Connected, connect_to_plan, or_interrupted, read_plan};
 use super::hosts::{self, planned};
 use super::source;
 use crate::cli::{self, ChangeFlags, Connection, GatewayFlags, Inject, PlanFlags, SourceFlags};
+use crate::engine::completion;
 use crate::engine::prepare::{DryRun, Parts, Prepared, SetupSettings, prepare};
 use crate::engine::probe::ProbeSource;
 use crate::engine::undo::{self, UndoSettings};
@@ -37,6 +38,9 @@ pub(super) async fn setup(
         wanted.plan_settings = hosts::settings(&wanted.plan_settings, &settings.mode);
     }
     let plan = wanted.plan.clone();
+    if completion::needs_source(&wanted.hosts) && wanted.dry_run == DryRun::No {
+        or_interrupted(source_first(&connected, &wanted, printer), &plan).await?;
+    }
     let work = run(&connected, wanted, settings.gateway.create_gateway, printer);
     let done = match or_interrupted(work, &plan).await {
         Ok(done) => done,
@@ -61,6 +65,22 @@ pub(super) async fn setup(
     };
     let verification = or_interrupted(proving, &plan).await?;
     conclude(&verification, printer)
+}
+
+/// The source alone: names are looked up in it, where they will be used.
+async fn source_first(connected: &Connected, wanted: &SetupSettings, printer: &Printer) -> Result<bool> {
+    let parts = Parts {
+        gateway: false,
+        source: true,
+        routing: false,
+    };
+    let source = SetupSettings {
+        parts,
+        hosts: Vec::new(),
+        whole: false,
+        ..wanted.clone()
+    };
+    run(connected, source, false, printer).await
 }
 
 /// `enable-gateway`: the gateway and its access log.

@@ -2,6 +2,7 @@
 
 mod access_logs;
 mod admission;
+pub mod completion;
 pub mod ephemeral_container;
 pub mod event;
 pub mod facts;

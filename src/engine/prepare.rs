@@ -4,7 +4,7 @@ use super::facts::Facts;
 use super::gateway_choice::{self, Choice};
 use super::injection::{self, InjectionLabel};
 use super::log_switch::{self, Witnessed};
-use super::{holders, permissions};
+use super::{completion, holders, permissions};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
@@ -158,8 +158,12 @@ pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepa
         mut findings,
         mut remarks,
     } = choice;
+    let mut plan = plan;
     if settings.parts.routing {
-        holders::check(&plan, &facts)?;
+        holders::check(&plan, &gateway, &facts)?;
+        let completed = completion::complete(cluster, &facts, plan).await?;
+        plan = completed.plan;
+        remarks.extend(completed.remarks);
     }
     let wants = permissions::Wants {
         parts: settings.parts,
@@ -251,7 +255,8 @@ impl Prepared {
         }
         if parts.routing {
             routing::check_gateway(&self.plan, &self.gateway)?;
-            self.routing_objects = routing::objects(&self.plan, &self.gateway);
+            let objects = routing::objects(&self.plan, &self.gateway);
+            self.routing_objects = completion::without_foreign_services(objects, &self.plan, &self.facts);
         }
         self.find_obsolete();
         self.write_intentions();
@@ -267,12 +272,11 @@ impl Prepared {
             .iter()
             .map(|manifest| manifest.reference.clone())
             .collect();
-        let routing = ["ServiceEntry", "VirtualService", "DestinationRule", "Gateway"];
         self.obsolete = self
             .journal
             .obsolete(&kept)
             .into_iter()
-            .filter(|entry| routing.contains(&entry.reference().kind.kind.as_str()))
+            .filter(|entry| routing::is_routing(&entry.reference().kind.kind))
             .collect();
         self.removed_hosts = self
             .journal

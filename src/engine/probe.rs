@@ -171,6 +171,8 @@ mod tests {
             show_headers: false,
             show_body: false,
             resolve: None,
+            connect_to: None,
+            proxy: None,
         }
     }
 

@@ -81,7 +81,7 @@ fn probed_name(planned: &PlannedHost) -> &HostName {
 }
 
 fn request(id: u32, host: &HostName, port: u16, scheme: Scheme, plan: &ProbePlan) -> ProbeRequest {
-    ProbeRequest {
+    let request = ProbeRequest {
         id,
         nonce: sentinel::nonce(),
         scheme,
@@ -94,5 +94,28 @@ fn request(id: u32, host: &HostName, port: u16, scheme: Scheme, plan: &ProbePlan
         show_headers: false,
         show_body: false,
         resolve: None,
+        connect_to: None,
+        proxy: None,
+    };
+    let is_declared = |planned: &&PlannedHost| planned.port() == port && probed_name(planned) == host;
+    match plan.hosts.iter().find(is_declared) {
+        Some(planned) => as_applications_call(request, planned),
+        None => request,
     }
+}
+
+/// Applications call a Service in the host's place, or a proxy of theirs. The name of a Service is in no certificate of
+/// the host, so over TLS only the connection goes there.
+pub(super) fn as_applications_call(mut request: ProbeRequest, planned: &PlannedHost) -> ProbeRequest {
+    if let Some(service) = planned.how.service_host() {
+        match request.scheme {
+            Scheme::Http => request.host = service,
+            Scheme::Https => {
+                let port = request.port;
+                request.connect_to = Some(format!("{}:{port}:{service}:{port}", request.host));
+            }
+        }
+    }
+    request.proxy = planned.how.own_proxy().map(ToString::to_string);
+    request
 }

@@ -41,6 +41,8 @@ pub(crate) fn probe(url: &str) -> Probe {
             show_headers: false,
             show_body: false,
             resolve: None,
+            connect_to: None,
+            proxy: None,
         },
         expected: Expected::Routed,
         source: SourceFacts {

@@ -14,6 +14,7 @@ use crate::cluster::{Applied, ApplyOptions, Cluster};
 use crate::error::Result;
 use crate::plan::journal::{Entry, Journal};
 use crate::plan::ownership::Manifest;
+use crate::plan::routing;
 use crate::vocabulary::{Change, ObjectReference, names};
 use futures::future::try_join_all;
 use std::sync::Mutex;
@@ -257,11 +258,7 @@ impl<'run> Run<'run> {
                 .filter(|manifest| wanted.contains(&manifest.reference.kind.kind.as_str()))
                 .collect()
         };
-        for wave in [
-            &["Gateway", "DestinationRule"][..],
-            &["VirtualService"],
-            &["ServiceEntry"],
-        ] {
+        for wave in routing::WAVES {
             self.apply_all("routing", &of_kind(wave)).await?;
         }
         Ok(StepEnd::Done(Some(count(

@@ -6,7 +6,9 @@
 //! unknown hosts comes last: it refuses what the others make known.
 
 mod authorization;
+mod cluster_services;
 mod destination_rules;
+mod external_proxies;
 mod names;
 mod outbound_policy;
 mod servers;
@@ -24,14 +26,37 @@ use crate::vocabulary::Scheme;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+/// All sidecars, as VirtualServices name them.
+const MESH: &str = "mesh";
+
+/// Kinds of routing objects in the order in which they are applied: those of one wave side by side, the next wave when
+/// all of them are there.
+pub const WAVES: [&[&str]; 4] = [
+    &["AuthorizationPolicy", "Gateway", "DestinationRule"],
+    &["VirtualService"],
+    &["ServiceEntry", "Service", "EndpointSlice"],
+    &["Sidecar"],
+];
+
+/// Whether objects of a kind are routing objects.
+pub fn is_routing(kind: &str) -> bool {
+    WAVES.iter().any(|wave| wave.contains(&kind))
+}
+
 /// All routing objects, in the order in which they are applied.
 pub fn objects(plan: &Plan, gateway: &GatewayTarget) -> Vec<Manifest> {
     let mut objects = authorization::objects(plan, gateway);
     objects.extend(servers::object(plan, gateway));
     objects.extend(destination_rules::mesh_leg(plan, gateway));
     objects.extend(destination_rules::origination(plan, gateway));
+    objects.extend(external_proxies::destination_rules(plan, gateway));
+    objects.extend(cluster_services::destination_rules(plan));
     objects.extend(virtual_services::objects(plan, gateway));
+    objects.extend(external_proxies::virtual_services(plan));
+    objects.extend(cluster_services::virtual_services(plan));
     objects.extend(service_entries::objects(plan, gateway));
+    objects.extend(external_proxies::service_entries(plan, gateway));
+    objects.extend(cluster_services::services(plan));
     objects.extend(outbound_policy::object(plan));
     objects
 }

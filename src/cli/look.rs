@@ -40,6 +40,9 @@ pub struct Verify {
     /// Do not probe from a pod without sidecar
     #[arg(long)]
     pub skip_unmeshed: bool,
+    /// Path at which the hosts answer with the headers that they saw, such as /headers of httpbin
+    #[arg(long, value_name = "PATH", value_parser = value::request_path)]
+    pub echo: Option<String>,
     /// Probes.
     #[command(flatten)]
     pub probe: ProbeFlags,

@@ -110,12 +110,9 @@ async fn follow(
     for _round in 0..=MOST_REDIRECTS {
         let planned = next
             .drain(..)
-            .map(|request| Planned {
-                expected: expected(journal, &request, source),
-                request,
-            })
+            .map(|request| expecting(journal, request, source))
             .collect();
-        let round = probe_from(&connected.cluster, &journal.gateway, source, planned, &events).await;
+        let round = probe_from(&connected.cluster, journal, source, planned, &events).await;
         if settings.follow {
             for (_, curl) in &round {
                 if let CurlResult::Report(report) = curl
@@ -163,17 +160,21 @@ fn request(
     }
 }
 
-/// A host of the plan from a meshed source is to be routed; anything else is only looked at.
-fn expected(journal: &Journal, request: &ProbeRequest, source: &ProbeSource) -> Expected {
-    let planned = journal
-        .plan
-        .hosts
-        .iter()
-        .any(|planned| planned.host.as_str() == request.host && planned.port() == request.port);
-    if planned && source.meshed {
-        Expected::Routed
-    } else {
-        Expected::Nothing
+/// A host of the plan from a meshed source is to go its planned way; anything else is only looked at.
+fn expecting(journal: &Journal, request: ProbeRequest, source: &ProbeSource) -> Planned {
+    let declared = verify::declared(&journal.plan, &request.host, request.port).filter(|_| source.meshed);
+    let request = match declared {
+        Some(planned) => verify::as_applications_call(request, planned),
+        None => request,
+    };
+    Planned {
+        expected: if declared.is_some() {
+            Expected::Routed
+        } else {
+            Expected::Nothing
+        },
+        way: declared.map(|planned| verify::planned_way(&journal.plan, &journal.gateway, planned)),
+        request,
     }
 }
 

@@ -30,6 +30,7 @@ pub(super) async fn setup(
     add_gateway(&mut wanted, &settings.gateway);
     add_source(&mut wanted, &settings.source);
     wanted.from = settings.probe.from.first().map(ToString::to_string);
+    wanted.exclude_ranges.clone_from(&settings.exclude_ranges);
     if let Some(file) = &settings.file {
         let plan = read_plan(file, connection, connected.cluster.default_namespace())?;
         from_plan(&mut wanted, plan);
@@ -157,6 +158,7 @@ pub(super) fn wanted(
         image: names::SOURCE_IMAGE.to_owned(),
         secret: None,
         from: None,
+        exclude_ranges: Vec::new(),
         parts,
         dry_run: dry_run(change),
         force_conflicts: change.force_conflicts,
@@ -267,6 +269,7 @@ fn probe_settings(plan: &PlanIdentity, settings: &cli::Setup, source: ProbeSourc
         without_sidecar: false,
         source,
         ca_certificate: settings.probe.ca_certificate.clone(),
+        echo: None,
         max_time_seconds: settings.probe.max_time,
         enforced_required: false,
         timeout: settings.plan.timeout,

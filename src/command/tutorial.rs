@@ -136,6 +136,7 @@ async fn story(connected: &Connected, printer: &Printer) -> Result<ExitCode> {
         without_sidecar: true,
         source: source.clone(),
         ca_certificate: None,
+        echo: None,
         max_time_seconds: flags.max_time,
         enforced_required: false,
         timeout: TIMEOUT,
@@ -209,6 +210,7 @@ async fn lock(connected: &Connected, source: ProbeSource, printer: &Printer) -> 
         forbidden: forbidden(),
         source,
         ca_certificate: None,
+        echo: None,
         max_time_seconds: MAX_TIME_SECONDS,
         timeout: TIMEOUT,
     };

@@ -35,6 +35,7 @@ pub(super) async fn verify(
         without_sidecar: !settings.skip_unmeshed,
         source,
         ca_certificate: settings.probe.ca_certificate.clone(),
+        echo: settings.echo.clone(),
         max_time_seconds: settings.probe.max_time,
         enforced_required: settings.require.contains(&Claim::Enforced),
         timeout: settings.plan.timeout,

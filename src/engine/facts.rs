@@ -39,6 +39,10 @@ pub struct Facts {
     pub service_entries: Vec<Object>,
     /// DestinationRules, likewise.
     pub destination_rules: Vec<Object>,
+    /// Gateways, likewise.
+    pub gateways: Vec<Object>,
+    /// Sidecars, likewise.
+    pub sidecars: Vec<Object>,
 }
 
 impl Facts {
@@ -54,12 +58,17 @@ impl Facts {
         let (service, telemetry) = (kinds::service(), kinds::telemetry());
         let (virtual_service, service_entry) = (kinds::virtual_service(), kinds::service_entry());
         let destination_rule = kinds::destination_rule();
+        let (gateway, sidecar) = (kinds::gateway(), kinds::sidecar());
         let lists = futures::future::try_join5(
             list_visible(cluster, &service, plan),
             list_visible(cluster, &telemetry, plan),
             list_visible(cluster, &virtual_service, plan),
             list_visible(cluster, &service_entry, plan),
             list_visible(cluster, &destination_rule, plan),
+        );
+        let neighbours = futures::future::try_join(
+            list_visible(cluster, &gateway, plan),
+            list_visible(cluster, &sidecar, plan),
         );
         let single = futures::future::try_join5(
             cluster.version(),
@@ -68,8 +77,9 @@ impl Facts {
             async { Ok(cluster.get(&mesh).await.unwrap_or(None)) },
             cluster.get(&journal),
         );
-        let (lists, single, platform) =
-            futures::future::try_join3(lists, single, Platform::detect(cluster)).await?;
+        let (lists, neighbours, single, platform) =
+            futures::future::try_join4(lists, neighbours, single, Platform::detect(cluster)).await?;
+        let (gateways, sidecars) = neighbours;
         let (services, telemetries, virtual_services, service_entries, destination_rules) = lists;
         let (version, istio_versions, namespace, mesh, journal) = single;
         check_istio(cluster, &istio_versions, &platform).await?;
@@ -122,6 +132,8 @@ impl Facts {
             virtual_services,
             service_entries,
             destination_rules,
+            gateways,
+            sidecars,
         })
     }
 

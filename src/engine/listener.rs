@@ -10,8 +10,8 @@ use super::witness::Witness;
 use crate::cluster::Cluster;
 use crate::evidence::{CurlResult, LogState, ProbeRequest, ProbeResult};
 use crate::istio::kinds;
-use crate::plan::GatewayTarget;
 use crate::plan::lock::ReachedBefore;
+use crate::plan::{GatewayTarget, Plan};
 use crate::vocabulary::{ObjectReference, Scheme};
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ impl<'run> Listener<'run> {
     /// Opens the followers. Which logs are on is read first.
     pub(super) async fn start(
         cluster: &'run Cluster,
-        gateway: &'run GatewayTarget,
+        (plan, gateway): (&Plan, &'run GatewayTarget),
         meshed: &'run ProbeSource,
         events: &'run Events,
     ) -> Self {
@@ -40,7 +40,7 @@ impl<'run> Listener<'run> {
             cluster,
             gateway,
             meshed,
-            witness: Witness::start(cluster, gateway, meshed, logs),
+            witness: Witness::start(cluster, gateway, sentinel::door(plan, gateway), meshed, logs),
             events,
         }
     }
@@ -70,6 +70,7 @@ impl<'run> Listener<'run> {
         let round = Round::new(
             self.cluster,
             &self.witness,
+            self.gateway,
             self.meshed,
             reached_before,
             self.events,

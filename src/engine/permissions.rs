@@ -8,8 +8,10 @@ use crate::istio::{kinds, kyma};
 use crate::plan::GatewayTarget;
 use crate::plan::istio_module::ModuleChange;
 use crate::plan::journal::Entry;
+use crate::plan::ownership::Manifest;
 use crate::vocabulary::{Kind, PlanIdentity};
-use std::collections::BTreeMap;
+use futures::future::try_join_all;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One permission: verb, API group, resource (with subresource), namespace; and what it is for.
 struct Need<'need> {
@@ -37,6 +39,8 @@ pub struct Wants<'run> {
     pub parts: Parts,
     /// What it changes at the Kyma module.
     pub module: Option<&'run ModuleChange>,
+    /// Its routing objects.
+    pub routing: &'run [Manifest],
 }
 
 /// Checks everything that the run will need.
@@ -50,29 +54,17 @@ pub async fn check(
     wants: Wants<'_>,
 ) -> Result<Vec<String>> {
     let needs = needs(plan, gateway, wants);
-    let of_module = async {
-        match wants.module {
-            Some(_) => cluster.rules(kyma::NAMESPACE).await,
-            None => Ok(Rules::default()),
-        }
-    };
-    let (own, other, of_module) = futures::future::try_join3(
-        cluster.rules(&plan.namespace),
-        cluster.rules(&gateway.namespace),
-        of_module,
-    )
-    .await?;
+    let namespaces: BTreeSet<&str> = needs.iter().map(|need| need.namespace).collect();
+    let reads = namespaces
+        .into_iter()
+        .map(|namespace| async move { Ok::<_, Error>((namespace, cluster.rules(namespace).await?)) });
+    let rules: BTreeMap<&str, Rules> = try_join_all(reads).await?.into_iter().collect();
+    let none = Rules::default();
     let mut missing = Vec::new();
     let mut remarks = Vec::new();
     let mut kept: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for need in &needs {
-        let rules = if need.namespace == plan.namespace {
-            &own
-        } else if need.namespace == gateway.namespace {
-            &other
-        } else {
-            &of_module
-        };
+        let rules = rules.get(need.namespace).unwrap_or(&none);
         let allowed = match rules.allows(need.verb, &need.group, &need.resource, need.name.as_deref()) {
             Answer::Yes => true,
             Answer::No => false,
@@ -124,7 +116,7 @@ fn with_group(need: &Need<'_>) -> String {
 fn needs<'need>(
     plan: &'need PlanIdentity,
     gateway: &'need GatewayTarget,
-    wants: Wants<'_>,
+    wants: Wants<'need>,
 ) -> Vec<Need<'need>> {
     let parts = wants.parts;
     let mut needs = Vec::new();
@@ -153,13 +145,12 @@ fn needs<'need>(
         }
     }
     if parts.routing {
-        for kind in [
-            kinds::gateway(),
-            kinds::destination_rule(),
-            kinds::virtual_service(),
-            kinds::service_entry(),
-        ] {
-            writes(&kind, own);
+        let mut asked = BTreeSet::new();
+        for reference in wants.routing.iter().map(|manifest| &manifest.reference) {
+            let namespace = reference.namespace.as_deref().unwrap_or(own);
+            if asked.insert((reference.kind.plural.as_str(), namespace)) {
+                writes(&reference.kind, namespace);
+            }
         }
     }
     if parts.gateway && gateway.created {

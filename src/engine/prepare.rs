@@ -4,7 +4,7 @@ use super::facts::Facts;
 use super::gateway_choice::{self, Choice};
 use super::injection::{self, InjectionLabel};
 use super::log_switch::{self, Witnessed};
-use super::{completion, holders, permissions};
+use super::{completion, credentials, exemption, holders, neighbours, permissions};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
@@ -13,9 +13,10 @@ use crate::plan::gateway_workload::{self, GatewaySettings};
 use crate::plan::istio_module::ModuleChange;
 use crate::plan::journal::{Entry, Journal};
 use crate::plan::ownership::Manifest;
+use crate::plan::past_sidecar::RangesChange;
 use crate::plan::source::{self, Injection, SourceSettings};
 use crate::plan::{GatewayTarget, Plan, PlanSettings, PlannedHost, routing};
-use crate::vocabulary::{Object, ObjectReference, PlanIdentity, names};
+use crate::vocabulary::{AddressRange, Object, ObjectReference, PlanIdentity, names};
 use serde_json::json;
 use std::time::Duration;
 
@@ -84,6 +85,8 @@ pub struct SetupSettings {
     pub secret: Option<String>,
     /// Workload of the user's that is probed from, whose access log is switched on.
     pub from: Option<String>,
+    /// Addresses that this workload is to reach past its sidecar.
+    pub exclude_ranges: Vec<AddressRange>,
     /// Which parts.
     pub parts: Parts,
     /// Whether anything is changed.
@@ -113,6 +116,8 @@ pub struct Prepared {
     pub injection_label: Option<InjectionLabel>,
     /// The workload of the user's that is probed from, if its access log counts.
     pub witnessed: Option<Witnessed>,
+    /// What lets that workload reach addresses past its sidecar.
+    pub exempted: Option<RangesChange>,
     /// Objects of the gateway: its workload if it is made, its Telemetry.
     pub gateway_objects: Vec<Manifest>,
     /// Objects of the source and its Telemetry.
@@ -158,16 +163,25 @@ pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepa
         mut findings,
         mut remarks,
     } = choice;
-    let mut plan = plan;
+    let (mut plan, mut routing_objects) = (plan, Vec::new());
     if settings.parts.routing {
+        routing::check_gateway(&plan, &gateway)?;
         holders::check(&plan, &gateway, &facts)?;
         let completed = completion::complete(cluster, &facts, plan).await?;
         plan = completed.plan;
         remarks.extend(completed.remarks);
+        neighbours::check(&plan, &gateway, &facts)?;
+        routing_objects =
+            completion::without_foreign_services(routing::objects(&plan, &gateway), &plan, &facts);
+        let credentials = credentials::check(cluster, &plan, &gateway).await?;
+        findings.extend(credentials.findings);
+        consents.extend(credentials.questions);
+        remarks.extend(credentials.remarks);
     }
     let wants = permissions::Wants {
         parts: settings.parts,
         module: module.as_ref(),
+        routing: &routing_objects,
     };
     remarks.extend(permissions::check(cluster, &settings.plan, &gateway, wants).await?);
     findings.extend(holders::remarks(&plan, &gateway, &facts));
@@ -177,6 +191,12 @@ pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepa
         }
         _ => None,
     };
+    let exemption = exemption::choose(cluster, &settings, facts.journal.as_ref()).await?;
+    let exempted = exemption.map(|exemption| {
+        consents.extend(exemption.question);
+        findings.push(exemption.finding);
+        exemption.change
+    });
     let (injection, injection_label) = injection::choose(&settings, &facts, &mut consents)?;
     let mut prepared = Prepared {
         findings,
@@ -187,9 +207,10 @@ pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepa
         remarks,
         injection_label,
         witnessed,
+        exempted,
         gateway_objects: Vec::new(),
         source_objects: Vec::new(),
-        routing_objects: Vec::new(),
+        routing_objects,
         obsolete: Vec::new(),
         removed_hosts: Vec::new(),
         consents,
@@ -253,11 +274,6 @@ impl Prepared {
                     .extend(witnessed.telemetry(&plan, &self.facts)?);
             }
         }
-        if parts.routing {
-            routing::check_gateway(&self.plan, &self.gateway)?;
-            let objects = routing::objects(&self.plan, &self.gateway);
-            self.routing_objects = completion::without_foreign_services(objects, &self.plan, &self.facts);
-        }
         self.find_obsolete();
         self.write_intentions();
         Ok(())
@@ -277,6 +293,8 @@ impl Prepared {
             .obsolete(&kept)
             .into_iter()
             .filter(|entry| routing::is_routing(&entry.reference().kind.kind))
+            // Services of the source and of a gateway that we made are shared; those that stand for hosts are not.
+            .filter(|entry| matches!(entry, Entry::Object { shared: false, .. }))
             .collect();
         self.removed_hosts = self
             .journal
@@ -333,6 +351,9 @@ impl Prepared {
                 owners: label.owners.clone(),
             });
         }
+        if let Some(exempted) = &self.exempted {
+            self.journal.record(exempted.entry.clone());
+        }
         for manifest in self
             .gateway_objects
             .iter()
@@ -346,7 +367,9 @@ impl Prepared {
     /// All objects that the run applies, in an order in which they can be applied one after the other.
     pub fn manifests(&self) -> impl Iterator<Item = &Manifest> {
         let module = self.module.iter().map(|module| &module.manifest);
+        let exempted = self.exempted.iter().map(|change| &change.manifest);
         module
+            .chain(exempted)
             .chain(&self.gateway_objects)
             .chain(&self.source_objects)
             .chain(&self.routing_objects)

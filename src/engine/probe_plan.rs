@@ -1,8 +1,8 @@
 //! Which requests prove a plan: declared hosts, the same hosts on the other port, hosts that must not be reachable.
 
 use super::sentinel;
-use crate::evidence::{Expected, ProbeRequest};
-use crate::plan::PlannedHost;
+use crate::evidence::{Expected, PlannedWay, ProbeRequest, UpstreamCluster};
+use crate::plan::{GatewayTarget, Plan, PlannedHost, routing};
 use crate::vocabulary::{HostName, Scheme};
 
 /// A probe before it is sent.
@@ -12,17 +12,54 @@ pub struct Planned {
     pub request: ProbeRequest,
     /// What it is to show.
     pub expected: Expected,
+    /// The way that the plan's objects make for it; `None` if no plan declares it.
+    pub way: Option<PlannedWay>,
+}
+
+/// The way of a host of a plan, as evidence judges it.
+pub fn planned_way(plan: &Plan, gateway: &GatewayTarget, planned: &PlannedHost) -> PlannedWay {
+    let way = routing::way(plan, gateway, planned);
+    let outside_cluster = way
+        .gateway
+        .as_ref()
+        .map_or(&way.sidecar_cluster, |leg| &leg.cluster);
+    let secret = planned.how.credential_name();
+    PlannedWay {
+        outside_cluster: UpstreamCluster::parse(outside_cluster),
+        planned_host: planned.host.to_string(),
+        mesh: way.gateway.as_ref().map(|leg| leg.mesh),
+        outside: way.outside,
+        secret: secret.map(|name| format!("{}/{name}", gateway.namespace)),
+    }
+}
+
+/// The host of a plan that a host and port as asked for belong to, by name or by a wildcard that covers it.
+pub fn declared<'plan>(plan: &'plan Plan, host: &str, port: u16) -> Option<&'plan PlannedHost> {
+    let of_port = || plan.hosts.iter().filter(|planned| planned.port() == port);
+    let by_name = of_port().find(|planned| {
+        planned.host.as_str() == host || planned.how.service_host().as_deref() == Some(host)
+    });
+    by_name.or_else(|| {
+        let host: HostName = host.parse().ok()?;
+        of_port().find(|planned| planned.host.covers(&host))
+    })
 }
 
 /// What is to be probed, and how.
 #[derive(Debug, Clone)]
 pub(super) struct ProbePlan {
-    /// Declared hosts.
+    /// The plan, whose objects say which way each host goes.
+    pub plan: Plan,
+    /// Its gateway.
+    pub gateway: GatewayTarget,
+    /// Hosts of the plan that are to be probed.
     pub hosts: Vec<PlannedHost>,
     /// Hosts that must not be reachable; none: only declared hosts are probed, for their route.
     pub forbidden: Vec<HostName>,
     /// Path of a CA bundle in the source's container.
     pub ca_certificate: Option<String>,
+    /// Path at which declared hosts echo the headers that they saw; none: nothing is asked of them.
+    pub echo: Option<String>,
     /// After how many seconds curl gives up.
     pub max_time_seconds: u32,
 }
@@ -31,14 +68,21 @@ pub(super) struct ProbePlan {
 pub(super) fn of(plan: &ProbePlan, meshed: bool) -> Vec<Planned> {
     let (hosts, forbidden) = (&plan.hosts, &plan.forbidden);
     let mut probes = Vec::new();
-    let mut add = |host: &HostName, port: u16, scheme: Scheme, expected: Expected| {
-        let id = u32::try_from(probes.len()).unwrap_or(u32::MAX);
-        probes.push(Planned {
-            request: request(id, host, port, scheme, plan),
-            expected,
-        });
-    };
-    let declared = if meshed {
+    let mut add =
+        |host: &HostName, port: u16, scheme: Scheme, expected: Expected, way: Option<PlannedWay>| {
+            let id = u32::try_from(probes.len()).unwrap_or(u32::MAX);
+            let mut request = request(id, host, port, scheme, plan);
+            if let (Some(path), Some(_)) = (&plan.echo, &way) {
+                request.path.clone_from(path);
+                request.show_body = true;
+            }
+            probes.push(Planned {
+                request,
+                expected,
+                way,
+            });
+        };
+    let of_declared = if meshed {
         Expected::Routed
     } else {
         Expected::NotReachable
@@ -48,7 +92,8 @@ pub(super) fn of(plan: &ProbePlan, meshed: bool) -> Vec<Planned> {
             probed_name(planned),
             planned.port(),
             planned.how.scheme(),
-            declared,
+            of_declared,
+            Some(planned_way(&plan.plan, &plan.gateway, planned)),
         );
     }
     if !forbidden.is_empty() {
@@ -61,6 +106,7 @@ pub(super) fn of(plan: &ProbePlan, meshed: bool) -> Vec<Planned> {
                     other,
                     Scheme::of_port(other),
                     Expected::NotReachable,
+                    None,
                 );
             }
         }
@@ -69,8 +115,8 @@ pub(super) fn of(plan: &ProbePlan, meshed: bool) -> Vec<Planned> {
         .iter()
         .filter(|host| hosts.iter().all(|planned| planned.host != **host))
     {
-        add(host, 443, Scheme::Https, Expected::NotReachable);
-        add(host, 80, Scheme::Http, Expected::NotReachable);
+        add(host, 443, Scheme::Https, Expected::NotReachable, None);
+        add(host, 80, Scheme::Http, Expected::NotReachable, None);
     }
     probes
 }
@@ -106,7 +152,7 @@ fn request(id: u32, host: &HostName, port: u16, scheme: Scheme, plan: &ProbePlan
 
 /// Applications call a Service in the host's place, or a proxy of theirs. The name of a Service is in no certificate of
 /// the host, so over TLS only the connection goes there.
-pub(super) fn as_applications_call(mut request: ProbeRequest, planned: &PlannedHost) -> ProbeRequest {
+pub fn as_applications_call(mut request: ProbeRequest, planned: &PlannedHost) -> ProbeRequest {
     if let Some(service) = planned.how.service_host() {
         match request.scheme {
             Scheme::Http => request.host = service,

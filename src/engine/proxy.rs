@@ -3,8 +3,10 @@
 //! A probe that is sent before both proxies have the route is a clean 200, direct (measured on the lab), so
 //! readiness is what the proxies hold, not what the API accepted. A port-forward takes 7 ms where an exec takes 210.
 
+use super::transports;
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
+use crate::evidence::Transports;
 use crate::plan::{GatewayTarget, Plan, PlannedHost, routing};
 use crate::vocabulary::{PodName, Scheme};
 use http_body_util::{BodyExt, Empty};
@@ -121,6 +123,22 @@ impl ProxyAdmin {
         let routes = self.get("/config_dump?resource=dynamic_route_configs").await?;
         let clusters = self.get("/clusters?format=json").await?;
         Ok(ProxyConfiguration::read(&listeners, &routes, &clusters))
+    }
+
+    /// Reads how the proxy protects what it sends, by cluster; `filter` is a further part of the query.
+    ///
+    /// # Errors
+    /// As [`Self::configuration`].
+    pub(super) async fn transports(&mut self, filter: &str) -> Result<Transports> {
+        let clusters = self
+            .get(&format!("/config_dump?resource=dynamic_active_clusters{filter}"))
+            .await?;
+        let endpoints = self
+            .get(&format!(
+                "/config_dump?include_eds&resource=dynamic_endpoint_configs{filter}"
+            ))
+            .await?;
+        Ok(transports::transports(&clusters, &endpoints))
     }
 
     /// Reads which upstream connections are open now.
@@ -277,7 +295,7 @@ impl ProxyConfiguration {
     }
 }
 
-fn items<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+pub(super) fn items<'a>(value: &'a Value, key: &str) -> &'a [Value] {
     value[key].as_array().map_or(&[][..], Vec::as_slice)
 }
 

@@ -3,17 +3,19 @@
 use super::probe::{self, ProbeSource};
 use super::probe_plan::Planned;
 use super::witness::Witness;
-use super::{Event, Events};
+use super::{Event, Events, transports};
 use crate::cluster::Cluster;
 use crate::evidence::{
-    Control, CurlResult, LogState, ProbeEvidence, ProbeRequest, ProbeResult, SourceFacts, judge,
-    log_is_settled,
+    Control, CurlResult, LiveConfiguration, LogState, ProbeEvidence, ProbeRequest, ProbeResult, SourceFacts,
+    judge, log_is_settled,
 };
 use crate::istio::kinds;
 use crate::mesh::network_policy::NetworkPolicies;
+use crate::plan::GatewayTarget;
 use crate::plan::lock::ReachedBefore;
-use crate::vocabulary::{Encryption, Object};
+use crate::vocabulary::Object;
 use serde_json::json;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long lines may come after the last probe: Envoy flushes once a second, and a line of a connection that Envoy
@@ -24,6 +26,7 @@ const LINE_DEADLINE: Duration = Duration::from_secs(12);
 pub(super) struct Round<'run> {
     cluster: &'run Cluster,
     witness: &'run Witness,
+    gateway: &'run GatewayTarget,
     /// NetworkPolicies of the sources' namespace; `None` if they cannot be read.
     policies: Option<NetworkPolicies>,
     /// What answered before a lock: a control for what must be silent under it.
@@ -36,6 +39,7 @@ impl<'run> Round<'run> {
     pub(super) async fn new(
         cluster: &'run Cluster,
         witness: &'run Witness,
+        gateway: &'run GatewayTarget,
         from: &ProbeSource,
         reached_before: &'run [ReachedBefore],
         events: &'run Events,
@@ -43,6 +47,7 @@ impl<'run> Round<'run> {
         Self {
             cluster,
             witness,
+            gateway,
             policies: policies(cluster, &from.pod.namespace).await,
             reached_before,
             events,
@@ -70,8 +75,12 @@ impl<'run> Round<'run> {
             }
         };
         let meshed_requests = requests(&meshed_probes);
-        let (meshed_results, bare_results) =
-            tokio::join!(probe::send(self.cluster, meshed, &meshed_requests), send_bare);
+        let (meshed_results, bare_results, live) = tokio::join!(
+            probe::send(self.cluster, meshed, &meshed_requests),
+            send_bare,
+            self.live(meshed, &meshed_probes)
+        );
+        let live = Arc::new(live);
         let mut sent: Vec<(Planned, CurlResult, &ProbeSource)> = meshed_probes
             .into_iter()
             .zip(meshed_results)
@@ -89,7 +98,7 @@ impl<'run> Round<'run> {
             id: "probe".to_owned(),
             on: "the proxies' lines about them".to_owned(),
         });
-        let evidence = self.settle(&sent).await;
+        let evidence = self.settle(&sent, &live).await;
         (self.events)(Event::StepFinished {
             id: "probe".to_owned(),
             detail: None,
@@ -102,11 +111,15 @@ impl<'run> Round<'run> {
     }
 
     /// Waits until each probe has the lines that decide it, or no more can be expected.
-    async fn settle(&self, sent: &[(Planned, CurlResult, &ProbeSource)]) -> Vec<ProbeEvidence> {
+    async fn settle(
+        &self,
+        sent: &[(Planned, CurlResult, &ProbeSource)],
+        live: &Arc<LiveConfiguration>,
+    ) -> Vec<ProbeEvidence> {
         let deadline = Instant::now() + LINE_DEADLINE;
         loop {
             let changed = self.witness.changed();
-            let evidence = self.evidence(sent);
+            let evidence = self.evidence(sent, live);
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() || evidence.iter().all(log_is_settled) {
                 return evidence;
@@ -125,7 +138,18 @@ impl<'run> Round<'run> {
             .map(|policies| !policies.egress_policies_of(&pod).is_empty())
     }
 
-    fn evidence(&self, sent: &[(Planned, CurlResult, &ProbeSource)]) -> Vec<ProbeEvidence> {
+    /// What the proxies on the way hold while the probes are under way.
+    async fn live(&self, meshed: &ProbeSource, probes: &[Planned]) -> LiveConfiguration {
+        let pods = self.witness.gateway_pods();
+        let sidecar = meshed.meshed.then_some(&meshed.pod);
+        transports::read(self.cluster, self.gateway, sidecar, &pods, probes).await
+    }
+
+    fn evidence(
+        &self,
+        sent: &[(Planned, CurlResult, &ProbeSource)],
+        live: &Arc<LiveConfiguration>,
+    ) -> Vec<ProbeEvidence> {
         let gateway = self.witness.gateway_facts();
         let gateway_lines = self.witness.gateway_lines();
         let up = |request: &ProbeRequest| {
@@ -156,6 +180,7 @@ impl<'run> Round<'run> {
                     pod: from.pod.to_string(),
                     addresses: from.addresses.clone(),
                     meshed: from.meshed,
+                    interception: from.interception.clone(),
                     log_state: if from.meshed {
                         self.witness.sidecar_state(&from.pod)
                     } else {
@@ -167,7 +192,8 @@ impl<'run> Round<'run> {
                 sidecar_lines: self.witness.sidecar_lines(&from.pod),
                 gateway_lines: gateway_lines.clone(),
                 gateway: gateway.clone(),
-                mesh_leg: Encryption::Unknown,
+                planned: planned.way.clone(),
+                live: live.clone(),
                 network_policies: self.is_selected(from),
             })
             .collect()

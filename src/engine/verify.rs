@@ -4,18 +4,18 @@ use super::admission;
 use super::event::{Event, Events};
 use super::listener::Listener;
 use super::probe::ProbeSource;
-pub use super::probe_plan::Planned;
 use super::probe_plan::{self, ProbePlan};
+pub use super::probe_plan::{Planned, as_applications_call, declared, planned_way};
 use super::probe_pod::{ProbePod, make_probe_pod, remove_probe_pod};
 use super::status::{self, StatusRow};
-use super::{journal_store, lockdown};
+use super::{echo, journal_store, lockdown};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::evidence::{CurlResult, ProbeResult, Verification, claims};
 use crate::finding::{Finding, Severity};
+use crate::plan::PlannedHost;
 use crate::plan::journal::Journal;
 use crate::plan::lock::ReachedBefore;
-use crate::plan::{GatewayTarget, PlannedHost};
 use crate::vocabulary::{ClaimState, HostName, Outcome, PlanIdentity};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -37,6 +37,8 @@ pub struct VerifySettings {
     pub source: ProbeSource,
     /// Path of a CA bundle in the source's container.
     pub ca_certificate: Option<String>,
+    /// Path at which declared hosts echo the headers that they saw.
+    pub echo: Option<String>,
     /// After how many seconds curl gives up.
     pub max_time_seconds: u32,
     /// Whether the claim `enforced` must hold.
@@ -56,13 +58,22 @@ pub async fn verify(cluster: &Cluster, settings: &VerifySettings, events: &Event
     let hosts = chosen_hosts(&journal, settings)?;
     let standing = lockdown::standing(cluster, &journal, &settings.namespace).await?;
     let plan = ProbePlan {
+        plan: journal.plan.clone(),
+        gateway: journal.gateway.clone(),
         hosts,
         forbidden: settings.forbidden.clone(),
         ca_certificate: settings.ca_certificate.clone(),
         max_time_seconds: settings.max_time_seconds,
+        echo: settings.echo.clone(),
     };
     let bare_pod = ProbePod::unmeshed(labels_of_lock(&standing));
-    let listener = Listener::start(cluster, &journal.gateway, &settings.source, events).await;
+    let listener = Listener::start(
+        cluster,
+        (&journal.plan, &journal.gateway),
+        &settings.source,
+        events,
+    )
+    .await;
     let make_bare = async {
         if settings.without_sidecar {
             let (namespace, timeout) = (&settings.namespace, settings.timeout);
@@ -105,7 +116,13 @@ pub async fn verify(cluster: &Cluster, settings: &VerifySettings, events: &Event
     if settings.without_sidecar {
         remove_probe_pod(cluster, &settings.namespace, &bare_pod, events).await;
     }
-    let results: Vec<ProbeResult> = results.into_iter().map(|(result, _)| result).collect();
+    let heard = |(mut result, curl): (ProbeResult, CurlResult)| {
+        if settings.echo.is_some() {
+            echo::add(&mut result, &curl, &journal.plan);
+        }
+        result
+    };
+    let results: Vec<ProbeResult> = results.into_iter().map(heard).collect();
     for result in &results {
         events(Event::Probed(Box::new(result.clone())));
     }
@@ -148,15 +165,16 @@ fn labels_of_lock(standing: &lockdown::Standing) -> BTreeMap<String, String> {
 /// Sends some probes from one source, listened to and judged; nothing else is made or claimed.
 pub async fn probe_from(
     cluster: &Cluster,
-    gateway: &GatewayTarget,
+    journal: &Journal,
     from: &ProbeSource,
     planned: Vec<Planned>,
     events: &Events,
 ) -> Vec<(ProbeResult, CurlResult)> {
-    let mut results = listened_round(cluster, gateway, (from, planned), None, &[], events).await;
-    let routed = |(result, _): &(ProbeResult, CurlResult)| result.outcome == Outcome::Routed;
+    let mut results = listened_round(cluster, journal, (from, planned), None, &[], events).await;
+    let routed =
+        |(result, _): &(ProbeResult, CurlResult)| matches!(result.outcome, Outcome::Routed | Outcome::Direct);
     if from.meshed && !results.iter().all(routed) {
-        let refused = admission::refusal(cluster, gateway, from).await;
+        let refused = admission::refusal(cluster, &journal.gateway, from).await;
         for (result, _) in results.iter_mut().filter(|result| !routed(result)) {
             result.findings.extend(refused.clone());
         }
@@ -167,13 +185,13 @@ pub async fn probe_from(
 /// The same from a source and a pod without sidecar, with what is known to have answered before a lock.
 pub(super) async fn listened_round(
     cluster: &Cluster,
-    gateway: &GatewayTarget,
+    journal: &Journal,
     (meshed, meshed_probes): (&ProbeSource, Vec<Planned>),
     bare: Option<(&ProbeSource, Vec<Planned>)>,
     reached_before: &[ReachedBefore],
     events: &Events,
 ) -> Vec<(ProbeResult, CurlResult)> {
-    let listener = Listener::start(cluster, gateway, meshed, events).await;
+    let listener = Listener::start(cluster, (&journal.plan, &journal.gateway), meshed, events).await;
     listener.ready().await;
     listener.round(meshed_probes, bare, reached_before).await
 }

@@ -1,9 +1,12 @@
 //! Everything that is known about one probe when it is judged.
 
-use super::{AccessLogLine, CurlResult, ProbeRequest};
-use crate::vocabulary::Encryption;
+use super::{AccessLogLine, CurlResult, ProbeRequest, UpstreamCluster};
+use crate::vocabulary::{AddressRange, Encryption};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Where a probe started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,10 +17,39 @@ pub struct SourceFacts {
     pub addresses: Vec<String>,
     /// Whether a sidecar carries its traffic.
     pub meshed: bool,
+    /// What of its traffic the sidecar gets.
+    pub interception: Interception,
     /// Whether its sidecar's log arrives.
     pub log_state: LogState,
     /// The command that switches that log on, if it is not the one for our own source.
     pub log_switch: Option<String>,
+}
+
+/// Which addresses a pod's traffic is redirected to its sidecar for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Interception {
+    /// Only for these; none: for all.
+    pub only: Vec<AddressRange>,
+    /// What says so.
+    pub only_by: String,
+    /// But not for these.
+    pub except: Vec<AddressRange>,
+    /// What says so.
+    pub except_by: String,
+}
+
+impl Interception {
+    /// What lets the pod reach an address past its sidecar; `None` if the sidecar gets it.
+    pub fn passed_by(&self, address: IpAddr) -> Option<&str> {
+        let holds = |ranges: &[AddressRange]| ranges.iter().any(|range| range.contains(address));
+        if holds(&self.except) {
+            Some(&self.except_by)
+        } else if !self.only.is_empty() && !holds(&self.only) {
+            Some(&self.only_by)
+        } else {
+            None
+        }
+    }
 }
 
 /// The egress gateway of the plan.
@@ -87,6 +119,41 @@ pub enum Expected {
     Nothing,
 }
 
+/// The way that the plan's objects make for a declared host and port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedWay {
+    /// Cluster by which the last proxy sends the request to the host. Of a wildcard it names the wildcard.
+    pub outside_cluster: UpstreamCluster,
+    /// The host as the plan names it: a wildcard, or the host itself.
+    pub planned_host: String,
+    /// How the leg to the gateway is to be protected; `None`: the request leaves at the sidecar.
+    pub mesh: Option<Encryption>,
+    /// How the leg to the host is to be protected, by the application or by a proxy.
+    pub outside: Encryption,
+    /// `namespace/name` of the Secret that the originating proxy needs.
+    pub secret: Option<String>,
+}
+
+impl PlannedWay {
+    /// Whether it goes through the gateway.
+    pub fn through_gateway(&self) -> bool {
+        self.mesh.is_some()
+    }
+}
+
+/// How proxies protect what they send, by cluster, as their live configuration says: by mutual TLS, by TLS, or not at
+/// all (then the application's own TLS may). A cluster that is not there was not read.
+pub type Transports = BTreeMap<String, Encryption>;
+
+/// What the live configuration of the proxies on a probe's way says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LiveConfiguration {
+    /// Of the source's sidecar.
+    pub sidecar: Transports,
+    /// Of the gateway's pods, by `namespace/name`.
+    pub gateway: BTreeMap<String, Transports>,
+}
+
 /// One probe with all its witnesses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeEvidence {
@@ -106,8 +173,10 @@ pub struct ProbeEvidence {
     pub gateway: GatewayFacts,
     /// The control of the same host and port.
     pub control: Control,
-    /// What the proxies' configuration says about the leg from sidecar to gateway.
-    pub mesh_leg: Encryption,
+    /// The way that the plan's objects make for it; `None` if no plan declares it.
+    pub planned: Option<PlannedWay>,
+    /// What the proxies' configuration said when the probe was sent.
+    pub live: Arc<LiveConfiguration>,
     /// Whether any NetworkPolicy of type Egress selects the source; `None` if not read.
     pub network_policies: Option<bool>,
 }

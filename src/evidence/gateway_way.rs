@@ -4,8 +4,9 @@ use super::chain::{Found, gateway_line, owners};
 use super::judge::{
     AGAIN, Case, Judgement, inconclusive, is_certificate_refused, is_without_answer, pod_object,
 };
+use super::originated::{self, Fault};
 use super::sidecar_way::{is_failure_behind_proxy, not_explained};
-use super::{AccessLogLine, LogState};
+use super::{AccessLogLine, LogState, UpstreamCluster};
 use crate::finding::{Finding, catalogue};
 use crate::vocabulary::{BlockedBy, Hop, HopEnd, Outcome, Receipt, Witness};
 
@@ -48,6 +49,24 @@ fn no_gateway_line(case: &Case, sidecar: &AccessLogLine) -> Judgement {
     // Measured on the lab: the gateway's port is dropped or rejected below the mesh, or the gateway does not take
     // what the sidecar offers (TLS_error). No connection, so no line of the gateway.
     let not_connected = sidecar.upstream_local_address.is_none();
+    let tls_failed = sidecar
+        .upstream_transport_failure_reason
+        .as_deref()
+        .is_some_and(|reason| reason.starts_with("TLS_error"));
+    if not_connected && tls_failed {
+        let message = format!(
+            "the sidecar of {} and the gateway at {} did not agree on TLS ({})",
+            case.source(),
+            sidecar.upstream_host.as_deref().unwrap_or("an unknown address"),
+            sidecar.ending()
+        );
+        return Judgement::new(Outcome::Unreachable)
+            .with(
+                case.finding(&catalogue::MESH_LEG_MISMATCH, message)
+                    .about(gateway_object(case)),
+            )
+            .over([hop.that_failed(sidecar.failure())]);
+    }
     if not_connected && (sidecar.has_flag("UF") || sidecar.has_flag("URX")) {
         let message = format!(
             "the sidecar of {} could not connect to the gateway at {} ({})",
@@ -148,10 +167,21 @@ impl Pair<'_> {
                 .with(self.finding(&catalogue::GATEWAY_REFUSED, "has no route for"))
                 .over([self.first_hop()]);
         }
+        if let Some(fault) = self.fault() {
+            return self.failed_origination(&fault);
+        }
         if line.has_flag("NC") {
             return Judgement::new(Outcome::Unreachable)
                 .with(self.finding(&catalogue::CLUSTER_MISSING, "has no cluster for its route to"))
                 .over([self.first_hop()]);
+        }
+        if case.is_client_certificate_wanted() && line.bytes_sent > 0 && self.is_to_the_planned_cluster() {
+            return Judgement::new(Outcome::Routed)
+                .with(self.finding(
+                    &catalogue::CLIENT_CERTIFICATE_WANTED,
+                    "carried without a client certificate",
+                ))
+                .over(self.way());
         }
         if is_failure_behind_proxy(line) {
             return self.unreachable();
@@ -165,10 +195,8 @@ impl Pair<'_> {
     /// The gateway's line has no flag: it carried the request, or answered it itself.
     fn judge_carried(&self) -> Judgement {
         let (case, line) = (self.case, self.line);
-        let request = case.request();
-        let cluster = line.upstream_cluster.as_ref();
-        // The cluster's name counts, not the address: DNS rotates.
-        if !cluster.is_some_and(|cluster| cluster.is_of(&request.host, request.port)) {
+        if !self.is_to_the_planned_cluster() {
+            let cluster = line.upstream_cluster.as_ref();
             let sent_to = cluster.map_or_else(|| "no cluster".to_owned(), ToString::to_string);
             let message = format!("{} sent {} to {sent_to}", self.pod, case.target());
             return inconclusive(
@@ -194,6 +222,16 @@ impl Pair<'_> {
         self.not_explained("carried without success")
     }
 
+    /// The cluster's name counts, not the address: DNS rotates.
+    fn is_to_the_planned_cluster(&self) -> bool {
+        let request = self.case.request();
+        let as_planned = |cluster: &UpstreamCluster| match &self.case.evidence.planned {
+            Some(planned) => *cluster == planned.outside_cluster,
+            None => cluster.is_of(&request.host, request.port),
+        };
+        self.line.upstream_cluster.as_ref().is_some_and(as_planned)
+    }
+
     /// Whether everything that `routed` needs is there: curl's success, and lines that show the host's answer.
     fn is_complete(&self) -> bool {
         let (case, sidecar, line) = (self.case, self.sidecar, self.line);
@@ -202,9 +240,12 @@ impl Pair<'_> {
         }
         if case.is_https() {
             let is_host = |given: &Option<String>| {
+                // Mutual TLS of the mesh carries the name that the plan gives it.
+                let planned = case.evidence.planned.iter().map(|way| way.planned_host.as_str());
+                let mut names = std::iter::once(case.request().host.as_str()).chain(planned);
                 given
                     .as_ref()
-                    .is_some_and(|name| name.eq_ignore_ascii_case(&case.request().host))
+                    .is_some_and(|given| names.any(|name| given.eq_ignore_ascii_case(name)))
             };
             return is_host(&sidecar.requested_server_name) && is_host(&line.requested_server_name);
         }
@@ -217,6 +258,19 @@ impl Pair<'_> {
             }
         };
         answered(sidecar) && answered(line)
+    }
+
+    /// What failed between the gateway and the host, where that can be named.
+    fn fault(&self) -> Option<Fault> {
+        let live = self.case.leg_of_gateway(self.pod, self.line);
+        originated::fault_of(self.case, self.line, live)
+    }
+
+    fn failed_origination(&self, fault: &Fault) -> Judgement {
+        let [first, to_host] = self.way();
+        Judgement::new(Outcome::Unreachable)
+            .with(self.finding(fault.article, &fault.did))
+            .over([first, to_host.that_failed(self.line.failure())])
     }
 
     fn unreachable(&self) -> Judgement {
@@ -254,7 +308,7 @@ impl Pair<'_> {
             from: HopEnd::Gateway,
             to: HopEnd::Host,
             pod: None,
-            encryption: self.case.own_encryption(),
+            encryption: self.case.leg_of_gateway(self.pod, self.line),
             failed: None,
             receipts: vec![self.receipt(), self.case.curl_receipt()],
         };
@@ -285,7 +339,7 @@ fn hop_to_gateway(case: &Case, sidecar: &AccessLogLine, gateway_receipt: Option<
         from: HopEnd::Sidecar,
         to: HopEnd::Gateway,
         pod: owner.map(|owner| owner.pod.clone()),
-        encryption: case.mesh_encryption(),
+        encryption: case.leg_of_sidecar(sidecar),
         failed: None,
         receipts,
     }

@@ -8,9 +8,10 @@
 use super::chain::{Found, sidecar_line};
 use super::{
     AccessLogLine, CurlReport, CurlResult, CurlSummary, Expected, LogState, ProbeEvidence, ProbeRequest,
-    ProbeResult, sidecar_way, without_sidecar,
+    ProbeResult, protection, sidecar_way, without_sidecar,
 };
 use crate::finding::{Article, Finding, Severity, catalogue};
+use std::net::SocketAddr;
 use crate::vocabulary::{BlockedBy, Encryption, Hop, HopEnd, Outcome, Receipt, Scheme, Witness};
 
 /// What to do where reading a log failed on the way.
@@ -38,6 +39,7 @@ pub fn judge(evidence: &ProbeEvidence) -> ProbeResult {
     };
     let mut findings = judgement.findings;
     findings.extend(hole_through_gateway(evidence, judgement.outcome));
+    findings.extend(protection::findings(evidence, &judgement.hops));
     let curl = match &evidence.curl {
         CurlResult::Report(report) => Some(CurlSummary::from(report)),
         CurlResult::Lost(_) | CurlResult::NoCurl(_) => None,
@@ -81,8 +83,38 @@ fn judge_report(case: &Case) -> Judgement {
                 case.target()
             ),
         )),
-        Found::Nothing => no_sidecar_line(case),
+        Found::Nothing => past_sidecar(case).unwrap_or_else(|| no_sidecar_line(case)),
     }
+}
+
+/// The host answered over a connection that was never redirected to the sidecar: its log delivers and has no line, and
+/// the pod's redirection leaves out the address that curl connected to.
+fn past_sidecar(case: &Case) -> Option<Judgement> {
+    let remote = case.report.remote_address.as_deref()?;
+    let address = remote.parse::<SocketAddr>().ok()?.ip();
+    let said_by = case.evidence.source.interception.passed_by(address)?;
+    if !case.has_answer() || case.evidence.source.log_state != LogState::Delivering {
+        return None;
+    }
+    let message = format!(
+        "{} went from {} to {address} past the sidecar: {said_by} leaves that address out",
+        case.target(),
+        case.source()
+    );
+    let hop = Hop {
+        from: HopEnd::Application,
+        to: HopEnd::Host,
+        pod: None,
+        encryption: case.own_encryption(),
+        failed: None,
+        receipts: vec![case.curl_receipt()],
+    };
+    let finding = case.finding(&catalogue::SIDECAR_PASSED, message);
+    Some(
+        Judgement::new(Outcome::Bypassed)
+            .with(finding.about(pod_object(case.source())))
+            .over([hop]),
+    )
 }
 
 /// Nothing is known about the way: 35 or 28 of a pod with sidecar has many causes, and 0 can have gone any way
@@ -176,6 +208,14 @@ impl Case<'_> {
         self.report.exit_code == 0 && self.report.http_code != 0
     }
 
+    /// Whether the host itself ended TLS for want of a client certificate: an alert of TLS 1.3 that comes after curl has
+    /// verified the host (RFC 8446, 6.2: certificate_required).
+    pub(super) fn is_client_certificate_wanted(&self) -> bool {
+        self.is_https()
+            && matches!(self.report.exit_code, 35 | 55 | 56)
+            && self.report.error.contains("alert certificate required")
+    }
+
     /// Whether a line says the opposite of what curl says.
     pub(super) fn contradicts(&self, line: &AccessLogLine) -> bool {
         if line.is_http() {
@@ -265,16 +305,6 @@ impl Case<'_> {
             Encryption::Tls
         } else {
             Encryption::Plaintext
-        }
-    }
-
-    /// How the leg from sidecar to gateway is protected. The default access log cannot show it (measured on the
-    /// lab), so the proxies' configuration tells; with passthrough the application's TLS is there in any case.
-    pub(super) fn mesh_encryption(&self) -> Encryption {
-        match (self.evidence.mesh_leg, self.is_https()) {
-            (Encryption::Mtls, _) => Encryption::Mtls,
-            (_, true) => Encryption::Tls,
-            (known, false) => known,
         }
     }
 

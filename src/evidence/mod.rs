@@ -20,6 +20,8 @@ mod facts;
 mod gateway_way;
 mod json_format;
 mod judge;
+mod originated;
+mod protection;
 mod sidecar_way;
 mod text_format;
 mod upstream_cluster;
@@ -33,7 +35,10 @@ pub use counters::{ClusterCounters, corroborate, read_counters};
 pub use curl_arguments::{ProbeRequest, curl_arguments};
 pub use curl_report::{CurlReport, CurlResult, ProcessEnd, curl_results, parse_curl_reports, says_no_curl};
 pub use document::{ClaimStates, CurlSummary, ProbeResult, Verification};
-pub use facts::{Control, Expected, GatewayFacts, GatewayPodFacts, LogState, ProbeEvidence, SourceFacts};
+pub use facts::{Interception, 
+    Control, Expected, GatewayFacts, GatewayPodFacts, LiveConfiguration, LogState, PlannedWay, ProbeEvidence,
+    SourceFacts, Transports,
+};
 pub use judge::{is_name_not_resolved, judge};
 pub use text_format::render_text;
 pub use upstream_cluster::UpstreamCluster;

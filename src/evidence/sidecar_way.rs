@@ -1,7 +1,7 @@
 //! Where the sidecar's line says that the request went, and what follows where that is not the gateway.
 
 use super::judge::{Case, Judgement, inconclusive, is_certificate_refused};
-use super::{AccessLogLine, Expected, UpstreamCluster, gateway_way};
+use super::{AccessLogLine, Expected, UpstreamCluster, gateway_way, originated};
 use crate::finding::{Finding, Severity, catalogue};
 use crate::istio::access_log::BLOCK_ALL_ROUTE;
 use crate::vocabulary::{BlockedBy, Hop, HopEnd, Outcome};
@@ -79,6 +79,9 @@ fn directly(case: &Case, line: &AccessLogLine, cluster: &UpstreamCluster) -> Jud
             .over([hop_to_host(case, line)]);
     }
     if host_was_reached(case, line) {
+        if leaves_here_as_planned(case, cluster) {
+            return as_planned(case, line, cluster);
+        }
         let judgement = Judgement::new(Outcome::Bypassed).over([hop_to_host(case, line)]);
         return match bypass_finding(case, cluster) {
             Some(finding) => judgement.with(finding),
@@ -93,6 +96,18 @@ fn directly(case: &Case, line: &AccessLogLine, cluster: &UpstreamCluster) -> Jud
     if line.response_flags.is_empty() && is_certificate_refused(case.report) {
         return inconclusive(case.certificate_finding()).over([hop_to_host(case, line)]);
     }
+    if let Some(fault) = originated::fault_of(case, line, case.leg_of_sidecar(line)) {
+        let message = format!(
+            "the sidecar of {} {} {} ({})",
+            case.source(),
+            fault.did,
+            case.target(),
+            line.ending()
+        );
+        return Judgement::new(Outcome::Unreachable)
+            .with(case.finding(fault.article, message))
+            .over([hop_to_host(case, line).that_failed(line.failure())]);
+    }
     if is_failure_behind_proxy(line)
         || line.response_flags.is_empty() && line.upstream_local_address.is_some()
     {
@@ -106,6 +121,24 @@ fn directly(case: &Case, line: &AccessLogLine, cluster: &UpstreamCluster) -> Jud
             .over([hop_to_host(case, line).that_failed(line.failure())]);
     }
     inconclusive(not_explained(case, line)).over([hop_to_host(case, line)])
+}
+
+/// Whether the plan lets it out at the sidecar, by this very cluster. What leaves by `PassthroughCluster` is not known
+/// to the mesh, whatever the plan says.
+fn leaves_here_as_planned(case: &Case, cluster: &UpstreamCluster) -> bool {
+    let planned = case.evidence.planned.as_ref();
+    planned.is_some_and(|way| !way.through_gateway() && way.outside_cluster == *cluster)
+}
+
+fn as_planned(case: &Case, line: &AccessLogLine, cluster: &UpstreamCluster) -> Judgement {
+    let message = format!(
+        "{} left at the sidecar of {}, by {cluster}, as planned: no gateway carries it, and a lock would cut it off",
+        case.target(),
+        case.source()
+    );
+    Judgement::new(Outcome::Direct)
+        .with(case.finding(&catalogue::LEFT_AT_SIDECAR, message))
+        .over([hop_to_host(case, line)])
 }
 
 /// Positive evidence that something at the host's address answered: an HTTP answer of the upstream, or over TCP
@@ -194,7 +227,7 @@ fn hop_to_host(case: &Case, line: &AccessLogLine) -> Hop {
         from: HopEnd::Sidecar,
         to: HopEnd::Host,
         pod: None,
-        encryption: case.own_encryption(),
+        encryption: case.leg_of_sidecar(line),
         failed: None,
         receipts: vec![case.sidecar_receipt(line), case.curl_receipt()],
     }

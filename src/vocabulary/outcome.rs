@@ -78,6 +78,8 @@ pub enum Witness {
     GatewayCounters,
     /// The proxy's configuration, read over its admin port.
     ProxyConfiguration,
+    /// The host, which echoes the headers that it saw.
+    HostEcho,
 }
 
 /// One independent witness of a hop, with what it saw, word for word.
@@ -181,6 +183,7 @@ display!(HopEnd { Application => "application", Sidecar => "sidecar", Gateway =>
 display!(Witness {
     Curl => "curl", SidecarLog => "sidecar log", GatewayLog => "gateway log",
     GatewayCounters => "gateway counters", ProxyConfiguration => "proxy configuration",
+    HostEcho => "the host's echo",
 });
 display!(Claim { Routed => "routed", Enforced => "enforced" });
 display!(ClaimState {

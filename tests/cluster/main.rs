@@ -20,6 +20,7 @@ mod documents;
 mod gateways;
 mod kyma;
 mod lock;
+mod modes;
 mod outcomes;
 mod permissions;
 mod plans;

@@ -38,9 +38,7 @@ fn a_chained_pair_with_success_is_routed() {
 
 #[test]
 fn the_mesh_leg_is_what_the_configuration_says() {
-    let result = routed()
-        .change(|evidence| evidence.mesh_leg = Encryption::Mtls)
-        .judge();
+    let result = routed().live(Encryption::Mtls, Encryption::Plaintext).judge();
     assert_eq!(result.hops[0].encryption, Encryption::Mtls);
     assert_eq!(result.hops[1].encryption, Encryption::Tls);
 }
@@ -54,7 +52,7 @@ fn http() -> Probe {
         .curl(0, 200, "198.18.0.27:59114", "203.0.113.20:80")
         .sidecar(HTTP_SIDECAR)
         .gateway(&gateway)
-        .change(|evidence| evidence.mesh_leg = Encryption::Plaintext)
+        .live(Encryption::Plaintext, Encryption::Plaintext)
 }
 
 #[test]
@@ -162,9 +160,17 @@ fn http_without_a_route_is_a_block_by_the_gateway() {
     failed(35).sidecar(&sidecar_tls(r#"UF,URX - - "TLS_error:|268435581:SSL_routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:TLS_error_end" 0 0 4"#, "-"))
         .gateway(GATEWAY_ROUTED))]
 fn the_gateway_cannot_be_connected_to(#[case] probe: Probe) {
+    let tls = probe.0.sidecar_lines[0].upstream_transport_failure_reason.clone();
+    let expected = match tls
+        .as_deref()
+        .is_some_and(|reason| reason.starts_with("TLS_error"))
+    {
+        true => "EGR-139",
+        false => "EGR-113",
+    };
     let result = probe.policy_and_control().judge();
     assert_eq!(result.outcome, Outcome::Unreachable, "{result:?}");
-    assert_eq!(codes(&result), ["EGR-113"]);
+    assert_eq!(codes(&result), [expected]);
     assert!(
         result.hops[0]
             .failed

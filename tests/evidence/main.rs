@@ -11,6 +11,7 @@ mod document;
 mod gateway;
 mod lines;
 mod misleading;
+mod modes;
 mod parsing;
 mod probe;
 mod properties;

@@ -1,10 +1,12 @@
 //! Builds the evidence of a probe, as the lab would have left it.
 
 use kubectl_egress::evidence::{
-    Control, CurlReport, CurlResult, Expected, GatewayFacts, GatewayPodFacts, LogState, ProbeEvidence,
-    ProbeRequest, ProbeResult, SourceFacts, judge, parse_line,
+    Control, CurlReport, CurlResult, Expected, GatewayFacts, GatewayPodFacts, LiveConfiguration, LogState,
+    PlannedWay, ProbeEvidence, ProbeRequest, ProbeResult, SourceFacts, Transports, UpstreamCluster, judge,
+    parse_line,
 };
 use kubectl_egress::vocabulary::{BlockedBy, Encryption, Outcome, Scheme};
+use std::sync::Arc;
 
 pub(crate) const SERVICE_HOST: &str = "istio-egressgateway.istio-system.svc.cluster.local";
 pub(crate) const GATEWAY_POD: &str = "istio-system/istio-egressgateway-1";
@@ -49,6 +51,7 @@ pub(crate) fn probe(url: &str) -> Probe {
             pod: "lab/curl".to_owned(),
             addresses: vec!["198.18.0.25".to_owned(), "198.18.0.27".to_owned()],
             meshed: true,
+            interception: kubectl_egress::evidence::Interception::default(),
             log_state: LogState::Delivering,
             log_switch: None,
         },
@@ -64,7 +67,8 @@ pub(crate) fn probe(url: &str) -> Probe {
             }],
         },
         control: Control::default(),
-        mesh_leg: Encryption::Unknown,
+        planned: None,
+        live: Arc::default(),
         network_policies: None,
     })
 }
@@ -136,6 +140,43 @@ impl Probe {
     pub(crate) fn without_sidecar(mut self) -> Self {
         self.0.source.meshed = false;
         self.0.source.addresses = vec!["198.18.0.26".to_owned()];
+        self
+    }
+
+    /// The plan leads it through the gateway with a protected mesh leg (`Some`), or out at the sidecar.
+    pub(crate) fn planned(mut self, cluster: &str, mesh: Option<Encryption>, outside: Encryption) -> Self {
+        self.0.planned = Some(PlannedWay {
+            outside_cluster: UpstreamCluster::parse(cluster),
+            planned_host: self.0.request.host.clone(),
+            mesh,
+            outside,
+            secret: Some("istio-system/client-credential".to_owned()),
+        });
+        self
+    }
+
+    /// What the proxies' configuration says of every cluster that a line of the probe names.
+    pub(crate) fn live(mut self, sidecar: Encryption, gateway: Encryption) -> Self {
+        let cluster_of = |line: &kubectl_egress::evidence::AccessLogLine, how| {
+            let cluster = line.upstream_cluster.as_ref()?;
+            Some((cluster.to_string(), how))
+        };
+        let sidecar: Transports = self
+            .0
+            .sidecar_lines
+            .iter()
+            .filter_map(|line| cluster_of(line, sidecar))
+            .collect();
+        let of_gateway: Transports = self
+            .0
+            .gateway_lines
+            .iter()
+            .filter_map(|(_, line)| cluster_of(line, gateway))
+            .collect();
+        self.0.live = Arc::new(LiveConfiguration {
+            sidecar,
+            gateway: [(GATEWAY_POD.to_owned(), of_gateway)].into(),
+        });
         self
     }
 

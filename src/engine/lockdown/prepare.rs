@@ -18,7 +18,7 @@ use crate::plan::lock::{
     self, ApiServer, LockRecord, LockSettings, Observed, Peer, ReachedBefore, Run, SwitchUndo,
 };
 use crate::plan::ownership::{Manifest, is_ours};
-use crate::plan::{access_log, source};
+use crate::plan::{GatewayTarget, access_log, routing, source};
 use crate::vocabulary::{HostName, Kind, Object, ObjectReference, PlanIdentity, names};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -100,6 +100,7 @@ pub async fn prepare(cluster: &Cluster, settings: LockdownSettings) -> Result<De
             settings.plan.namespace
         )));
     }
+    refuse_hosts_without_gateway(&journal, &settings)?;
     let probe_labels = settings.lock.selector.satisfying_labels().ok_or_else(|| {
         Error::usage(format!(
             "no pod can fit the selector `{}`",
@@ -116,7 +117,7 @@ pub async fn prepare(cluster: &Cluster, settings: LockdownSettings) -> Result<De
         observe(
             cluster,
             &settings.namespace,
-            &journal.gateway,
+            &with_used_ports(&journal),
             &settings.source,
             &facts,
         ),
@@ -215,6 +216,39 @@ fn check_selector(settings: &LockdownSettings, policies: &Policies) -> Result<()
         "kubectl get pods -n {} --show-labels",
         settings.namespace
     )))
+}
+
+/// A lock leaves the gateway as the only way out, so that what the plan leads past it would be cut off.
+fn refuse_hosts_without_gateway(journal: &Journal, settings: &LockdownSettings) -> Result<()> {
+    let past: Vec<String> = journal
+        .plan
+        .hosts
+        .iter()
+        .filter(|planned| !planned.how.through_gateway())
+        .map(ToString::to_string)
+        .collect();
+    if past.is_empty() {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "a lock would cut off hosts that the plan {} leads past the gateway: {}",
+        settings.plan,
+        past.join(", ")
+    ))
+    .because("a lock lets out only DNS, istiod and the gateway's pods")
+    .hint(format!(
+        "lead them through the gateway: kubectl egress route HOST --mode passthrough -n {0} (or http, tls-origination); or take them out: kubectl egress route --remove HOST -n {0}",
+        settings.plan.namespace
+    )))
+}
+
+/// The gateway, without the port that no host of the plan uses.
+fn with_used_ports(journal: &Journal) -> GatewayTarget {
+    let gateway = journal.gateway.clone();
+    GatewayTarget {
+        http: gateway.http.filter(|_| routing::uses_http_port(&journal.plan)),
+        ..gateway
+    }
 }
 
 async fn check_permissions(cluster: &Cluster, namespace: &str) -> Result<()> {
@@ -385,10 +419,12 @@ impl Prepared {
             .find_map(|pod| pods::addresses(pod).into_iter().next())
             .unwrap_or_default();
         let first = &self.journal.plan.hosts[0];
+        // Where nothing comes by TLS, nobody listens at the port for it.
+        let door = sentinel::door(&self.journal.plan, gateway);
         Rehearsal::new(
             (first.host.to_string(), first.port()),
             &address,
-            gateway.tls_target_port,
+            door.map_or(gateway.tls_target_port, |door| door.port),
         )
     }
 

@@ -76,7 +76,7 @@ pub(super) async fn after(
     results.extend(
         listened_round(
             cluster,
-            &prepared.journal.gateway,
+            &prepared.journal,
             (&sources.meshed, declared),
             Some((&sources.bare, bare)),
             reached,
@@ -169,7 +169,7 @@ async fn round(
     let all = plan(prepared, prepared.settings.max_time_seconds);
     listened_round(
         cluster,
-        &prepared.journal.gateway,
+        &prepared.journal,
         (&sources.meshed, probe_plan::of(&all, sources.meshed.meshed)),
         Some((&sources.bare, probe_plan::of(&all, false))),
         reached,
@@ -183,10 +183,13 @@ async fn round(
 
 fn plan(prepared: &Prepared, max_time_seconds: u32) -> ProbePlan {
     ProbePlan {
+        plan: prepared.journal.plan.clone(),
+        gateway: prepared.journal.gateway.clone(),
         hosts: prepared.journal.plan.hosts.clone(),
         forbidden: prepared.settings.forbidden.clone(),
         ca_certificate: prepared.settings.ca_certificate.clone(),
         max_time_seconds,
+        echo: None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod gateway;
 mod proxies;
+mod routing;
 mod source;
 
 use super::event::{Event, Events};
@@ -9,12 +10,10 @@ use super::graph::{self, Step, StepEnd};
 use super::journal_store;
 use super::lease::Lease;
 use super::prepare::{DryRun, Prepared};
-use super::undo::{self, UndoSettings};
 use crate::cluster::{Applied, ApplyOptions, Cluster};
 use crate::error::Result;
 use crate::plan::journal::{Entry, Journal};
 use crate::plan::ownership::Manifest;
-use crate::plan::routing;
 use crate::vocabulary::{Change, ObjectReference, names};
 use futures::future::try_join_all;
 use std::sync::Mutex;
@@ -105,9 +104,6 @@ async fn run_locked(
         .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     if result.is_ok() {
-        if !prepared.obsolete.is_empty() {
-            remove_obsolete(cluster, &prepared, &mut journal, events).await?;
-        }
         journal.complete = true;
     }
     // UIDs are worth keeping also after a failure: undo then knows exactly what was made.
@@ -120,31 +116,6 @@ async fn run_locked(
     result?;
     prepared.journal = journal;
     Ok(prepared)
-}
-
-async fn remove_obsolete(
-    cluster: &Cluster,
-    prepared: &Prepared,
-    journal: &mut Journal,
-    events: &Events,
-) -> Result<()> {
-    let settings = UndoSettings {
-        dry_run: DryRun::No,
-        keep_namespace: true,
-        timeout: prepared.settings.timeout,
-    };
-    undo::remove(
-        cluster,
-        &prepared.plan.identity,
-        &prepared.obsolete,
-        settings,
-        events,
-    )
-    .await?;
-    for entry in &prepared.obsolete {
-        journal.forget(&entry.reference());
-    }
-    Ok(())
 }
 
 /// What every step of one run shares. Cheap to copy: only references.
@@ -187,6 +158,10 @@ impl<'run> Run<'run> {
                 self.source(),
             ));
         }
+        if let Some(change) = &prepared.exempted {
+            let title = format!("{} past its sidecar to {}", change.manifest.reference, change.value);
+            steps.push(Self::step("exempt", title, &["istio"], self.exempt(change)));
+        }
         if prepared.settings.parts.routing {
             let hosts = match prepared.plan.hosts.as_slice() {
                 [only] => only.host_port().to_string(),
@@ -198,7 +173,7 @@ impl<'run> Run<'run> {
                 &["istio"],
                 self.routing(),
             ));
-            let needs: &[&str] = &["gateway", "source", "routing"];
+            let needs: &[&str] = &["gateway", "source", "exempt", "routing"];
             steps.push(Self::step(
                 "proxies",
                 "both proxies have the route".to_owned(),
@@ -248,23 +223,6 @@ impl<'run> Run<'run> {
                 on: on.to_owned(),
             });
         }
-    }
-
-    /// In the safe order: what admits traffic to the gateway first, what makes the host known last.
-    async fn routing(self) -> Result<StepEnd> {
-        let of_kind = |wanted: &[&str]| -> Vec<&'run Manifest> {
-            let objects = self.prepared.routing_objects.iter();
-            objects
-                .filter(|manifest| wanted.contains(&manifest.reference.kind.kind.as_str()))
-                .collect()
-        };
-        for wave in routing::WAVES {
-            self.apply_all("routing", &of_kind(wave)).await?;
-        }
-        Ok(StepEnd::Done(Some(count(
-            self.prepared.routing_objects.len(),
-            "object",
-        ))))
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::{Followed, KEPT_LINES, OFF_DEADLINE, Role, SENTINEL_DEADLINE, SENTINEL_PAUSE, Shared, add};
 use crate::cluster::{Cluster, LogEvent, LogStart, PodChange};
-use crate::engine::{pods, sentinel};
+use crate::engine::pods;
+use crate::engine::sentinel::{self, Door};
 use crate::evidence::{AccessLogLine, LogState, parse_line};
 use crate::plan::GatewayTarget;
 use crate::vocabulary::{PodName, names};
@@ -12,7 +13,12 @@ use tokio::task::JoinSet;
 
 /// Keeps the set of followed gateway pods equal to the set of ready ones. Pods that are gone stay known: their
 /// lines are evidence.
-pub(super) async fn follow_gateways(cluster: Cluster, shared: Arc<Shared>, gateway: GatewayTarget) {
+pub(super) async fn follow_gateways(
+    cluster: Cluster,
+    shared: Arc<Shared>,
+    gateway: GatewayTarget,
+    door: Option<Door>,
+) {
     let mut changes = cluster.watch_pods(&gateway.namespace, &gateway.label_selector());
     let mut tasks = JoinSet::new();
     let mut followed = BTreeSet::new();
@@ -22,13 +28,7 @@ pub(super) async fn follow_gateways(cluster: Cluster, shared: Arc<Shared>, gatew
                 let name = pods::name(&pod);
                 let labels = pod.at("/metadata/labels");
                 add(&shared, Role::Gateway, &name, pods::addresses(&pod), labels);
-                tasks.spawn(follow(
-                    cluster.clone(),
-                    shared.clone(),
-                    Role::Gateway,
-                    name,
-                    Some(gateway.tls_target_port),
-                ));
+                tasks.spawn(follow(cluster.clone(), shared.clone(), Role::Gateway, name, door));
             }
             PodChange::Present(_) | PodChange::Gone(_) => {}
             PodChange::Synced => {
@@ -45,13 +45,13 @@ pub(super) async fn follow_gateways(cluster: Cluster, shared: Arc<Shared>, gatew
     while tasks.join_next().await.is_some() {}
 }
 
-/// Follows one proxy's log; sends sentinels to `sentinel_port` until one is seen.
+/// Follows one proxy's log; sends sentinels to its door until one is seen.
 pub(super) async fn follow(
     cluster: Cluster,
     shared: Arc<Shared>,
     role: Role,
     pod: PodName,
-    sentinel_port: Option<u16>,
+    door: Option<Door>,
 ) {
     let mut log = cluster.follow_log(&pod, names::PROXY_CONTAINER, LogStart::Now);
     let nonce = sentinel::server_name();
@@ -66,17 +66,17 @@ pub(super) async fn follow(
                     (deadline, next_sentinel) = (None, None);
                     let unanswered = with(&shared, role, &pod, Followed::unanswered);
                     decide(&shared, role, &pod, unanswered.unwrap_or(LogState::Silent));
-                } else if let Some(port) = sentinel_port {
+                } else if let Some(door) = door {
                     next_sentinel = Some(tokio::time::Instant::now() + SENTINEL_PAUSE);
                     // Its failure shows as a line that never comes.
-                    tokio::spawn(sentinel::send(cluster.clone(), pod.clone(), port, nonce.clone()));
+                    tokio::spawn(sentinel::send(cluster.clone(), pod.clone(), door, nonce.clone()));
                 }
                 continue;
             }
         };
         match event {
             LogEvent::Opened
-                if sentinel_port.is_some()
+                if door.is_some()
                     && with(&shared, role, &pod, |followed| followed.decided) == Some(false) =>
             {
                 let now = tokio::time::Instant::now();
@@ -84,13 +84,17 @@ pub(super) async fn follow(
                 let patience = if off { OFF_DEADLINE } else { SENTINEL_DEADLINE };
                 (deadline, next_sentinel) = (Some(now + patience), Some(now));
             }
+            // Nothing that is planned goes through this gateway, so nothing is waited for.
+            LogEvent::Opened if role == Role::Gateway && door.is_none() => {
+                decide(&shared, role, &pod, LogState::Silent);
+            }
             LogEvent::Opened => {}
             LogEvent::Line(raw) => {
                 if !shared.may_concern(&raw) {
                     continue;
                 }
                 let Some(line) = parse_line(&raw) else { continue };
-                if line.requested_server_name.as_deref() == Some(nonce.as_str()) {
+                if is_about(&line, |name| name == nonce) {
                     (deadline, next_sentinel) = (None, None);
                     decide(&shared, role, &pod, LogState::Delivering);
                 }
@@ -109,6 +113,12 @@ pub(super) async fn follow(
             }
         }
     }
+}
+
+/// Whether a line is about a name, by its server name (TLS) or its Host (HTTP).
+fn is_about(line: &AccessLogLine, named: impl Fn(&str) -> bool) -> bool {
+    let names = [&line.requested_server_name, &line.authority];
+    names.into_iter().flatten().any(|name| named(name))
 }
 
 async fn sleep_until(due: Option<tokio::time::Instant>) {
@@ -143,10 +153,7 @@ fn keep(shared: &Shared, role: Role, pod: &PodName, line: AccessLogLine) {
         shared.sources.contains(host)
     };
     let relevant = line.downstream_remote_address.as_ref().is_some_and(ours)
-        || line
-            .requested_server_name
-            .as_deref()
-            .is_some_and(sentinel::is_server_name);
+        || is_about(&line, sentinel::is_server_name);
     if relevant && let Some(followed) = shared.state().of(role).get_mut(pod) {
         if followed.lines.len() == KEPT_LINES {
             followed.lines.pop_front();

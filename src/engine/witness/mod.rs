@@ -3,13 +3,13 @@
 //!
 //! A follower starts with no old lines. A gateway pod's is shown to deliver by a TLS hello with a server name that
 //! nobody else uses, sent through a port-forward to its TLS port: the gateway refuses it and must write a line about it
-//! (truth.md 15). Only lines about our own sources and sentinels are kept, so that memory does not grow with the log.
+//! (truth.md 15). One that takes plain HTTP only is sent a request for such a name instead. Only lines about our own sources and sentinels are kept, so that memory does not grow with the log.
 
 mod follow;
 
 use super::access_logs::AccessLogs;
 use super::probe::ProbeSource;
-use super::sentinel;
+use super::sentinel::{self, Door};
 use crate::cluster::Cluster;
 use crate::evidence::{AccessLogLine, GatewayFacts, GatewayPodFacts, LogState, line_mentions};
 use crate::plan::GatewayTarget;
@@ -107,6 +107,7 @@ impl Witness {
     pub(super) fn start(
         cluster: &Cluster,
         gateway: &GatewayTarget,
+        door: Option<Door>,
         source: &ProbeSource,
         logs: AccessLogs,
     ) -> Self {
@@ -129,7 +130,13 @@ impl Witness {
             tasks.push(tokio::spawn(following).abort_handle());
         }
         tasks.push(
-            tokio::spawn(follow_gateways(cluster.clone(), shared.clone(), gateway.clone())).abort_handle(),
+            tokio::spawn(follow_gateways(
+                cluster.clone(),
+                shared.clone(),
+                gateway.clone(),
+                door,
+            ))
+            .abort_handle(),
         );
         Self {
             shared,
@@ -219,6 +226,11 @@ impl Witness {
     /// (`notify_waiters` wakes every future that exists, polled or not).
     pub fn changed(&self) -> impl Future<Output = ()> + '_ {
         self.shared.changed.notified()
+    }
+
+    /// The gateway's pods as they are known now.
+    pub(super) fn gateway_pods(&self) -> Vec<PodName> {
+        self.shared.state().gateways.keys().cloned().collect()
     }
 
     /// The gateway as it stands: its pods, and how each one's log stands.

@@ -26,7 +26,7 @@ pub struct Observed {
     pub pods: Vec<Object>,
     /// DaemonSets of kube-system.
     pub daemon_sets: Vec<Object>,
-    /// The plan's gateway.
+    /// The plan's gateway, with the ports that the plan uses: without `http` if no host comes to it by HTTP.
     pub gateway: GatewayTarget,
     /// Istio's root namespace.
     pub root_namespace: String,
@@ -151,9 +151,13 @@ fn gateway(observed: &Observed) -> std::result::Result<Vec<Peer>, String> {
     let target = &observed.gateway;
     let service = find(observed, &target.namespace, &target.service)
         .ok_or_else(|| format!("the gateway's Service {target} does not exist"))?;
-    let mut behind = Behind::new(service, target.tls_port, Why::GatewayService, Why::GatewayPods);
-    behind.selector.clone_from(&target.selector);
-    behind.peers(observed)
+    let mut peers = Vec::new();
+    for port in std::iter::once(target.tls_port).chain(target.http.map(|http| http.port)) {
+        let mut behind = Behind::new(service, port, Why::GatewayService, Why::GatewayPods);
+        behind.selector.clone_from(&target.selector);
+        peers.extend(behind.peers(observed)?);
+    }
+    Ok(peers)
 }
 
 fn istiod(observed: &Observed) -> std::result::Result<Vec<Peer>, String> {

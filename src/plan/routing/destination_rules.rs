@@ -1,6 +1,6 @@
 //! DestinationRules: how sidecars speak to the gateway, and how proxies speak to hosts.
 
-use super::{base_name, exported_to, names, spec};
+use super::{base_name, exported_to, further_namespaces, names, spec};
 use crate::istio::{
     ClientTls, DestinationRuleSpec, PortSelector, PortTrafficPolicy, Subset, TrafficPolicy, kinds,
 };
@@ -10,7 +10,10 @@ use crate::vocabulary::Mode;
 
 /// The leg from sidecar to gateway: an empty subset for what needs no TLS of ours, and one with its server name for
 /// each host that Istio's mutual TLS protects. Without `sni` the gateway finds no server for it (truth.md 3 d).
-pub(super) fn mesh_leg(plan: &Plan, gateway: &GatewayTarget) -> Option<Manifest> {
+///
+/// Sidecars look for the rule of a Service in their own namespace, the Service's and Istio's root namespace only, so that
+/// each further namespace that uses the routing has a copy. Rules of several plans there add up their subsets.
+pub(super) fn mesh_leg(plan: &Plan, gateway: &GatewayTarget) -> Vec<Manifest> {
     let mut subsets: Vec<Subset> = Vec::new();
     for planned in plan.hosts.iter().filter(|planned| planned.how.through_gateway()) {
         let name = names::subset(plan, planned);
@@ -35,7 +38,16 @@ pub(super) fn mesh_leg(plan: &Plan, gateway: &GatewayTarget) -> Option<Manifest>
         subsets,
         ..DestinationRuleSpec::default()
     };
-    (!body.subsets.is_empty()).then(|| rule(plan, &base_name(plan), &body))
+    if body.subsets.is_empty() {
+        return Vec::new();
+    }
+    let copies = further_namespaces(plan).into_iter().map(|namespace| {
+        let name = format!("{}.{}", plan.identity.namespace, base_name(plan));
+        rule_in(plan, &namespace, &name, &body)
+    });
+    std::iter::once(rule(plan, &base_name(plan), &body))
+        .chain(copies)
+        .collect()
 }
 
 /// The TLS that a proxy originates towards a host: one rule per host, seen only by the proxies that are to use it. A
@@ -86,10 +98,14 @@ pub(super) fn client_tls(planned: &PlannedHost) -> ClientTls {
 }
 
 pub(super) fn rule(plan: &Plan, name: &str, body: &DestinationRuleSpec) -> Manifest {
+    rule_in(plan, &plan.identity.namespace, name, body)
+}
+
+fn rule_in(plan: &Plan, namespace: &str, name: &str, body: &DestinationRuleSpec) -> Manifest {
     owned(
         &plan.identity,
         &kinds::destination_rule(),
-        &plan.identity.namespace,
+        namespace,
         name,
         spec(body),
     )

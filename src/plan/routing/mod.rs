@@ -17,6 +17,7 @@ mod virtual_services;
 mod way;
 
 pub use names::base_name;
+pub use virtual_services::TELLING_HEADERS;
 pub use way::{GatewayLeg, Way, way};
 
 use super::ownership::Manifest;
@@ -91,12 +92,26 @@ fn spec_of(spec: Value) -> Value {
 
 /// Namespaces whose workloads use the routing, as `exportTo` names them: the plan's own, and those that it names.
 fn exported_to(plan: &Plan) -> Vec<String> {
+    std::iter::once(".".to_owned())
+        .chain(further_namespaces(plan))
+        .collect()
+}
+
+/// Namespaces beside the plan's own whose workloads use the routing.
+fn further_namespaces(plan: &Plan) -> Vec<String> {
     let allowed = plan.hosts.iter().flat_map(|planned| &planned.how.allow_from);
     let mut further: Vec<_> = plan.settings.export_to.iter().chain(allowed).cloned().collect();
     further.retain(|namespace| *namespace != plan.identity.namespace);
     further.sort();
     further.dedup();
-    std::iter::once(".".to_owned()).chain(further).collect()
+    further
+}
+
+/// Whether any host comes to the gateway by HTTP, inside of mutual TLS or not.
+pub fn uses_http_port(plan: &Plan) -> bool {
+    plan.hosts
+        .iter()
+        .any(|planned| planned.how.through_gateway() && planned.how.scheme() == Scheme::Http)
 }
 
 /// The same and the gateway's own, whose proxy must find the routes.

@@ -11,7 +11,7 @@ use crate::vocabulary::{HostPort, Scheme};
 use std::collections::BTreeMap;
 
 /// Headers by which Istio tells an outside server who called and by which way (truth.md 4 and 15).
-const TELLING_HEADERS: [&str; 7] = [
+pub const TELLING_HEADERS: [&str; 7] = [
     "x-forwarded-client-cert",
     "x-forwarded-for",
     "x-forwarded-proto",

@@ -43,7 +43,9 @@ pub fn probe_line(result: &ProbeResult, style: &Style) -> String {
         if result.meshed { "" } else { " without sidecar" },
         style.color_only(tone, &outcome),
     );
-    if mark != Mark::Good
+    if result.expected == Expected::Routed && result.outcome == Outcome::Direct {
+        line.push_str(", as planned");
+    } else if mark != Mark::Good
         && let Some(expected) = expectation(result.expected)
     {
         let _ = write!(line, ", expected: {expected}");

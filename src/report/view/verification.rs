@@ -1,11 +1,11 @@
 //! The text of `verify`.
 
 use super::{findings, probes};
-use crate::evidence::Verification;
+use crate::evidence::{Expected, ProbeResult, Verification};
 use crate::finding::{Finding, Severity};
 use crate::report::style::{Mark, Style, Tone};
 use crate::vocabulary::names::DEFAULT_PLAN;
-use crate::vocabulary::{Claim, ClaimState, Verdict};
+use crate::vocabulary::{Claim, ClaimState, Outcome, Verdict};
 use std::fmt::Write;
 
 /// With more probes than this, the way of those that went as expected is shown only with `-v`.
@@ -36,9 +36,25 @@ pub fn verification(verification: &Verification, style: &Style) -> String {
     text.push_str(&findings::what_to_do(all_findings(verification), style));
     let _ = writeln!(text, "\n{}", style.color_only(Tone::Strong, "Claims"));
     text.push_str(&claim(Claim::Routed, verification.claims.routed, style));
+    let past = verification
+        .probes
+        .iter()
+        .filter(|probe| is_past_gateway(probe))
+        .count();
+    if past > 0 {
+        let hosts = if past == 1 { "host leaves" } else { "hosts leave" };
+        let _ = writeln!(
+            text,
+            "    but for {past} that the plan leads past it: the {hosts} at the sidecar"
+        );
+    }
     text.push_str(&claim(Claim::Enforced, verification.claims.enforced, style));
     let _ = writeln!(text, "\n{}", verdict(verification, style));
     text
+}
+
+fn is_past_gateway(probe: &ProbeResult) -> bool {
+    probe.expected == Expected::Routed && probe.outcome == Outcome::Direct
 }
 
 /// The command that a user wants next: the worst finding explained, else the log of what goes through.

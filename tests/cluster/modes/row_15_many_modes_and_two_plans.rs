@@ -1,0 +1,142 @@
+//! Row 15: several modes in one plan, two plans over one gateway, and a host whose mode changes in place (seed 002).
+
+use super::legs;
+use crate::support::open;
+use std::collections::BTreeSet;
+
+#[test]
+fn a_hosts_mode_changes_in_place_and_no_request_goes_directly() {
+    let mut stage = open!(shared);
+    let host = stage.host.clone();
+    let other = host.replacen(".wild.test", "-stays.wild.test", 1);
+    stage
+        .egress(&format!(
+            "setup {other} --outbound-policy registry-only --create-namespace --no-probe"
+        ))
+        .exits(0);
+    let gateway = stage.gateway_addresses();
+    for (mode, url, expected) in [
+        (
+            "--mode http",
+            "http",
+            ["sidecar-gateway: mtls", "gateway-host: plaintext"],
+        ),
+        (
+            "--mode tls-origination",
+            "http",
+            ["sidecar-gateway: mtls", "gateway-host: tls"],
+        ),
+        (
+            "--mode passthrough --mesh-mtls",
+            "https",
+            ["sidecar-gateway: mtls", "gateway-host: tls"],
+        ),
+        (
+            "--mode passthrough",
+            "https",
+            ["sidecar-gateway: tls", "gateway-host: tls"],
+        ),
+        (
+            "--mode tls-origination",
+            "http",
+            ["sidecar-gateway: mtls", "gateway-host: tls"],
+        ),
+    ] {
+        let mark = stage.mark();
+        // Requests of the application go on during the change; under REGISTRY_ONLY they may fail, not go directly.
+        let script = format!(
+            "i=0; while [ $i -lt 40 ]; do curl -s -o /dev/null -m 2 http://{host}/during; curl -s -o /dev/null -m 2 https://{host}/during; sleep 0.1; i=$((i+1)); done"
+        );
+        let during = std::process::Command::new("kubectl")
+            .arg("--kubeconfig")
+            .arg(stage.lab().kubeconfig())
+            .args([
+                "exec",
+                "-n",
+                &stage.namespace,
+                "deploy/curl",
+                "-c",
+                "curl",
+                "--",
+                "sh",
+                "-c",
+                &script,
+            ])
+            .spawn();
+        let changed = stage.egress(&format!("route {host} {mode} --yes"));
+        changed.exits(0);
+        let probed = stage.probe_until(&format!("{url}://{host}"), "routed");
+        probed.is("routed", &gateway);
+        assert_eq!(legs(&probed.probe), expected, "{mode}; {}", probed.run);
+        let _ = during.unwrap().wait();
+        let direct: BTreeSet<_> = stage
+            .peers_of(mark, &host, 443)
+            .union(&stage.peers_of(mark, &host, 80))
+            .copied()
+            .collect();
+        assert!(direct.is_subset(&gateway), "{mode}: sent by {direct:?}");
+        stage.probe(&format!("https://{other}")).is("routed", &gateway);
+    }
+    stage.egress("cleanup --verify").exits(0);
+}
+
+#[test]
+fn many_modes_in_one_plan_are_all_proven_and_again_changes_nothing() {
+    let stage = open!(shared);
+    let host = stage.host.clone();
+    let named = |what: &str| host.replacen(".wild.test", &format!("-{what}.wild.test"), 1);
+    let modes = ["http", "tls-origination", "passthrough", "direct"];
+    stage
+        .egress(&format!("setup {host} --mesh-mtls --create-namespace --no-probe"))
+        .exits(0);
+    for mode in modes {
+        stage
+            .egress(&format!("setup {} --mode {mode} --no-probe", named(mode)))
+            .exits(0);
+    }
+    let verified = stage.egress("verify --skip-unmeshed -o json");
+    let document = verified.json();
+    assert_eq!(document["claims"]["routed"], "proven", "{verified}");
+    let again = stage.egress(&format!("setup {} --mode http --no-probe", named("http")));
+    again.exits(0);
+    let said = again.to_string();
+    assert!(
+        !said.contains(" created") && !said.contains(" configured"),
+        "{said}"
+    );
+    stage.egress("cleanup --verify").exits(0);
+}
+
+#[test]
+fn a_port_that_another_plan_has_for_another_protocol_is_refused_before_anything_is_changed() {
+    let mut stage = open!(alone);
+    let host = stage.host.clone();
+    stage
+        .egress(&format!("setup {host} --mode http --create-namespace --no-probe"))
+        .exits(0);
+    let second = stage.another_namespace();
+    stage.make_namespace(&second, "istio-injection=enabled");
+    let other = host.replacen(".wild.test", "-2.wild.test", 1);
+    let refused = stage.changes_nothing_in(
+        &second,
+        &format!("setup {other} --mode http --mesh-mtls=false"),
+        None,
+    );
+    refused.exits(5).says(&[
+        "port 80",
+        &format!("{}/default", stage.namespace),
+        "plain HTTP",
+        "--gateway",
+    ]);
+    // The same protocol stands beside it.
+    stage
+        .egress_in(&second, &format!("setup {other} --mode tls-origination"))
+        .exits(0);
+    stage
+        .probe(&format!("http://{host}"))
+        .is("routed", &stage.gateway_addresses());
+    stage.egress_in(&second, "cleanup --verify").exits(0);
+    stage
+        .probe(&format!("http://{host}"))
+        .is("routed", &stage.gateway_addresses());
+}

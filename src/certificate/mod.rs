@@ -38,3 +38,15 @@ pub fn bundle_of(authorities: &[&[u8]]) -> Result<String> {
     }
     Ok(text)
 }
+
+/// Follows a bundle (leaf first) to one of the authorities of another: see [`trust`].
+///
+/// # Errors
+/// If one of them holds no certificate, or one cannot be read.
+pub fn trust_of_pem(chain: &[u8], authorities: &[u8], now: jiff::Timestamp) -> Result<Trust> {
+    let certificates = |text: &[u8]| {
+        pem::certificates(text)
+            .map_err(|fault| Error::usage("there is nothing to compare").because(fault.to_string()))
+    };
+    trust(&certificates(chain)?, &certificates(authorities)?, now)
+}

@@ -1,6 +1,7 @@
 //! Commands that change something.
 
 use super::mode::ModeFlags;
+use super::secrets::ClientFiles;
 use super::shared::{ChangeFlags, GatewayFlags, PlanFlags, ProbeFlags, SourceFlags};
 use super::value::{self, HostArgument, PlanFile};
 use crate::vocabulary::AddressRange;
@@ -31,6 +32,9 @@ pub struct Setup {
     /// How the hosts leave.
     #[command(flatten)]
     pub mode: ModeFlags,
+    /// Files of the client's certificate.
+    #[command(flatten)]
+    pub client_files: ClientFiles,
     /// Plan.
     #[command(flatten)]
     pub plan: PlanFlags,

@@ -17,7 +17,14 @@ pub(super) const GROUPS: &[(&str, &[&str])] = &[
     ),
     (
         "Its steps, each on its own",
-        &["enable-gateway", "deploy-curl", "route", "probe"],
+        &[
+            "enable-gateway",
+            "deploy-curl",
+            "certs",
+            "secrets",
+            "route",
+            "probe",
+        ],
     ),
     ("Look", &["status", "logs", "diff", "render"]),
     ("Learn", &["tutorial", "sandbox", "explain", "version"]),

@@ -1,5 +1,6 @@
 //! What can be typed. clap reads it, and checked settings without a trace of clap come out. No IO.
 
+mod certs;
 mod change;
 mod connection;
 mod duration;
@@ -9,12 +10,14 @@ mod lock;
 mod look;
 mod mode;
 mod scheduling;
+mod secrets;
 mod shared;
 mod value;
 
 #[cfg(test)]
 mod tests;
 
+pub use certs::{Certs, CertsCommand, CertsInspect, GatewayChoice, inspected_host};
 pub use change::{Cleanup, DeployCurl, EnableGateway, Route, Setup};
 pub use connection::Connection;
 pub use learn::{Explain, Platform, SandboxServer, Story, Tutorial, Version};
@@ -22,6 +25,7 @@ pub use lock::{Lockdown, Unlock};
 pub use look::{Diff, Logs, Probe, Render, Status, Verify};
 pub use mode::ModeFlags;
 pub use scheduling::{NodeSelector, TaintEffect, Toleration};
+pub use secrets::{ClientFiles, SecretUser, Secrets};
 pub use shared::{ChangeFlags, DryRun, GatewayFlags, Inject, PlanFlags, ProbeFlags, Screen, SourceFlags};
 pub use value::{
     GatewayArgument, HostArgument, PlanArgument, PlanFile, ProbeTarget, WorkloadArgument, WorkloadKind,
@@ -71,6 +75,10 @@ pub enum Command {
     DeployCurl(DeployCurl),
     /// Add hosts to the routing, or take them out
     Route(Route),
+    /// Make certificates for a server and its client, or look at some
+    Certs(Box<Certs>),
+    /// Put a certificate where the gateway, or the source, finds it
+    Secrets(Box<Secrets>),
     /// Send single requests and say which way they went
     Probe(Box<Probe>),
     /// Show the access log of all gateway pods

@@ -21,7 +21,7 @@ pub struct ModeFlags {
     /// Port of the host outside [default: 443 for origination, else the application's]
     #[arg(long, value_name = "PORT", value_parser = value::port, hide_short_help = true)]
     pub target_port: Option<u16>,
-    /// Secret with the client certificate (tls.crt, tls.key, ca.crt) in the gateway's namespace
+    /// Secret with the client certificate (tls.crt, tls.key, ca.crt) in the gateway's namespace; or --client-cert
     #[arg(long, value_name = "NAME", value_parser = value::object_name)]
     pub client_secret: Option<String>,
     /// Secret with the authority (ca.crt) that the gateway trusts for the host [default: the system's authorities]

@@ -79,6 +79,7 @@ async fn wanted(
             api_server: settings.allow_api_server || of_plan.api_server,
         },
         confirm_within: settings.confirm_within,
+        effect_within: crate::engine::lockdown::EFFECT_WITHIN,
         forbidden,
         source,
         ca_certificate: settings.probe.ca_certificate.clone(),

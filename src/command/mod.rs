@@ -1,5 +1,7 @@
 //! One file per subcommand, each reading top to bottom as its story. Here all parts are put together.
 
+mod certs;
+mod certs_inspect;
 mod cleanup;
 mod connection;
 mod diff;
@@ -11,6 +13,7 @@ mod probe;
 mod render;
 mod route;
 mod sandbox;
+mod secrets;
 mod setup;
 mod source;
 mod status;
@@ -37,6 +40,8 @@ pub async fn run(invocation: Invocation, printer: &Printer) -> Result<ExitCode> 
         Command::EnableGateway(settings) => setup::enable_gateway(&connection, settings, printer).await,
         Command::DeployCurl(settings) => setup::deploy_curl(&connection, settings, printer).await,
         Command::Route(settings) => route::route(&connection, settings, printer).await,
+        Command::Certs(settings) => certs::certs(&connection, *settings, printer).await,
+        Command::Secrets(settings) => secrets::secrets(&connection, *settings, printer).await,
         Command::Verify(settings) => verify::verify(&connection, *settings, printer).await,
         Command::Lockdown(settings) => lockdown::lockdown(&connection, *settings, printer).await,
         Command::Unlock(settings) => unlock::unlock(&connection, settings, printer).await,

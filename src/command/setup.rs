@@ -2,7 +2,7 @@
 
 use super::connection::{Connected, connect_to_plan, or_interrupted, read_plan};
 use super::hosts::{self, planned};
-use super::source;
+use super::{secrets, source};
 use crate::cli::{self, ChangeFlags, Connection, GatewayFlags, Inject, PlanFlags, SourceFlags};
 use crate::engine::completion;
 use crate::engine::prepare::{DryRun, Parts, Prepared, SetupSettings, prepare};
@@ -22,9 +22,10 @@ use serde_json::json;
 /// `setup`: everything, waited for, and one probe per host.
 pub(super) async fn setup(
     connection: &Connection,
-    settings: cli::Setup,
+    mut settings: cli::Setup,
     printer: &Printer,
 ) -> Result<ExitCode> {
+    secrets::name(&mut settings.mode, &settings.client_files);
     let connected = connect_to_plan(connection, &settings.plan, printer).await?;
     let mut wanted = wanted(&connected.plan, Parts::ALL, &settings.plan, settings.change);
     add_gateway(&mut wanted, &settings.gateway);
@@ -38,19 +39,27 @@ pub(super) async fn setup(
         wanted.hosts = planned(&settings.hosts, &settings.mode);
         wanted.plan_settings = hosts::settings(&wanted.plan_settings, &settings.mode);
     }
+    wanted.secrets = secrets::of_setup(&settings.client_files, &wanted.hosts)?;
     let plan = wanted.plan.clone();
-    if completion::needs_source(&wanted.hosts) && wanted.dry_run == DryRun::No {
-        or_interrupted(source_first(&connected, &wanted, printer), &plan).await?;
-    }
-    let work = run(&connected, wanted, settings.gateway.create_gateway, printer);
-    let done = match or_interrupted(work, &plan).await {
-        Ok(done) => done,
+    // What is refused here has changed nothing but the source, so there is nothing to take back.
+    let deciding = async {
+        if completion::needs_source(&wanted.hosts) && wanted.dry_run == DryRun::No {
+            source_first(&connected, &wanted, printer).await?;
+        }
+        decide(&connected, wanted, settings.gateway.create_gateway, printer).await
+    };
+    let Some(prepared) = or_interrupted(deciding, &plan).await? else {
+        return Ok(ExitCode::Success);
+    };
+    let events = printer.events();
+    match or_interrupted(engine::run(&connected.cluster, *prepared, &events), &plan).await {
+        Ok(_) => {}
         Err(error) if settings.atomic => {
             return Err(take_back(&connected, &plan, &settings.plan, error, printer).await);
         }
         Err(error) => return Err(add_way_out(error, &plan)),
-    };
-    if !done || settings.no_probe {
+    }
+    if settings.no_probe {
         return Ok(ExitCode::Success);
     }
     let proving = async {
@@ -79,6 +88,8 @@ async fn source_first(connected: &Connected, wanted: &SetupSettings, printer: &P
         parts,
         hosts: Vec::new(),
         whole: false,
+        secrets: Vec::new(),
+        exclude_ranges: Vec::new(),
         ..wanted.clone()
     };
     run(connected, source, false, printer).await
@@ -159,6 +170,7 @@ pub(super) fn wanted(
         secret: None,
         from: None,
         exclude_ranges: Vec::new(),
+        secrets: Vec::new(),
         parts,
         dry_run: dry_run(change),
         force_conflicts: change.force_conflicts,
@@ -215,6 +227,20 @@ pub(super) async fn run(
     may_create_gateway: bool,
     printer: &Printer,
 ) -> Result<bool> {
+    let Some(prepared) = decide(connected, wanted, may_create_gateway, printer).await? else {
+        return Ok(false);
+    };
+    engine::run(&connected.cluster, *prepared, &printer.events()).await?;
+    Ok(true)
+}
+
+/// Prepares and asks; changes nothing. `None`: it was a dry run.
+async fn decide(
+    connected: &Connected,
+    wanted: SetupSettings,
+    may_create_gateway: bool,
+    printer: &Printer,
+) -> Result<Option<Box<Prepared>>> {
     let prepared = prepare(&connected.cluster, wanted).await?;
     let events = printer.events();
     for finding in &prepared.findings {
@@ -226,7 +252,7 @@ pub(super) async fn run(
     if prepared.settings.dry_run != DryRun::No {
         show_manifests(&prepared, printer)?;
         engine::dry_run(&connected.cluster, &prepared, &events).await?;
-        return Ok(false);
+        return Ok(None);
     }
     for question in &prepared.consents {
         let agreed = (may_create_gateway && question.starts_with("There is no egress gateway"))
@@ -235,8 +261,7 @@ pub(super) async fn run(
             return Err(Error::consent("nothing was changed, as you did not agree").because(question.clone()));
         }
     }
-    engine::run(&connected.cluster, prepared, &events).await?;
-    Ok(true)
+    Ok(Some(Box::new(prepared)))
 }
 
 /// With `-o yaml` or `-o json`, a dry run prints what would be applied.
@@ -249,9 +274,11 @@ fn show_manifests(prepared: &Prepared, printer: &Printer) -> Result<()> {
         .namespace
         .is_none()
         .then(|| prepared.namespace_manifest());
+    let secrets = prepared.secrets.shown();
     let objects: Vec<&serde_json::Value> = namespace
         .iter()
         .chain(prepared.manifests())
+        .chain(&secrets)
         .map(|manifest: &Manifest| &manifest.object.0)
         .collect();
     printer.document(

@@ -207,10 +207,10 @@ async fn lock(connected: &Connected, source: ProbeSource, printer: &Printer) -> 
         namespace: connected.namespace.clone(),
         lock: LockSettings::default(),
         confirm_within: TIMEOUT,
+        effect_within: crate::engine::lockdown::EFFECT_WITHIN,
         forbidden: forbidden(),
         source,
         ca_certificate: None,
-        echo: None,
         max_time_seconds: MAX_TIME_SECONDS,
         timeout: TIMEOUT,
     };

@@ -1,6 +1,7 @@
 //! `unlock`: takes the lock of a namespace away.
 
 use super::connection::{connect, or_interrupted};
+use super::setup::dry_run;
 use crate::cli::{self, Connection};
 use crate::engine::lockdown;
 use crate::error::Result;
@@ -16,9 +17,10 @@ pub(super) async fn unlock(
 ) -> Result<ExitCode> {
     let connected = connect(connection, &settings.plan, printer).await?;
     let (plan, namespace) = (&connected.plan, &connected.namespace);
-    let dry_run = settings.change.dry_run != cli::DryRun::None;
+    let how = dry_run(settings.change);
+    let dry_run = how.is_dry();
     let events = printer.events();
-    let work = lockdown::unlock(&connected.cluster, plan, namespace, dry_run, &events);
+    let work = lockdown::unlock(&connected.cluster, plan, namespace, how, &events);
     let removed: Vec<String> = or_interrupted(work, plan)
         .await?
         .iter()

@@ -31,16 +31,20 @@ pub(super) async fn choose(
     settings: &SetupSettings,
     journal: Option<&Journal>,
 ) -> Result<Option<Exemption>> {
-    let Some(from) = settings.from.as_ref().filter(|_| !settings.exclude_ranges.is_empty()) else {
+    let Some(from) = settings
+        .from
+        .as_ref()
+        .filter(|_| !settings.exclude_ranges.is_empty())
+    else {
         return Ok(None);
     };
     let workload = Workload::find(cluster, &settings.plan.namespace, from).await?;
     let reference = &workload.reference;
     if reference.kind == kinds::pod() {
-        return Err(
-            Error::usage(format!("{reference} is a pod of its own, whose traffic is redirected when it starts"))
-                .hint("name the Deployment, StatefulSet or DaemonSet that makes it: --from deploy/NAME"),
-        );
+        return Err(Error::usage(format!(
+            "{reference} is a pod of its own, whose traffic is redirected when it starts"
+        ))
+        .hint("name the Deployment, StatefulSet or DaemonSet that makes it: --from deploy/NAME"));
     }
     let is_field =
         |entry: &&Entry| matches!(entry, Entry::Field { pointer, .. } if pointer == EXCLUDED_RANGES_FIELD);
@@ -114,7 +118,10 @@ mod tests {
             "spec": {"initContainers": [{"name": "istio-init", "args": ["istio-iptables", "-i", "*", "-x", "203.0.113.0/24"]}]},
         }));
         let read = interception(&pod);
-        assert!(read.passed_by("203.0.113.9".parse().unwrap()).is_some_and(|by| by.contains(EXCLUDED_RANGES)));
+        assert!(
+            read.passed_by("203.0.113.9".parse().unwrap())
+                .is_some_and(|by| by.contains(EXCLUDED_RANGES))
+        );
         assert_eq!(read.passed_by("10.0.0.1".parse().unwrap()), None);
     }
 
@@ -124,7 +131,13 @@ mod tests {
             [{"name": "istio-init", "args": ["-i", "198.18.0.0/15", "-x", ""]}]}}));
         let read = interception(&pod);
         assert_eq!(read.passed_by("198.19.0.1".parse().unwrap()), None);
-        assert!(read.passed_by("203.0.113.9".parse().unwrap()).is_some_and(|by| by.contains("includeIPRanges")));
-        assert_eq!(interception(&Object(json!({}))).passed_by("203.0.113.9".parse().unwrap()), None);
+        assert!(
+            read.passed_by("203.0.113.9".parse().unwrap())
+                .is_some_and(|by| by.contains("includeIPRanges"))
+        );
+        assert_eq!(
+            interception(&Object(json!({}))).passed_by("203.0.113.9".parse().unwrap()),
+            None
+        );
     }
 }

@@ -82,19 +82,28 @@ impl Facts {
         let (gateways, sidecars) = neighbours;
         let (services, telemetries, virtual_services, service_entries, destination_rules) = lists;
         let (version, istio_versions, namespace, mesh, journal) = single;
-        check_istio(cluster, &istio_versions, &platform).await?;
-        let mesh = mesh.map_or(Value::Null, |map| {
-            serde_saphyr::from_str(map.text("/data/mesh")).unwrap_or(Value::Null)
-        });
-        if let Some(namespace) = &namespace {
-            check_namespace(namespace)?;
-        }
         let control_planes: Vec<&Object> = services
             .iter()
             .filter(|service| {
                 service.label("app") == Some("istiod") || service.label("istio") == Some("pilot")
             })
             .collect();
+        let istio_version = control_planes
+            .iter()
+            .find_map(|service| {
+                service
+                    .label("operator.istio.io/version")
+                    .or_else(|| service.label("app.kubernetes.io/version"))
+            })
+            .unwrap_or("unknown")
+            .to_owned();
+        check_istio(cluster, &istio_versions, &istio_version, &platform).await?;
+        let mesh = mesh.map_or(Value::Null, |map| {
+            serde_saphyr::from_str(map.text("/data/mesh")).unwrap_or(Value::Null)
+        });
+        if let Some(namespace) = &namespace {
+            check_namespace(namespace)?;
+        }
         let mut revisions: Vec<String> = control_planes
             .iter()
             .filter_map(|service| {
@@ -107,15 +116,6 @@ impl Facts {
             .collect();
         revisions.sort();
         revisions.dedup();
-        let istio_version = control_planes
-            .iter()
-            .find_map(|service| {
-                service
-                    .label("operator.istio.io/version")
-                    .or_else(|| service.label("app.kubernetes.io/version"))
-            })
-            .unwrap_or("unknown")
-            .to_owned();
         Ok(Self {
             kubernetes_version: version.git_version,
             istio_version,
@@ -280,7 +280,7 @@ async fn list_visible(
     }
 }
 
-async fn check_istio(cluster: &Cluster, versions: &[String], platform: &Platform) -> Result<()> {
+async fn check_istio(cluster: &Cluster, versions: &[String], told: &str, platform: &Platform) -> Result<()> {
     if versions.is_empty() {
         return match platform.kyma().map(|kyma| kyma.modules.counted.as_ref()) {
             Some(Some(counted)) => Err(platform::not_installed_yet(counted)),
@@ -290,13 +290,28 @@ async fn check_istio(cluster: &Cluster, versions: &[String], platform: &Platform
         };
     }
     if !versions.iter().any(|version| version == "v1") {
+        let installed = image_version(cluster).await.unwrap_or_else(|| told.to_owned());
         return Err(Error::cluster(format!(
-            "this Istio is too old: it serves networking.istio.io {} but not v1, which came with Istio 1.22",
+            "this Istio is too old (its version: {installed}): it serves networking.istio.io {} but not v1, which came with Istio 1.22",
             versions.join(", ")
         ))
         .hint("upgrade Istio to 1.22 or newer"));
     }
     Ok(())
+}
+
+/// The version of istiod's image: an Istio that is too old does not tell it by labels.
+async fn image_version(cluster: &Cluster) -> Option<String> {
+    let selector = Some("app=istiod");
+    let namespace = Some(names::ISTIO_NAMESPACE);
+    let deployments = cluster.list(&kinds::deployment(), namespace, selector).await;
+    let image = deployments
+        .ok()?
+        .first()?
+        .text("/spec/template/spec/containers/0/image")
+        .to_owned();
+    let (_, tag) = image.rsplit_once(':')?;
+    Some(tag.to_owned())
 }
 
 async fn no_istio(cluster: &Cluster) -> Error {

@@ -4,7 +4,7 @@ use super::facts::Facts;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, catalogue};
 use crate::istio::kinds;
-use crate::plan::{GatewayTarget, Plan, ownership};
+use crate::plan::{GatewayTarget, Plan, ownership, routing};
 use crate::vocabulary::{HostName, Object};
 
 /// Refuses hosts that another plan, or somebody else's VirtualService, routes already where ours would be seen.
@@ -12,6 +12,8 @@ use crate::vocabulary::{HostName, Object};
 /// # Errors
 /// Names the host, the object and its owner (exit 5).
 pub(super) fn check(plan: &Plan, gateway: &GatewayTarget, facts: &Facts) -> Result<()> {
+    let further = routing::further_namespaces(plan);
+    let users: Vec<&String> = further.iter().chain([&plan.identity.namespace]).collect();
     for planned in &plan.hosts {
         // A gateway that two plans tell of one proxy would know the tunnels of one of them.
         let tunnel = planned
@@ -28,7 +30,7 @@ pub(super) fn check(plan: &Plan, gateway: &GatewayTarget, facts: &Facts) -> Resu
             }
         }
         for object in &facts.virtual_services {
-            if names(object, &planned.host) && sees(object, &plan.identity.namespace) {
+            if names(object, &planned.host) && users.iter().any(|user| sees(object, user)) {
                 refuse(plan, &planned.host, object, &kinds::virtual_service().kind)?;
             }
         }

@@ -2,12 +2,13 @@
 
 mod access_logs;
 mod admission;
+pub mod client_secret;
 pub mod completion;
-mod credentials;
 mod echo;
 pub mod ephemeral_container;
 pub mod event;
 mod exemption;
+mod exports;
 pub mod facts;
 mod gateway_choice;
 mod gateway_finder;
@@ -15,6 +16,7 @@ mod give_back;
 pub mod graph;
 mod holders;
 pub mod injection;
+pub mod inspect;
 pub mod journal_store;
 pub mod lease;
 mod listener;

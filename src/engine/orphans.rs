@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::istio::{kinds, kyma};
 use crate::plan::journal::{Entry, Journal, RESTORABLE_FIELDS};
 use crate::plan::{Plan, PlanSettings, gateway_workload, ownership};
-use crate::vocabulary::{Kind, Object, ObjectReference, PlanIdentity, names};
+use crate::vocabulary::{ExitCode, Kind, Object, ObjectReference, PlanIdentity, names};
 use futures::future::try_join_all;
 
 /// A journal made of what is there; `None` if nothing is.
@@ -23,7 +23,7 @@ pub(super) async fn journal(cluster: &Cluster, plan: &PlanIdentity) -> Result<Op
     let lists = kinds.iter().map(|kind| {
         let shared_manager = &shared_manager;
         async move {
-            let objects = list_all(cluster, kind).await?;
+            let objects = list_all(cluster, kind, plan).await?;
             let ours = objects.into_iter().filter_map(|object| {
                 let shared = object.managers().any(|manager| manager == shared_manager);
                 let owned = ownership::plan_of(&object).as_ref() == Some(plan);
@@ -87,7 +87,10 @@ fn switch(reference: ObjectReference, manager: &str) -> Entry {
     }
 }
 
-async fn list_all(cluster: &Cluster, kind: &Kind) -> Result<Vec<Object>> {
+async fn list_all(cluster: &Cluster, kind: &Kind, plan: &PlanIdentity) -> Result<Vec<Object>> {
+    if *kind == kinds::secret() {
+        return list_secrets(cluster, plan).await;
+    }
     if *kind != kinds::istio_module() {
         return cluster.list(kind, None, None).await;
     }
@@ -97,6 +100,21 @@ async fn list_all(cluster: &Cluster, kind: &Kind) -> Result<Vec<Object>> {
         Listed::Resources(resources) => Ok(resources),
         Listed::Refused(error) => Err(error),
     }
+}
+
+/// Only ours, as nobody else's Secrets are our business. Who may not list them everywhere (the ClusterRole `view` does
+/// not say so) gets those of the plan's namespace, or none.
+async fn list_secrets(cluster: &Cluster, plan: &PlanIdentity) -> Result<Vec<Object>> {
+    let selector = format!("{}={}", names::MANAGED_BY_LABEL, names::MANAGER);
+    for namespace in [None, Some(plan.namespace.as_str())] {
+        match cluster.list(&kinds::secret(), namespace, Some(&selector)).await {
+            Err(error)
+                if error.code() == ExitCode::Cluster
+                    && !cluster.may("list", "", "secrets", namespace).await? => {}
+            result => return result,
+        }
+    }
+    Ok(Vec::new())
 }
 
 /// Looks for anything of a plan in the cluster: objects with our labels, fields with our managers.
@@ -110,7 +128,7 @@ pub async fn leftovers(cluster: &Cluster, plan: &PlanIdentity) -> Result<Vec<Str
     let lists = kinds.iter().map(|kind| {
         let manager = &manager;
         async move {
-            let objects = list_all(cluster, kind).await?;
+            let objects = list_all(cluster, kind, plan).await?;
             Ok::<_, Error>(
                 objects
                     .into_iter()

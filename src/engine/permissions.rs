@@ -1,6 +1,7 @@
 //! What a run will need to do, asked for before it begins: one review of rules per namespace, exact ones where that
 //! is not enough.
 
+use super::client_secret::{SecretUser, SecretWish};
 use super::prepare::Parts;
 use crate::cluster::{Answer, Cluster, Rules};
 use crate::error::{Error, Result};
@@ -41,6 +42,8 @@ pub struct Wants<'run> {
     pub module: Option<&'run ModuleChange>,
     /// Its routing objects.
     pub routing: &'run [Manifest],
+    /// Secrets that it makes.
+    pub secrets: &'run [SecretWish],
 }
 
 /// Checks everything that the run will need.
@@ -153,6 +156,22 @@ fn needs<'need>(
             }
         }
     }
+    let mut of_secrets = Vec::new();
+    for wish in wants.secrets {
+        let namespace = match wish.user {
+            SecretUser::Gateway => gateway.namespace.as_str(),
+            SecretUser::Curl => own,
+        };
+        if !of_secrets.contains(&namespace) {
+            writes(&kinds::secret(), namespace);
+            of_secrets.push(namespace);
+        }
+    }
+    if gateway.created && wants.secrets.iter().any(|wish| wish.user == SecretUser::Gateway) {
+        for kind in [kinds::role(), kinds::role_binding()] {
+            writes(&kind, &gateway.namespace);
+        }
+    }
     if parts.gateway && gateway.created {
         for kind in [kinds::service_account(), kinds::service(), kinds::deployment()] {
             writes(&kind, &gateway.namespace);
@@ -166,6 +185,9 @@ fn needs<'need>(
         namespace,
         purpose,
     };
+    for namespace in of_secrets {
+        needs.push(core("get", "secrets", namespace, Purpose::SetUp));
+    }
     needs.push(core("list", "pods", gateway.namespace.as_str(), Purpose::SetUp));
     needs.push(core("list", "pods", own, Purpose::SetUp));
     for namespace in [own, gateway.namespace.as_str()] {

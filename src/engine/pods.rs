@@ -112,12 +112,17 @@ pub async fn wait_ready(
     let mut changes = cluster.watch_pods(namespace, selector);
     let mut pods: BTreeMap<String, Object> = BTreeMap::new();
     let waiting = async {
+        let mut all_told = false;
         while let Some(change) = changes.recv().await {
             match change {
                 PodChange::Present(pod) => drop(pods.insert(pod.name().to_owned(), pod)),
                 PodChange::Gone(pod) => drop(pods.remove(pod.name())),
-                PodChange::Synced => {}
+                PodChange::Synced => all_told = true,
                 PodChange::Failed(error) => return Err(error),
+            }
+            // Of several replicas the first to be told is not the only one.
+            if !all_told {
+                continue;
             }
             let ready: Vec<PodName> = pods.values().filter(|pod| is_ready(pod)).map(name).collect();
             if !ready.is_empty() {

@@ -1,10 +1,11 @@
 //! From what the user wants and what the cluster is like to what a run will do; nothing is changed here.
 
+use super::client_secret::{self, SecretChanges, SecretWish};
 use super::facts::Facts;
 use super::gateway_choice::{self, Choice};
 use super::injection::{self, InjectionLabel};
 use super::log_switch::{self, Witnessed};
-use super::{completion, credentials, exemption, holders, neighbours, permissions};
+use super::{completion, exemption, exports, holders, neighbours, permissions};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
@@ -14,9 +15,11 @@ use crate::plan::istio_module::ModuleChange;
 use crate::plan::journal::{Entry, Journal};
 use crate::plan::ownership::Manifest;
 use crate::plan::past_sidecar::RangesChange;
+use crate::plan::secrets::SecretManifest;
 use crate::plan::source::{self, Injection, SourceSettings};
 use crate::plan::{GatewayTarget, Plan, PlanSettings, PlannedHost, routing};
 use crate::vocabulary::{AddressRange, Object, ObjectReference, PlanIdentity, names};
+use jiff::Timestamp;
 use serde_json::json;
 use std::time::Duration;
 
@@ -87,6 +90,8 @@ pub struct SetupSettings {
     pub from: Option<String>,
     /// Addresses that this workload is to reach past its sidecar.
     pub exclude_ranges: Vec<AddressRange>,
+    /// Secrets with certificates that are made.
+    pub secrets: Vec<SecretWish>,
     /// Which parts.
     pub parts: Parts,
     /// Whether anything is changed.
@@ -118,6 +123,8 @@ pub struct Prepared {
     pub witnessed: Option<Witnessed>,
     /// What lets that workload reach addresses past its sidecar.
     pub exempted: Option<RangesChange>,
+    /// Secrets, and what lets the gateway read them.
+    pub secrets: SecretChanges,
     /// Objects of the gateway: its workload if it is made, its Telemetry.
     pub gateway_objects: Vec<Manifest>,
     /// Objects of the source and its Telemetry.
@@ -173,18 +180,31 @@ pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepa
         neighbours::check(&plan, &gateway, &facts)?;
         routing_objects =
             completion::without_foreign_services(routing::objects(&plan, &gateway), &plan, &facts);
-        let credentials = credentials::check(cluster, &plan, &gateway).await?;
-        findings.extend(credentials.findings);
-        consents.extend(credentials.questions);
-        remarks.extend(credentials.remarks);
+        exports::check(cluster, &plan).await?;
     }
     let wants = permissions::Wants {
         parts: settings.parts,
         module: module.as_ref(),
         routing: &routing_objects,
+        secrets: &settings.secrets,
     };
     remarks.extend(permissions::check(cluster, &settings.plan, &gateway, wants).await?);
     findings.extend(holders::remarks(&plan, &gateway, &facts));
+    let mut secrets = client_secret::prepare(
+        cluster,
+        &plan,
+        &gateway,
+        &settings.secrets,
+        settings.parts.routing,
+        Timestamp::now(),
+    )
+    .await?;
+    findings.append(&mut secrets.findings);
+    remarks.append(&mut secrets.remarks);
+    if !settings.secrets.is_empty() && !settings.parts.gateway {
+        // It is not this run that would make it.
+        consents.clear();
+    }
     let witnessed = match &settings.from {
         Some(from) if settings.parts.source => {
             Witnessed::find(cluster, &settings.plan.namespace, from).await?
@@ -208,6 +228,7 @@ pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepa
         injection_label,
         witnessed,
         exempted,
+        secrets,
         gateway_objects: Vec::new(),
         source_objects: Vec::new(),
         routing_objects,
@@ -357,6 +378,8 @@ impl Prepared {
         for manifest in self
             .gateway_objects
             .iter()
+            .chain(&self.secrets.readers)
+            .chain(self.secrets.secrets.iter().map(SecretManifest::manifest))
             .chain(&self.source_objects)
             .chain(&self.routing_objects)
         {
@@ -364,7 +387,7 @@ impl Prepared {
         }
     }
 
-    /// All objects that the run applies, in an order in which they can be applied one after the other.
+    /// All objects that the run applies but its Secrets, in an order in which they can be applied one after the other.
     pub fn manifests(&self) -> impl Iterator<Item = &Manifest> {
         let module = self.module.iter().map(|module| &module.manifest);
         let exempted = self.exempted.iter().map(|change| &change.manifest);

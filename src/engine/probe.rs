@@ -1,10 +1,12 @@
 //! Sends probes: curl in the source's container, many transfers in one exec.
 
-use super::{exemption, pods};
 use super::workload::Workload;
+use super::{exemption, pods};
 use crate::cluster::{Cluster, ExecEnd};
 use crate::error::{Error, Result};
-use crate::evidence::{CurlResult, Interception, ProbeRequest, ProcessEnd, curl_arguments, curl_results, says_no_curl};
+use crate::evidence::{
+    CurlResult, Interception, ProbeRequest, ProcessEnd, curl_arguments, curl_results, says_no_curl,
+};
 use crate::istio::kinds;
 use crate::plan::source;
 use crate::vocabulary::{Object, PodName, names};

@@ -36,9 +36,8 @@ pub fn planned_way(plan: &Plan, gateway: &GatewayTarget, planned: &PlannedHost) 
 /// The host of a plan that a host and port as asked for belong to, by name or by a wildcard that covers it.
 pub fn declared<'plan>(plan: &'plan Plan, host: &str, port: u16) -> Option<&'plan PlannedHost> {
     let of_port = || plan.hosts.iter().filter(|planned| planned.port() == port);
-    let by_name = of_port().find(|planned| {
-        planned.host.as_str() == host || planned.how.service_host().as_deref() == Some(host)
-    });
+    let by_name = of_port()
+        .find(|planned| planned.host.as_str() == host || planned.how.service_host().as_deref() == Some(host));
     by_name.or_else(|| {
         let host: HostName = host.parse().ok()?;
         of_port().find(|planned| planned.host.covers(&host))

@@ -141,6 +141,14 @@ impl ProxyAdmin {
         Ok(transports::transports(&clusters, &endpoints))
     }
 
+    /// Reads the certificates that the proxy holds now, as `config_dump` gives them: without private keys.
+    ///
+    /// # Errors
+    /// If the connection is gone or the answer is not what Envoy gives.
+    pub async fn secrets(&mut self) -> Result<Value> {
+        self.get("/config_dump?resource=dynamic_active_secrets").await
+    }
+
     /// Reads which upstream connections are open now.
     ///
     /// # Errors

@@ -6,8 +6,8 @@ use super::witness::Witness;
 use super::{Event, Events, transports};
 use crate::cluster::Cluster;
 use crate::evidence::{
-    Control, CurlResult, LiveConfiguration, LogState, ProbeEvidence, ProbeRequest, ProbeResult, SourceFacts,
-    judge, log_is_settled,
+    Control, CurlResult, GatewayFacts, LiveConfiguration, LogState, ProbeEvidence, ProbeRequest, ProbeResult,
+    SourceFacts, judge, log_is_settled,
 };
 use crate::istio::kinds;
 use crate::mesh::network_policy::NetworkPolicies;
@@ -119,10 +119,13 @@ impl<'run> Round<'run> {
         let deadline = Instant::now() + LINE_DEADLINE;
         loop {
             let changed = self.witness.changed();
-            let evidence = self.evidence(sent, live);
+            let evidence = self.evidence(sent, live, self.witness.gateway_facts());
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || evidence.iter().all(log_is_settled) {
+            if evidence.iter().all(log_is_settled) {
                 return evidence;
+            }
+            if left.is_zero() {
+                return self.evidence(sent, live, self.witness.gateway_facts_in_the_end());
             }
             // Only wakes us: at the deadline the loop ends above.
             let _ = tokio::time::timeout(left, changed).await;
@@ -149,8 +152,8 @@ impl<'run> Round<'run> {
         &self,
         sent: &[(Planned, CurlResult, &ProbeSource)],
         live: &Arc<LiveConfiguration>,
+        gateway: GatewayFacts,
     ) -> Vec<ProbeEvidence> {
-        let gateway = self.witness.gateway_facts();
         let gateway_lines = self.witness.gateway_lines();
         let up = |request: &ProbeRequest| {
             let answers = sent.iter().filter(|(planned, ..)| {

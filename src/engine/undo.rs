@@ -10,9 +10,10 @@ use crate::error::Result;
 use crate::istio::kinds;
 use crate::plan::journal::{Entry, Journal};
 use crate::plan::ownership;
-use crate::vocabulary::{Change, Object, ObjectReference, PlanIdentity, names};
+use crate::vocabulary::{Change, ExitCode, Object, ObjectReference, PlanIdentity, names};
 use futures::future::try_join_all;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Name of the step in events.
@@ -49,7 +50,7 @@ pub async fn undo(
     for wave in journal.undo() {
         remains.extend(remove(cluster, plan, &wave, settings, events).await?);
     }
-    remains.extend(remove_probe_pods(cluster, plan, settings, events).await?);
+    remove_probe_pods(cluster, journal, settings, events).await?;
     let at = Journal::reference_of(plan);
     if remains.is_empty() {
         let deleted = delete(cluster, &at, DeleteOptions::default(), settings.dry_run).await?;
@@ -258,35 +259,50 @@ pub(super) async fn release(
     Ok(cluster.apply(&Object(bare), &options).await?.object)
 }
 
-/// Pods of a `verify` that was killed: they end by themselves, but cleaning up does not wait for that.
+/// Pods of a `verify` or `lockdown` that was killed: they end by themselves, but cleaning up does not wait for that. A
+/// namespace that uses another's plan has them too, and no journal names it. Where not all namespaces may be listed,
+/// the plan's own and the locked ones are looked at.
 async fn remove_probe_pods(
     cluster: &Cluster,
-    plan: &PlanIdentity,
+    journal: &Journal,
     settings: UndoSettings,
     events: &Events,
-) -> Result<Remains> {
+) -> Result<()> {
+    let plan = &journal.plan.identity;
     let selector = format!(
-        "{}={},{}={},{}=unmeshed-source",
+        "{}={},{}={}",
         names::MANAGED_BY_LABEL,
         names::MANAGER,
         names::PLAN_LABEL,
         plan.name,
-        names::ROLE_LABEL
     );
-    for pod in cluster
-        .list(&kinds::pod(), Some(&plan.namespace), Some(&selector))
-        .await?
-    {
-        let reference = pod.reference(&kinds::pod());
+    let kind = kinds::pod();
+    let found: Vec<Object> = match cluster.list(&kind, None, Some(&selector)).await {
+        Err(error) if error.code() == ExitCode::Cluster => {
+            let locked = journal.locks.iter().map(|lock| lock.namespace.as_str());
+            let known: BTreeSet<&str> = locked.chain([plan.namespace.as_str()]).collect();
+            let lists = known
+                .into_iter()
+                .map(|namespace| cluster.list(&kind, Some(namespace), Some(&selector)));
+            try_join_all(lists).await?.into_iter().flatten().collect()
+        }
+        found => found?,
+    };
+    // What has an owner goes with it.
+    let alone = |pod: &&Object| pod.items("/metadata/ownerReferences").is_empty();
+    let ours = |pod: &&Object| ownership::plan_of(pod).as_ref() == Some(plan);
+    for pod in found.iter().filter(alone).filter(ours) {
+        let reference = pod.reference(&kind);
         let options = DeleteOptions {
             uid: Some(pod.uid().to_owned()),
             grace_period_seconds: Some(0),
             ..DeleteOptions::default()
         };
-        delete(cluster, &reference, options, settings.dry_run).await?;
-        say(events, &reference, Change::Deleted, settings.dry_run);
+        if delete(cluster, &reference, options, settings.dry_run).await? != Deleted::NotThere {
+            say(events, &reference, Change::Deleted, settings.dry_run);
+        }
     }
-    Ok(Remains::new())
+    Ok(())
 }
 
 pub(super) fn say(events: &Events, object: &ObjectReference, change: Change, dry_run: DryRun) {

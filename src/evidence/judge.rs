@@ -11,8 +11,8 @@ use super::{
     ProbeResult, protection, sidecar_way, without_sidecar,
 };
 use crate::finding::{Article, Finding, Severity, catalogue};
-use std::net::SocketAddr;
 use crate::vocabulary::{BlockedBy, Encryption, Hop, HopEnd, Outcome, Receipt, Scheme, Witness};
+use std::net::SocketAddr;
 
 /// What to do where reading a log failed on the way.
 pub(super) const AGAIN: &str = "run the command again";

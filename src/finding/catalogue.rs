@@ -334,6 +334,10 @@ catalogue! {
     LOCK_NOT_CONFIRMED = "EGR-514", Warning, "a lock is not confirmed",
         "The run of `kubectl egress lockdown` that made it has not come to its end; its dead-man's switch takes it back.",
         "wait for that run, or try again: `kubectl egress lockdown`";
+    /// What the lock was derived from has changed.
+    LOCK_OUTDATED = "EGR-515", Warning, "the lock was derived from what has changed since",
+        "A lock names pods, ports and addresses of DNS, istiod and the gateway as they were; when these move, it stops what it should let through, or lets through what is no longer theirs.",
+        "derive and prove it anew: `kubectl egress lockdown`";
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ pub mod past_sidecar;
 mod port_plan;
 pub mod routing;
 mod rules;
+pub mod secrets;
 pub mod source;
 mod target;
 

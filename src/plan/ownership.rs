@@ -138,6 +138,7 @@ pub fn touchable_kinds() -> Vec<Kind> {
         kinds::job(),
         kinds::role_binding(),
         kinds::role(),
+        kinds::secret(),
         kinds::telemetry(),
         kinds::pod(),
         kinds::deployment(),

@@ -112,7 +112,11 @@ mod tests {
         let first = changed(Some("10.0.0.0/8"), None, "helm");
         assert_eq!(first.value, "10.0.0.0/8,203.0.113.0/24");
         assert_eq!(before(&first.entry), Some(json!("10.0.0.0/8")));
-        let again = changed(Some(&first.value), Some(&first.entry), "kubectl-egress/demo/default");
+        let again = changed(
+            Some(&first.value),
+            Some(&first.entry),
+            "kubectl-egress/demo/default",
+        );
         assert!(again.is_there);
         assert_eq!(before(&again.entry), Some(json!("10.0.0.0/8")));
         assert_eq!(before(&changed(None, None, "").entry), None);

@@ -98,7 +98,10 @@ mod tests {
     fn what_is_no_range_is_refused_by_name() {
         for text in ["203.0.113.1", "203.0.113.0/33", "*", "a/8", "203.0.113.0/-1"] {
             let error = text.parse::<AddressRange>().unwrap_err().to_string();
-            assert!(error.contains(text) && error.contains("203.0.113.0/24"), "{error}");
+            assert!(
+                error.contains(text) && error.contains("203.0.113.0/24"),
+                "{error}"
+            );
         }
     }
 }

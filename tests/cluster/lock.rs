@@ -149,17 +149,64 @@ fn a_lock_that_was_weakened_since_is_noticed() {
     stage.egress("verify").exits(0);
 }
 
+/// Seed 003: the routing is one namespace's, the workloads and the lock are another's.
 #[test]
-fn a_namespace_is_locked_by_the_plan_of_another() {
-    let mut stage = open!(shared).with_route();
+fn a_namespace_is_routed_and_locked_by_the_plan_of_another() {
+    let mut stage = open!(shared).with_namespace("");
     let other = stage.another_namespace();
     stage.make_namespace(&other, "istio-injection=enabled");
-    let plan = format!("--plan {}/default", stage.namespace);
-    // Routing is exported to the plan's namespaces only, so the other one uses the gateway only if the plan says so.
+    let here = format!("setup {} --no-probe", stage.host);
+    stage.egress(&format!("{here} --export-to {other}")).exits(0);
     stage.egress_in(&other, "deploy-curl").exits(0);
+    let plan = format!("--plan {}/default", stage.namespace);
+    let gateway = stage.gateway_addresses();
+
+    // Routed by what is exported; the same again beside a plan of that namespace's own over the same gateway.
+    let own = format!("{other}.wild.test");
+    for with_a_plan_of_its_own in [false, true] {
+        if with_a_plan_of_its_own {
+            stage
+                .egress_in(&other, &format!("setup {own} --no-probe"))
+                .exits(0);
+        }
+        let mark = stage.mark();
+        let verify = stage.egress_in(&other, &format!("verify -o json --skip-unmeshed {plan}"));
+        assert_eq!(verify.exits(0).json()["claims"]["routed"], "proven", "{verify}");
+        assert_eq!(stage.peers_of(mark, &stage.host, 443), gateway, "{verify}");
+    }
+    stage.egress_in(&other, "verify --skip-unmeshed").exits(0);
+    stage.egress_in(&other, "cleanup --keep-namespace").exits(0);
+    stage.egress_in(&other, "deploy-curl").exits(0);
+
     let run = stage.egress_in(&other, &format!("{LOCKDOWN} {plan}"));
-    println!("{run}");
+    assert_eq!(run.exits(0).json()["end"], "locked", "{run}");
+    let locked = stage.mark();
+    let verify = stage.egress_in(&other, &format!("verify -o json {plan}"));
+    let document = verify.exits(0).json();
+    assert_eq!(document["claims"]["routed"], "proven", "{verify}");
+    assert_eq!(document["claims"]["enforced"], "proven", "{verify}");
+    // The allowed host by the gateway alone; an un-injected pod reached nothing.
+    assert_eq!(stage.peers_of(locked, &stage.host, 443), gateway, "{verify}");
+    let of_bare = document["probes"].as_array().unwrap().iter();
+    let bare: Vec<_> = of_bare
+        .filter(|probe| probe["meshed"] == false)
+        .map(|probe| probe["outcome"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    assert!(
+        !bare.is_empty() && bare.iter().all(|outcome| outcome == "blocked"),
+        "{verify}"
+    );
+
     stage.egress_in(&other, &format!("unlock {plan}")).exits(0);
+    stage.egress_in(&other, "cleanup --keep-namespace").exits(0);
+    stage.egress("cleanup --verify --keep-namespace").exits(0);
+    let ours = "-l app.kubernetes.io/managed-by=kubectl-egress -o name";
+    let kinds =
+        format!("{KINDS},destinationrules,virtualservices,serviceentries,gateways.networking.istio.io");
+    for namespace in [&other, &stage.namespace] {
+        let left = stage.kubectl.run(&format!("get {kinds} -n {namespace} {ours}"));
+        assert_eq!(left.trim(), "", "left in {namespace}");
+    }
 }
 
 #[test]
@@ -227,12 +274,12 @@ fn whatever_moment_the_client_is_killed_at_the_lock_goes_by_itself() {
 
 #[test]
 fn what_the_lock_would_break_is_found_out_and_taken_back() {
-    let stage = open!(alone).with_route();
+    let stage = open!(shared).with_route();
     let namespace = &stage.namespace;
     let closed = |place: &str, selector: &str, port: u16| {
         // Everybody else may still come in; our namespace may not, at that port.
         format!(
-            r#"{{"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {{"name": "closed-to-us", "namespace": "{place}"}},
+            r#"{{"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {{"name": "closed-to-{namespace}", "namespace": "{place}"}},
                 "spec": {{"podSelector": {{"matchLabels": {selector}}}, "policyTypes": ["Ingress"],
                 "ingress": [{{"from": [{{"namespaceSelector": {{"matchExpressions": [{{"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["{namespace}"]}}]}}}},
                                        {{"ipBlock": {{"cidr": "198.51.100.0/24"}}}}]}},
@@ -252,7 +299,7 @@ fn what_the_lock_would_break_is_found_out_and_taken_back() {
         let run = running.finish();
         stage
             .kubectl
-            .run(&format!("delete networkpolicy closed-to-us -n {place}"));
+            .run(&format!("delete networkpolicy closed-to-{namespace} -n {place}"));
         mentions(run.exits(1), &[code]);
         nothing_is_left(&stage);
     }

@@ -15,11 +15,13 @@ mod support;
 
 mod adversity;
 mod bad_input;
+mod certificates;
 mod crowd;
 mod documents;
 mod gateways;
 mod kyma;
 mod lock;
+mod lock_rules;
 mod modes;
 mod outcomes;
 mod permissions;

@@ -196,6 +196,9 @@ fn a_server_with_a_wrong_certificate_is_never_proven() {
 fn with_the_gateways_access_log_off_nothing_is_proven() {
     let stage = open!(alone).with_route();
     stage.kubectl.run("delete telemetry --all -n istio-system");
+    // The gateway hears of it a moment later; until then its log delivers, and proves.
+    let probed = stage.probe_until(&format!("https://{}", stage.host), "inconclusive");
+    probed.finds("EGR-202");
     let mark = stage.mark();
     let verify = stage.egress("verify -o json --skip-unmeshed");
     let document = verify.exits(3).json();

@@ -1,28 +1,37 @@
 //! `lockdown` against the sandbox: proven and confirmed, or everything is as before; also when the client dies.
 
-use crate::support::{client, dump, plan, quick, set_up, settings, silent, verify_quickly};
-use futures::stream::{self, StreamExt};
-use kubectl_egress::cluster::Cluster;
-use kubectl_egress::engine::lockdown::{
-    Decision, Lockdown, LockdownEnd, LockdownSettings, prepare, run, unlock,
+use crate::support::{
+    clean_up, client, codes, differences, dump, plan, quick, set_up, settings, silent, verify_quickly,
 };
-use kubectl_egress::engine::probe;
+use futures::stream::{self, StreamExt};
+use kubectl_egress::cluster::{ApplyOptions, Cluster};
+use kubectl_egress::engine::lockdown::{
+    Decision, EFFECT_WITHIN, Lockdown, LockdownEnd, LockdownSettings, prepare, run, unlock,
+};
+use kubectl_egress::engine::prepare::DryRun;
+use kubectl_egress::engine::{probe, status};
 use kubectl_egress::error::Result;
+use kubectl_egress::istio::kinds;
 use kubectl_egress::plan::lock::LockSettings;
-use kubectl_egress::sandbox::Sandbox;
-use kubectl_egress::vocabulary::{ClaimState, Verdict};
+use kubectl_egress::sandbox::{Sandbox, SandboxSettings};
+use kubectl_egress::vocabulary::{ClaimState, Object, ObjectReference, Verdict, names};
 use serde_json::{Value, json};
 use std::time::Duration;
 
 const CONFIRM_WITHIN: Duration = Duration::from_secs(180);
 
 async fn decide(cluster: &Cluster) -> Result<Decision> {
+    decide_with(cluster, EFFECT_WITHIN).await
+}
+
+async fn decide_with(cluster: &Cluster, effect_within: Duration) -> Result<Decision> {
     let source = probe::find_source(cluster, "demo", None, None).await?;
     let wanted = LockdownSettings {
         plan: plan(),
         namespace: "demo".to_owned(),
         lock: LockSettings::default(),
         confirm_within: CONFIRM_WITHIN,
+        effect_within,
         forbidden: vec!["www.google.com".parse().unwrap()],
         source,
         ca_certificate: None,
@@ -77,7 +86,16 @@ async fn a_lock_is_proven_outlives_its_deadline_and_is_taken_away() {
     assert_eq!(lock(&cluster).await.unwrap().end, LockdownEnd::Unchanged);
     let verified = verify_quickly(&cluster).await;
     assert_eq!(verified.claims.routed, ClaimState::Proven);
-    unlock(&cluster, &plan(), "demo", false, &silent()).await.unwrap();
+    for dry_run in [DryRun::Client, DryRun::Server] {
+        let would_go = unlock(&cluster, &plan(), "demo", dry_run, &silent())
+            .await
+            .unwrap();
+        assert_eq!(would_go.len(), 1, "{would_go:?}");
+        assert_eq!(policies(&sandbox).len(), 1, "{dry_run:?}");
+    }
+    unlock(&cluster, &plan(), "demo", DryRun::No, &silent())
+        .await
+        .unwrap();
     assert_eq!(policies(&sandbox), []);
 }
 
@@ -157,4 +175,86 @@ async fn whenever_the_client_dies_no_unproven_lock_outlives_its_deadline() {
         locked.contains(&true),
         "some died while the lock was there: {locked:?}"
     );
+}
+
+#[tokio::test]
+async fn without_a_policy_engine_it_is_said_and_nothing_is_left() {
+    let sandbox = Sandbox::new(SandboxSettings {
+        enforces_network_policies: false,
+        ..quick()
+    });
+    let cluster = client(&sandbox);
+    set_up(&cluster, settings(&["kyma-project.io"])).await.unwrap();
+    let before = dump(&sandbox);
+    let Decision::Lock(prepared) = decide_with(&cluster, Duration::from_millis(300)).await.unwrap() else {
+        panic!("there is no lock yet")
+    };
+    let document = run(&cluster, &prepared, &silent(), std::future::pending())
+        .await
+        .unwrap();
+    assert_eq!(document.end, LockdownEnd::Refused, "{document:#?}");
+    let found: Vec<&str> = document.findings.iter().map(|finding| &*finding.code).collect();
+    assert!(found.contains(&"EGR-503"), "{document:#?}");
+    let mut after = dump(&sandbox);
+    let journal = "ConfigMap demo/kubectl-egress-default";
+    after.insert(journal.to_owned(), before[journal].clone());
+    assert_eq!(differences(&before, &after), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_lock_whose_gateway_or_dns_moved_is_named_with_the_command_that_renews_it() {
+    for (service, port, moved) in [
+        ("istio-system/istio-egressgateway", "https", 9443),
+        ("kube-system/kube-dns", "dns-tcp", 5353),
+    ] {
+        let (sandbox, cluster) = routed().await;
+        assert_eq!(lock(&cluster).await.unwrap().end, LockdownEnd::Locked);
+        assert!(!codes(&verify_quickly(&cluster).await).contains(&"EGR-515"));
+        let mut object = sandbox.dump()[&format!("Service {service}")].clone();
+        let ports = object["spec"]["ports"].as_array_mut().unwrap();
+        let of_name = ports.iter_mut().find(|entry| entry["name"] == port);
+        of_name.unwrap_or_else(|| panic!("{service} has no port {port}"))["targetPort"] = json!(moved);
+        object["metadata"]
+            .as_object_mut()
+            .unwrap()
+            .remove("managedFields");
+        sandbox.put(&object).unwrap();
+        let verified = verify_quickly(&cluster).await;
+        let finding = verified.findings.iter().find(|finding| finding.code == "EGR-515");
+        let finding = finding.unwrap_or_else(|| panic!("{service}: {:?}", verified.findings));
+        assert!(finding.message.contains(&moved.to_string()), "{finding:?}");
+        let renews = "kubectl egress lockdown -n demo --plan default";
+        assert!(finding.fix.contains(renews), "{finding:?}");
+        let rows = status::read(&cluster, &plan()).await.unwrap();
+        assert!(
+            rows.iter()
+                .any(|row| row.object.starts_with("lock ") && row.detail.contains("EGR-515")),
+            "{rows:?}"
+        );
+    }
+}
+
+/// What a `verify -n B --plan A/NAME` that was killed leaves is in B, and no journal names it.
+#[tokio::test]
+async fn cleaning_up_takes_away_the_probe_pods_of_every_namespace() {
+    let (sandbox, cluster) = routed().await;
+    sandbox
+        .put(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "elsewhere"}}))
+        .unwrap();
+    for (name, plan) in [("killed", "default"), ("of-another-plan", "other")] {
+        let reference = ObjectReference::namespaced(kinds::pod(), "elsewhere", name);
+        let pod = Object(json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": name, "namespace": "elsewhere", "labels": {
+                names::MANAGED_BY_LABEL: names::MANAGER, names::PLAN_LABEL: plan, names::PLAN_NAMESPACE_LABEL: "demo",
+            }},
+            "spec": {"containers": [{"name": "curl", "image": names::SOURCE_IMAGE}]},
+        }));
+        let options = ApplyOptions::new(&reference, names::MANAGER);
+        cluster.apply(&pod, &options).await.unwrap();
+    }
+    clean_up(&cluster).await.unwrap();
+    let left = sandbox.dump();
+    assert!(!left.contains_key("Pod elsewhere/killed"));
+    assert!(left.contains_key("Pod elsewhere/of-another-plan"));
 }

@@ -4,8 +4,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod binary;
+mod certificates;
 mod elsewhere;
 mod faults;
+mod istio;
 mod kyma;
 mod lock;
 mod probing;

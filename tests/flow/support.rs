@@ -59,6 +59,7 @@ pub(crate) fn settings(hosts: &[&str]) -> SetupSettings {
         secret: None,
         from: None,
         exclude_ranges: Vec::new(),
+        secrets: Vec::new(),
         parts: Parts::ALL,
         dry_run: DryRun::No,
         force_conflicts: false,

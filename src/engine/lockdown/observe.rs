@@ -1,12 +1,12 @@
 //! What a lock is derived from, asked for side by side; nothing is changed here.
 
 use crate::cluster::{Cluster, ExecEnd};
-use crate::engine::facts::Facts;
 use crate::engine::probe::ProbeSource;
 use crate::error::{Error, Result};
 use crate::istio::kinds;
-use crate::plan::GatewayTarget;
+use crate::plan::journal::Journal;
 use crate::plan::lock::{Observed, namespaces_to_observe};
+use crate::plan::{GatewayTarget, routing};
 use crate::vocabulary::{Object, ObjectReference};
 use futures::future::{try_join_all, try_join4};
 use std::collections::BTreeSet;
@@ -18,20 +18,36 @@ const READ_DEADLINE: Duration = Duration::from_secs(10);
 /// Service and EndpointSlice that stand for the API server.
 const API_SERVER: &str = "kubernetes";
 
-/// Asks for everything.
+/// What is known already when the rest is asked for.
+pub(super) struct Known<'known> {
+    /// The namespace of the lock.
+    pub(super) namespace: &'known str,
+    /// It itself, if it can be read: its label names a revision of istiod.
+    pub(super) object: Option<&'known Object>,
+    /// `/etc/resolv.conf` of one of its pods.
+    pub(super) resolv_conf: String,
+    /// All Services of the cluster.
+    pub(super) services: Vec<Object>,
+    /// The plan's gateway.
+    pub(super) gateway: &'known GatewayTarget,
+    /// Istio's root namespace.
+    pub(super) root_namespace: &'known str,
+}
+
+/// Asks for everything else.
 ///
 /// # Errors
-/// If the cluster refuses, or the source's resolv.conf cannot be read.
-pub(super) async fn observe(
-    cluster: &Cluster,
-    namespace: &str,
-    gateway: &GatewayTarget,
-    source: &ProbeSource,
-    facts: &Facts,
-) -> Result<Observed> {
-    let resolv_conf = read_resolv_conf(cluster, source).await?;
-    let root_namespace = facts.root_namespace();
-    let mut namespaces = namespaces_to_observe(&resolv_conf, &facts.services, gateway, root_namespace);
+/// If the cluster refuses.
+pub(super) async fn observe(cluster: &Cluster, known: Known<'_>) -> Result<Observed> {
+    let Known {
+        namespace,
+        object,
+        resolv_conf,
+        services,
+        gateway,
+        root_namespace,
+    } = known;
+    let mut namespaces = namespaces_to_observe(&resolv_conf, &services, gateway, root_namespace);
     namespaces.insert(namespace.to_owned());
     let (pod, slice) = (kinds::pod(), kinds::endpoint_slice());
     let pods = try_join_all(
@@ -61,9 +77,9 @@ pub(super) async fn observe(
     Ok(Observed {
         namespace: namespace.to_owned(),
         resolv_conf,
-        services: facts.services.clone(),
+        services,
         endpoint_slices: slices.into_iter().flatten().collect(),
-        revisions: revisions(facts.namespace.as_ref(), &pods, namespace),
+        revisions: revisions(object, &pods, namespace),
         pods,
         daemon_sets,
         gateway: gateway.clone(),
@@ -72,8 +88,11 @@ pub(super) async fn observe(
     })
 }
 
-/// With `cat`, or with curl where there is none: a source is known to have that.
-async fn read_resolv_conf(cluster: &Cluster, source: &ProbeSource) -> Result<String> {
+/// The file of a pod: with `cat`, or with curl where there is none: a source is known to have that.
+///
+/// # Errors
+/// If neither can read it.
+pub(super) async fn read_resolv_conf(cluster: &Cluster, source: &ProbeSource) -> Result<String> {
     let ways: [&[&str]; 2] = [
         &["cat", RESOLV_CONF],
         &[
@@ -134,4 +153,13 @@ fn revisions(namespace: Option<&Object>, pods: &[Object], name: &str) -> BTreeSe
         .chain(of_pods)
         .map(str::to_owned)
         .collect()
+}
+
+/// The gateway, without the port that no host of the plan uses.
+pub(super) fn with_used_ports(journal: &Journal) -> GatewayTarget {
+    let gateway = journal.gateway.clone();
+    GatewayTarget {
+        http: gateway.http.filter(|_| routing::uses_http_port(&journal.plan)),
+        ..gateway
+    }
 }

@@ -16,8 +16,6 @@ use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-/// How long an engine may take until the lock holds; as for the canary.
-const EFFECT_DEADLINE: Duration = Duration::from_secs(30);
 /// curl's limit while waiting for that, and for the second look from the pod without sidecar: nothing is between curl
 /// and the network there, so that a dropped connection shows at once.
 const SHORT_SECONDS: u32 = 4;
@@ -109,7 +107,7 @@ pub(super) async fn wait_for_effect(
         return;
     };
     let started = Instant::now();
-    while started.elapsed() < EFFECT_DEADLINE {
+    while started.elapsed() < prepared.settings.effect_within {
         let result = probe::send(cluster, bare, std::slice::from_ref(&one.request))
             .await
             .pop();

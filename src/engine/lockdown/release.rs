@@ -4,8 +4,10 @@ use super::changes::Changes;
 use crate::cluster::{Cluster, DeleteOptions, Deleted};
 use crate::engine::event::Events;
 use crate::engine::lease::Lease;
+use crate::engine::prepare::DryRun;
+use crate::engine::undo;
 use crate::engine::verify::stored_plan;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::istio::kinds;
 use crate::plan::journal::Entry;
 use crate::plan::ownership::{is_ours, plan_of};
@@ -21,16 +23,12 @@ pub async fn unlock(
     cluster: &Cluster,
     plan: &PlanIdentity,
     namespace: &str,
-    dry_run: bool,
+    dry_run: DryRun,
     events: &Events,
 ) -> Result<Vec<ObjectReference>> {
     let journal = stored_plan(cluster, plan).await?;
-    if dry_run {
-        return Ok(found(cluster, plan, namespace)
-            .await?
-            .into_iter()
-            .map(|(reference, _)| reference)
-            .collect());
+    if dry_run.is_dry() {
+        return would_go(cluster, plan, namespace, dry_run).await;
     }
     let lease = Lease::acquire(cluster, plan).await?;
     let changes = Changes::new(cluster, journal, events);
@@ -39,6 +37,27 @@ pub async fn unlock(
     let gone = result?;
     released?;
     Ok(gone)
+}
+
+/// What would go; with [`DryRun::Server`] the API server goes through each deletion.
+async fn would_go(
+    cluster: &Cluster,
+    plan: &PlanIdentity,
+    namespace: &str,
+    dry_run: DryRun,
+) -> Result<Vec<ObjectReference>> {
+    let work = found(cluster, plan, namespace)
+        .await?
+        .into_iter()
+        .map(|(reference, object)| async move {
+            let options = DeleteOptions {
+                uid: Some(object.uid().to_owned()),
+                ..DeleteOptions::default()
+            };
+            let deleted = undo::delete(cluster, &reference, options, dry_run).await?;
+            Ok::<_, Error>(matches!(deleted, Deleted::Gone | Deleted::Deleting).then_some(reference))
+        });
+    Ok(try_join_all(work).await?.into_iter().flatten().collect())
 }
 
 /// The same within a run that holds the Lease.
@@ -57,9 +76,7 @@ pub(super) async fn take_away(
     for wave in [policies, others] {
         let work = wave.iter().map(|(reference, object)| async move {
             let deleted = changes.delete("unlock", reference, Some(object.uid())).await?;
-            Ok::<_, crate::error::Error>(
-                matches!(deleted, Deleted::Gone | Deleted::Deleting).then(|| reference.clone()),
-            )
+            Ok::<_, Error>(matches!(deleted, Deleted::Gone | Deleted::Deleting).then(|| reference.clone()))
         });
         gone.extend(try_join_all(work).await?.into_iter().flatten());
     }
@@ -88,7 +105,7 @@ async fn found(
             .into_iter()
             .filter(|object| is_ours(object) && plan_of(object).as_ref() == Some(plan))
             .map(|object| (object.reference(kind), object));
-        Ok::<_, crate::error::Error>(ours.collect::<Vec<_>>())
+        Ok::<_, Error>(ours.collect::<Vec<_>>())
     });
     Ok(try_join_all(lists).await?.into_iter().flatten().collect())
 }

@@ -1,6 +1,7 @@
 //! How a lock stands: whether there is one, whether it is still the one that was proven, and what undermines it.
 
 use super::holes;
+use super::outdated::outdated;
 use crate::cluster::Cluster;
 use crate::error::Result;
 use crate::finding::{Finding, catalogue};
@@ -8,7 +9,7 @@ use crate::istio::kinds;
 use crate::plan::journal::Journal;
 use crate::plan::lock::{LockRecord, ReachedBefore};
 use crate::vocabulary::{Object, names};
-use futures::future::{try_join_all, try_join3};
+use futures::future::{try_join_all, try_join4};
 use serde_json::Value;
 
 /// Where the cluster's DNS runs, unless somebody moved it.
@@ -53,7 +54,7 @@ pub async fn standing(cluster: &Cluster, journal: &Journal, namespace: &str) -> 
         DNS_NAMESPACE,
     ];
     let reference = record.reference();
-    let (live, policies, pods) = try_join3(
+    let (live, policies, pods, outdated) = try_join4(
         cluster.get(&reference),
         holes::read(cluster, namespace),
         try_join_all(around.map(|namespace| async move {
@@ -63,6 +64,7 @@ pub async fn standing(cluster: &Cluster, journal: &Journal, namespace: &str) -> 
                 .await
                 .unwrap_or_default())
         })),
+        async { Ok(outdated(cluster, journal, record).await) },
     )
     .await?;
     let mut findings: Vec<Finding> = fault(record, live.as_ref(), namespace).into_iter().collect();
@@ -81,6 +83,7 @@ pub async fn standing(cluster: &Cluster, journal: &Journal, namespace: &str) -> 
     ));
     if live.is_some() {
         findings.extend(holes::not_held(&policies, &record.settings.selector));
+        findings.extend(outdated);
     }
     Ok(Standing {
         record: Some(record.clone()),

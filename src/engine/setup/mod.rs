@@ -14,6 +14,7 @@ use crate::cluster::{Applied, ApplyOptions, Cluster};
 use crate::error::Result;
 use crate::plan::journal::{Entry, Journal};
 use crate::plan::ownership::Manifest;
+use crate::plan::secrets::SecretManifest;
 use crate::vocabulary::{Change, ObjectReference, names};
 use futures::future::try_join_all;
 use std::sync::Mutex;
@@ -43,6 +44,21 @@ pub async fn dry_run(cluster: &Cluster, prepared: &Prepared, events: &Events) ->
             "the server could not be asked about objects in namespace {}, which is not there yet",
             prepared.plan.identity.namespace
         )));
+    }
+    for manifest in prepared
+        .secrets
+        .readers
+        .iter()
+        .chain(prepared.secrets.secrets.iter().map(SecretManifest::manifest))
+    {
+        let inside = manifest.reference.namespace.as_deref() == Some(&prepared.plan.identity.namespace);
+        let unasked = prepared.settings.dry_run == DryRun::Client || (missing_namespace && inside);
+        let change = if unasked {
+            Change::Configured
+        } else {
+            apply(cluster, manifest, prepared, true).await?.change
+        };
+        changed(events, "dry-run", &manifest.reference, change, true);
     }
     for entry in &prepared.obsolete {
         changed(events, "dry-run", &entry.reference(), Change::Deleted, true);
@@ -143,6 +159,15 @@ impl<'run> Run<'run> {
                 self.gateway(),
             ));
         }
+        let secrets = !prepared.secrets.secrets.is_empty() || !prepared.secrets.readers.is_empty();
+        if secrets {
+            let title = match prepared.secrets.secrets.as_slice() {
+                [] => "the gateway may read Secrets".to_owned(),
+                [only] => only.manifest().reference.to_string(),
+                many => count(many.len(), "Secret"),
+            };
+            steps.push(Self::step("secrets", title, &[], self.secrets()));
+        }
         if prepared.settings.parts.source {
             let namespace = &prepared.plan.identity.namespace;
             steps.push(Self::step(
@@ -159,7 +184,10 @@ impl<'run> Run<'run> {
             ));
         }
         if let Some(change) = &prepared.exempted {
-            let title = format!("{} past its sidecar to {}", change.manifest.reference, change.value);
+            let title = format!(
+                "{} past its sidecar to {}",
+                change.manifest.reference, change.value
+            );
             steps.push(Self::step("exempt", title, &["istio"], self.exempt(change)));
         }
         if prepared.settings.parts.routing {
@@ -170,7 +198,12 @@ impl<'run> Run<'run> {
             steps.push(Self::step(
                 "routing",
                 format!("routing of {hosts}"),
-                &["istio"],
+                // A route whose Secret is missing fails for as long as the proxy does not ask again.
+                if secrets {
+                    &["istio", "secrets"]
+                } else {
+                    &["istio"]
+                },
                 self.routing(),
             ));
             let needs: &[&str] = &["gateway", "source", "exempt", "routing"];
@@ -196,6 +229,16 @@ impl<'run> Run<'run> {
             needs,
             action: Box::pin(action),
         }
+    }
+
+    /// First what lets the gateway's account read them: istiod, once refused, does not ask again (truth.md 11).
+    async fn secrets(self) -> Result<StepEnd> {
+        let changes = &self.prepared.secrets;
+        self.apply_all("secrets", &changes.readers.iter().collect::<Vec<_>>())
+            .await?;
+        let secrets: Vec<&Manifest> = changes.secrets.iter().map(SecretManifest::manifest).collect();
+        self.apply_all("secrets", &secrets).await?;
+        Ok(StepEnd::Done(None))
     }
 
     async fn apply_all(self, step: &str, manifests: &[&Manifest]) -> Result<()> {

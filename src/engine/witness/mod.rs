@@ -247,6 +247,19 @@ impl Witness {
         }
     }
 
+    /// The same after lines were waited for in vain: a log that delivered before, and that no configuration switches on,
+    /// was being switched off meanwhile.
+    pub(super) fn gateway_facts_in_the_end(&self) -> GatewayFacts {
+        let mut facts = self.gateway_facts();
+        let state = self.shared.state();
+        for (followed, pod) in state.gateways.values().zip(&mut facts.pods) {
+            if followed.off && pod.log_state == LogState::Delivering {
+                pod.log_state = LogState::Off;
+            }
+        }
+        facts
+    }
+
     /// How the log of a source's sidecar stands.
     pub fn sidecar_state(&self, pod: &PodName) -> LogState {
         self.shared

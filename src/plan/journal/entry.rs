@@ -3,8 +3,8 @@
 use crate::istio::{kinds, kyma};
 use crate::plan::field_owner::FieldOwner;
 use crate::plan::lock::check_name;
-use crate::plan::past_sidecar::EXCLUDED_RANGES_FIELD;
 use crate::plan::ownership::{Manifest, touchable_kinds};
+use crate::plan::past_sidecar::EXCLUDED_RANGES_FIELD;
 use crate::vocabulary::{ObjectReference, PlanIdentity, names};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -192,14 +192,17 @@ impl Journal {
                 "DestinationRule" | "Gateway" => 2,
                 // When nothing is routed any more. A switch goes with its lock: all it could do is take it away.
                 "NetworkPolicy" | "Job" => 3,
+                // Before what their pods use: one that is just being made waits for a ServiceAccount that is gone, and
+                // its end waits for that.
+                "Deployment" | "Pod" => 4,
                 // The module refuses to go while objects of Istio's kinds are there.
-                "Istio" => 5,
-                _ => 4,
+                "Istio" => 6,
+                _ => 5,
             },
-            Entry::Field { .. } => 4,
-            Entry::Namespace { .. } => 6,
+            Entry::Field { .. } => 5,
+            Entry::Namespace { .. } => 7,
         };
-        let mut waves: Waves = vec![Vec::new(); 7];
+        let mut waves: Waves = vec![Vec::new(); 8];
         for entry in &self.entries {
             waves[wave(entry)].push(entry.clone());
         }

@@ -156,6 +156,7 @@ fn lock_record(namespace: &str, name: &str) -> LockRecord {
         spec: json!({"podSelector": {}, "policyTypes": ["Egress"], "egress": []}),
         reached_before: Vec::new(),
         confirmed: true,
+        resolv_conf: String::new(),
     }
 }
 

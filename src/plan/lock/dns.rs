@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// Where a resolver listens; resolv.conf cannot name another port (resolv.conf(5)).
-const PORT: u16 = 53;
+pub const DNS_PORT: u16 = 53;
 /// How many nameservers are used; more are ignored (`MAXNS`, resolv.conf(5)).
 const NAMESERVERS: usize = 3;
 /// How a peer names the file.
@@ -17,7 +17,7 @@ const FILE: &str = "the pods' /etc/resolv.conf";
 const CACHE_NAMESPACE: &str = "kube-system";
 
 /// The nameservers that the file names, in its order.
-pub(super) fn nameservers(resolv_conf: &str) -> Vec<IpAddr> {
+pub fn nameservers(resolv_conf: &str) -> Vec<IpAddr> {
     let address = |line: &str| {
         let mut words = line.split_whitespace();
         let address = words
@@ -57,7 +57,7 @@ pub(super) fn peers(observed: &Observed) -> Result<Vec<Peer>, String> {
     let servers = nameservers(&observed.resolv_conf);
     for address in servers.iter().copied().filter(|address| !address.is_loopback()) {
         if let Some(service) = service_at(address, &observed.services) {
-            let mut behind = Behind::new(service, PORT, Why::DnsService, Why::DnsPods).peers(observed)?;
+            let mut behind = Behind::new(service, DNS_PORT, Why::DnsService, Why::DnsPods).peers(observed)?;
             // A resolver changes to TCP when an answer is too long (RFC 7766); the cache on the node answers it at
             // the Service's address, also where the Service itself names UDP alone.
             for peer in behind.iter_mut().filter(|peer| peer.why == Why::DnsService) {
@@ -99,7 +99,7 @@ fn let_through(peers: &[Peer], address: IpAddr) -> bool {
 }
 
 fn both() -> Vec<(Protocol, u16)> {
-    vec![(Protocol::Tcp, PORT), (Protocol::Udp, PORT)]
+    vec![(Protocol::Tcp, DNS_PORT), (Protocol::Udp, DNS_PORT)]
 }
 
 fn at(why: Why, of: &str, target: Target) -> Peer {

@@ -32,6 +32,7 @@ mod tests;
 
 pub use api_server::ApiServer;
 pub use derive::{Observed, derive, namespaces_to_observe};
+pub use dns::{DNS_PORT, nameservers};
 pub use peer::{Peer, Target, Why};
 pub use policy::{lock, policy_spec, probe_log};
 pub(super) use record::check_name;

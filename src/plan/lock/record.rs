@@ -36,6 +36,9 @@ pub struct LockRecord {
     pub reached_before: Vec<ReachedBefore>,
     /// Its spec as we applied it.
     pub spec: Value,
+    /// `/etc/resolv.conf` of the pod that it was derived by; empty in a record of an older version.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub resolv_conf: String,
     /// Whether its proof succeeded. One that is not confirmed is taken back by its switch, or is to be taken away.
     pub confirmed: bool,
 }

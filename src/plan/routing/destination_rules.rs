@@ -11,8 +11,10 @@ use crate::vocabulary::Mode;
 /// The leg from sidecar to gateway: an empty subset for what needs no TLS of ours, and one with its server name for
 /// each host that Istio's mutual TLS protects. Without `sni` the gateway finds no server for it (truth.md 3 d).
 ///
-/// Sidecars look for the rule of a Service in their own namespace, the Service's and Istio's root namespace only, so that
-/// each further namespace that uses the routing has a copy. Rules of several plans there add up their subsets.
+/// Each namespace that uses the routing has the rule for itself. Istio looks for a Service's rules in the client's
+/// namespace, then the Service's, then its root namespace, and takes those of the first that has any: one that the
+/// plan's namespace exports is found by nobody else, and one in the gateway's namespace only by namespaces without a
+/// rule of their own for that gateway, which a plan of theirs is. Rules of one namespace are merged.
 pub(super) fn mesh_leg(plan: &Plan, gateway: &GatewayTarget) -> Vec<Manifest> {
     let mut subsets: Vec<Subset> = Vec::new();
     for planned in plan.hosts.iter().filter(|planned| planned.how.through_gateway()) {
@@ -41,10 +43,9 @@ pub(super) fn mesh_leg(plan: &Plan, gateway: &GatewayTarget) -> Vec<Manifest> {
     if body.subsets.is_empty() {
         return Vec::new();
     }
-    let copies = further_namespaces(plan).into_iter().map(|namespace| {
-        let name = format!("{}.{}", plan.identity.namespace, base_name(plan));
-        rule_in(plan, &namespace, &name, &body)
-    });
+    let copies = further_namespaces(plan)
+        .into_iter()
+        .map(|namespace| rule_in(plan, &namespace, &names::copy_of_rule(plan), &body));
     std::iter::once(rule(plan, &base_name(plan), &body))
         .chain(copies)
         .collect()

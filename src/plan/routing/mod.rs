@@ -90,15 +90,8 @@ fn spec_of(spec: Value) -> Value {
     json!({ "spec": spec })
 }
 
-/// Namespaces whose workloads use the routing, as `exportTo` names them: the plan's own, and those that it names.
-fn exported_to(plan: &Plan) -> Vec<String> {
-    std::iter::once(".".to_owned())
-        .chain(further_namespaces(plan))
-        .collect()
-}
-
 /// Namespaces beside the plan's own whose workloads use the routing.
-fn further_namespaces(plan: &Plan) -> Vec<String> {
+pub fn further_namespaces(plan: &Plan) -> Vec<String> {
     let allowed = plan.hosts.iter().flat_map(|planned| &planned.how.allow_from);
     let mut further: Vec<_> = plan.settings.export_to.iter().chain(allowed).cloned().collect();
     further.retain(|namespace| *namespace != plan.identity.namespace);
@@ -112,6 +105,13 @@ pub fn uses_http_port(plan: &Plan) -> bool {
     plan.hosts
         .iter()
         .any(|planned| planned.how.through_gateway() && planned.how.scheme() == Scheme::Http)
+}
+
+/// Namespaces whose workloads use the routing, as `exportTo` names them: the plan's own, and those that it names.
+fn exported_to(plan: &Plan) -> Vec<String> {
+    std::iter::once(".".to_owned())
+        .chain(further_namespaces(plan))
+        .collect()
 }
 
 /// The same and the gateway's own, whose proxy must find the routes.
@@ -192,6 +192,36 @@ mod tests {
             .collect();
         names.dedup();
         assert_eq!(names.len(), 10);
+    }
+
+    #[test]
+    fn every_namespace_that_uses_the_routing_has_a_rule_for_the_gateway_of_its_own() {
+        let mut plan = plan(1);
+        plan.settings.export_to = vec!["other".to_owned(), "demo".to_owned()];
+        let objects = objects(&plan, &gateway());
+        let rules: Vec<_> = objects
+            .iter()
+            .filter(|manifest| manifest.reference.kind.kind == "DestinationRule")
+            .collect();
+        let places: Vec<_> = rules
+            .iter()
+            .map(|rule| (rule.reference.namespace.as_deref(), rule.reference.name.as_str()))
+            .collect();
+        assert_eq!(
+            places,
+            [
+                (Some("demo"), "egress-default"),
+                (Some("other"), "from.demo.egress-default")
+            ]
+        );
+        assert_eq!(rules[0].object.at("/spec"), rules[1].object.at("/spec"));
+        for kind in ["VirtualService", "ServiceEntry"] {
+            let exported = objects
+                .iter()
+                .find(|manifest| manifest.reference.kind.kind == kind);
+            let exported = exported.unwrap().object.at("/spec/exportTo").clone();
+            assert_eq!(exported, json!([".", "other", "istio-system"]), "{kind}");
+        }
     }
 
     #[test]

@@ -14,6 +14,12 @@ pub fn base_name(plan: &Plan) -> String {
     format!("egress-{}", plan.identity.name)
 }
 
+/// Name of the DestinationRule in another namespace that uses a plan. Everything of that namespace's own plans begins
+/// otherwise.
+pub(super) fn copy_of_rule(plan: &Plan) -> String {
+    format!("from.{}.{}", plan.identity.namespace, base_name(plan))
+}
+
 /// Name of an object that is about one host alone. The dot keeps it apart from every other plan's names, which have
 /// none: `egress-default.edition.cnn.com`.
 pub(super) fn host_object_name(plan: &Plan, host: &HostName) -> String {

@@ -1,11 +1,13 @@
 //! Texts of what the commands show. Each takes values and a [`Style`](super::Style) and gives text; nothing prints here.
 
+mod certificates;
 mod changes;
 mod findings;
 mod lockdown;
 mod probes;
 mod verification;
 
+pub use certificates::{certificate_chain, certificate_files, certificate_trust};
 pub use changes::{change_line, changes, diff};
 pub use findings::{article, finding, what_to_do};
 pub use lockdown::{lockdown, next_after_lockdown};

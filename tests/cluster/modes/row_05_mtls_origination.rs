@@ -13,22 +13,41 @@ fn credential(stage: &Stage, name: &str, certificate: &Path, key: &Path, authori
     Secret::make(stage, "istio-system", name, &files)
 }
 
-/// Leads the host by a Secret, whatever is wrong with it, and requires that the request fails under this name.
+/// Has the gateway use another Secret, as if somebody had changed the rule, and requires that the request fails under
+/// this name.
 fn fails(stage: &Stage, secret: &str, code: &str, says: &str) {
-    stage
-        .egress(&format!(
-            "setup {HOST}:80 --mode mtls-origination --client-secret {secret} --create-namespace --no-probe --yes"
-        ))
-        .exits(0);
-    let probed = stage.probe_until(&format!("http://{HOST}"), "unreachable");
+    let patch = format!(
+        r#"[{{"op": "replace", "path": "/spec/trafficPolicy/portLevelSettings/0/tls/credentialName", "value": "{secret}"}}]"#
+    );
+    stage.kubectl.with(&[
+        "patch",
+        "destinationrule",
+        &format!("egress-default.{HOST}"),
+        "-n",
+        &stage.namespace,
+        "--type=json",
+        &format!("-p={patch}"),
+    ]);
+    // The gateway goes on for up to 15 s with the Secret that it had.
+    let mut probed = stage.probe_until(&format!("http://{HOST}"), "unreachable");
+    for _ in 0..3 {
+        if probed.outcome() == "unreachable" {
+            break;
+        }
+        probed = stage.probe_until(&format!("http://{HOST}"), "unreachable");
+    }
     probed.is("unreachable", &[].into()).finds(code);
-    probed.run.says(&[says]);
+    assert!(
+        probed.probe["findings"].to_string().contains(says),
+        "{says}; {}",
+        probed.run
+    );
 }
 
 /// One test, because the outside world has one host that wants a certificate, and one host has one plan.
 #[test]
 fn the_gateway_shows_our_certificate_and_what_is_wrong_is_named() {
-    let mut stage = open!(alone);
+    let mut stage = open!(alone).with_namespace("istio-injection=enabled");
     let pki = pki(&mut stage);
     let name = |what: &str| format!("{}-{what}", stage.namespace);
     let (certificate, key, authority) = (
@@ -36,70 +55,44 @@ fn the_gateway_shows_our_certificate_and_what_is_wrong_is_named() {
         pki.join("client.key"),
         stage.world.authority(),
     );
+    let folder = stage.world.log().with_file_name(name("expired"));
+    std::fs::create_dir_all(&folder).unwrap();
+    let expired = expired_client(&folder, &pki);
 
-    // No secret: asked first, and nothing is changed without a yes.
-    let asked = stage.egress(&format!(
-        "setup {HOST} --mode mtls-origination --client-secret {} --create-namespace",
-        name("none")
-    ));
-    asked.exits(5).says(&[&name("none"), "is not there", "--yes"]);
-    fails(&stage, &name("none"), "EGR-131", &name("none"));
-
-    // In the plan's namespace, where the gateway does not look.
     let files = [
         ("tls.crt", certificate.as_path()),
         ("tls.key", &key),
         ("ca.crt", &authority),
     ];
-    let _elsewhere = Secret::make(&stage, &stage.namespace.clone(), &name("elsewhere"), &files);
-    fails(&stage, &name("elsewhere"), "EGR-131", "istio-system");
-
-    let _keys = Secret::make(
-        &stage,
-        "istio-system",
-        &name("keys"),
-        &[("some", &certificate), ("other", &key)],
-    );
-    let asked = stage.egress(&format!(
-        "setup {HOST}:80 --mode mtls-origination --client-secret {}",
-        name("keys")
-    ));
-    asked.exits(5).says(&["tls.crt and tls.key", "ca.crt"]);
-    fails(&stage, &name("keys"), "EGR-131", &name("keys"));
-
-    let wrong_ca = pki.join("client-ca.pem");
-    let _wrong = credential(&stage, &name("ca"), &certificate, &key, &wrong_ca);
-    fails(&stage, &name("ca"), "EGR-132", "does not trust");
-
-    // Signed by another authority than the server asks for: only the server can tell.
-    let mark = stage.mark();
-    let _foreign = credential(
-        &stage,
-        &name("foreign"),
-        &pki.join("tls.test.pem"),
-        &pki.join("tls.test.key"),
-        &authority,
-    );
-    fails(&stage, &name("foreign"), "EGR-135", "without a reason");
-    server_says(&stage, mark, "UnknownIssuer");
-
-    let mark = stage.mark();
-    let folder = stage.lab().state_dir().join(name("expired"));
-    std::fs::create_dir_all(&folder).unwrap();
-    let expired = expired_client(&folder, &pki);
+    let _elsewhere = Secret::make(&stage, &stage.namespace, &name("elsewhere"), &files);
+    let unknown = [("some", certificate.as_path()), ("other", &key)];
+    let _keys = Secret::make(&stage, "istio-system", &name("keys"), &unknown);
     let _expired = credential(&stage, &name("expired"), &expired.0, &expired.1, &authority);
-    fails(&stage, &name("expired"), "EGR-135", "without a reason");
-    server_says(&stage, mark, "xpired");
-    std::fs::remove_dir_all(&folder).unwrap();
-
+    let _wrong = credential(
+        &stage,
+        &name("ca"),
+        &certificate,
+        &key,
+        &pki.join("client-ca.pem"),
+    );
+    let (foreign, foreign_key) = (pki.join("tls.test.pem"), pki.join("tls.test.key"));
+    let _foreign = credential(&stage, &name("foreign"), &foreign, &foreign_key, &authority);
     let _good = credential(&stage, &name("good"), &certificate, &key, &authority);
-    stage
-        .egress(&format!(
-            "setup {HOST} --mode mtls-origination --client-secret {}",
-            name("good")
-        ))
-        .exits(0);
-    let probed = stage.probe_until(&format!("http://{HOST}"), "routed");
+    let setup = |secret: &str| format!("setup {HOST} --mode mtls-origination --client-secret {secret}");
+
+    // What can be known before is refused before.
+    for (what, says) in [
+        ("none", "does not exist"),
+        ("elsewhere", "application's namespace"),
+        ("keys", "tls.crt and tls.key"),
+        ("expired", "EGR-4"),
+    ] {
+        let refused = stage.changes_nothing(&setup(&name(what)));
+        refused.exits(2).says(&[says]);
+    }
+
+    stage.egress(&setup(&name("good"))).exits(0);
+    let probed = stage.probe(&format!("http://{HOST}"));
     probed.is("routed", &stage.gateway_addresses());
     assert_eq!(
         legs(&probed.probe),
@@ -107,12 +100,29 @@ fn the_gateway_shows_our_certificate_and_what_is_wrong_is_named() {
         "{}",
         probed.run
     );
-    let shown = probed.seen[0].client_certificate.as_ref().unwrap();
+    let seen = &probed.seen[0];
+    assert_eq!((seen.port, seen.sni.as_deref()), (443, Some(HOST)), "{seen:?}");
+    let shown = seen.client_certificate.as_ref().unwrap();
     assert!(shown.verified, "{shown:?}");
     assert_eq!(shown.sha256, fingerprint(&certificate), "the certificate is ours");
     // The application's own https is carried, and the host wants a certificate of it.
     let own = stage.probe(&format!("https://{HOST}"));
     own.is("routed", &[].into()).finds("EGR-141");
+
+    // What becomes wrong later is named by what the gateway saw, and the server agrees.
+    fails(&stage, &name("ca"), "EGR-132", "does not trust");
+    let mark = stage.mark();
+    fails(&stage, &name("foreign"), "EGR-135", "without a reason");
+    server_says(&stage, mark, "Issuer");
+    let mark = stage.mark();
+    fails(&stage, &name("expired"), "EGR-135", "without a reason");
+    server_says(&stage, mark, "xpired");
+    std::fs::remove_dir_all(&folder).unwrap();
+    for what in ["keys", "elsewhere", "none"] {
+        fails(&stage, &name(what), "EGR-131", "Secret");
+    }
+    stage.egress("status").says(&["credentialName", "differs"]);
+    stage.egress(&setup(&name("good"))).exits(0);
     stage.egress("cleanup --verify").exits(0);
 }
 

@@ -39,6 +39,12 @@ pub(super) fn remove(lab: &Lab, kubectl: &Kubectl, namespace: &str) {
         let arguments = ["cleanup", "-n", namespace, "--plan", plan, "--keep-namespace"].map(OsString::from);
         let _ = Running::start(&lab.kubeconfig(), &arguments, None).finish();
     }
+    // What a test of the lock closes to its own namespace, should it have failed before opening it again.
+    for place in ["istio-system", "kube-system"] {
+        let _ = kubectl.attempt(&format!(
+            "delete networkpolicy closed-to-{namespace} -n {place} --ignore-not-found"
+        ));
+    }
     let _ = kubectl.attempt(&format!("delete namespace {namespace} --wait=false"));
 }
 
@@ -55,7 +61,9 @@ pub(super) fn settle(lab: &Lab, kubectl: &Kubectl) {
     if lab.options().policy_engine != PolicyEngine::AfterDnat {
         let _ = lab.set_policy_engine(PolicyEngine::AfterDnat);
     }
-    let _ = kubectl.attempt("delete networkpolicy closed-to-us -A --ignore-not-found");
+    if lab.options().node_local_dns {
+        let _ = lab.set_node_local_dns(false);
+    }
     let replicas = kubectl.attempt(&format!(
         "get deployment istio-egressgateway {place} -o jsonpath={{.spec.replicas}}"
     ));

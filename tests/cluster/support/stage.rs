@@ -97,6 +97,11 @@ impl Stage {
         &mut self.lab
     }
 
+    /// The lab's kubeconfig.
+    pub(crate) fn kubeconfig(&self) -> std::path::PathBuf {
+        self.lab.kubeconfig()
+    }
+
     /// Name of one more namespace, removed like the first.
     pub(crate) fn another_namespace(&mut self) -> String {
         let name = unique();

@@ -63,22 +63,21 @@ async fn the_production_profile_is_waited_for_until_all_replicas_are_there() {
     });
     let heard = Arc::new(Mutex::new(Vec::new()));
     let hearer = Arc::clone(&heard);
-    let events: Events = Arc::new(move |event| {
-        if let Event::StepWaiting { id, on } = event
-            && id == "gateway"
-        {
-            hearer.lock().unwrap().push(on);
+    let events: Events = Arc::new(move |event| match event {
+        Event::StepWaiting { id, on } if id == "gateway" => hearer.lock().unwrap().push(on),
+        Event::StepFinished { id, detail, .. } if id == "gateway" => {
+            hearer.lock().unwrap().extend(detail);
         }
+        _ => {}
     });
     let prepared = prepare(&cluster, hosts()).await.unwrap();
     setup::run(&cluster, prepared, &events).await.unwrap();
     let live = Object(sandbox.dump()[GATEWAY].clone());
     assert_eq!(live.at("/status/availableReplicas"), 3);
     let heard = heard.lock().unwrap().join("\n");
-    assert!(
-        heard.contains(RESOURCE) && heard.contains("Processing"),
-        "{heard}"
-    );
+    for word in [RESOURCE, "Processing", "3 pods ready"] {
+        assert!(heard.contains(word), "{word} in {heard}");
+    }
 }
 
 #[tokio::test]

@@ -50,8 +50,8 @@ pub struct PortPlan {
     /// `NAMESPACE/NAME` of the Kubernetes Service by which the host is called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
-    /// An external HTTPS proxy (CONNECT) by which the host is reached.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// An external HTTPS proxy (CONNECT) by which the host is reached; in a file `HOST:PORT`.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "as_typed")]
     pub proxy: Option<HostPort>,
     /// Whether the sidecar, or the gateway in mode passthrough, speaks CONNECT to that proxy in the application's place.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -76,6 +76,34 @@ pub struct SecretSource {
 pub enum Resolution {
     /// The sidecar resolves each name when it is asked for (Istio's `DYNAMIC_DNS`).
     Dynamic,
+}
+
+/// `HOST:PORT`, as it is typed.
+mod as_typed {
+    use crate::vocabulary::HostPort;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[expect(clippy::ref_option, reason = "serde gives the field as it is")]
+    pub(super) fn serialize<S: Serializer>(
+        proxy: &Option<HostPort>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&proxy.as_ref().map(ToString::to_string).unwrap_or_default())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<HostPort>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let refuse = || D::Error::custom(format!("`{text}` is not HOST:PORT, as in proxy.example.com:3128"));
+        let (host, port) = text.rsplit_once(':').ok_or_else(refuse)?;
+        let host = host
+            .parse()
+            .map_err(|error: crate::vocabulary::HostNameError| D::Error::custom(error.to_string()))?;
+        let port = port.parse().map_err(|_| refuse())?;
+        Ok(Some(HostPort { host, port }))
+    }
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

@@ -5,6 +5,7 @@ use super::secrets::ClientFiles;
 use super::shared::{ChangeFlags, GatewayFlags, PlanFlags, ProbeFlags, SourceFlags};
 use super::target::{TargetCluster, TargetFlags};
 use super::value::{self, HostArgument, PlanFile};
+use crate::vocabulary::AddressRange;
 use clap::Args;
 
 /// `setup`: hosts are merged into the stored plan, `-f` is the whole plan, neither is the stored plan again.
@@ -26,6 +27,9 @@ pub struct Setup {
     /// Do not probe the hosts at the end
     #[arg(long)]
     pub no_probe: bool,
+    /// Addresses that the workload of --from reaches past its sidecar, unrouted and unseen (repeat for several)
+    #[arg(long, value_name = "CIDR", requires = "from", value_parser = value::address_range)]
+    pub exclude_ranges: Vec<AddressRange>,
     /// How the hosts leave.
     #[command(flatten)]
     pub mode: ModeFlags,

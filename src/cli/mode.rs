@@ -3,6 +3,7 @@
 use super::value::{self, choice};
 use crate::vocabulary::{HostName, HostPort, Mode, OutboundPolicy, Place};
 use clap::Args;
+use std::net::IpAddr;
 
 /// How the hosts that are typed beside it leave.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
@@ -38,9 +39,9 @@ pub struct ModeFlags {
     /// Namespace whose workloads use the plan's routing too (repeat for several)
     #[arg(long, value_name = "NAMESPACE", value_parser = value::namespace)]
     pub export_to: Vec<String>,
-    /// The one server that answers for all names of a wildcard
+    /// The one server that answers for all names of a wildcard (`--server` is kubectl's flag for the API server)
     #[arg(long, value_name = "HOST", value_parser = value::host_name, hide_short_help = true)]
-    pub server: Option<HostName>,
+    pub wildcard_server: Option<HostName>,
     /// Let the sidecar resolve each name of a wildcard when it is asked for
     #[arg(long, value_name = "dynamic", value_parser = ["dynamic"], hide_short_help = true)]
     pub resolution: Option<String>,
@@ -53,9 +54,12 @@ pub struct ModeFlags {
     /// External HTTPS proxy (CONNECT) by which the host is reached
     #[arg(long, value_name = "HOST:PORT", value_parser = value::host_port, hide_short_help = true)]
     pub proxy: Option<HostPort>,
-    /// Let the sidecar speak CONNECT to that proxy in the application's place
+    /// Let the sidecar (mode direct) or the gateway (passthrough) speak CONNECT to that proxy in the application's place
     #[arg(long, requires = "proxy", hide_short_help = true)]
     pub tunnel: bool,
+    /// An address of --proxy, or of an endpoint of a headless --service (repeat for all) [default: looked up]
+    #[arg(long = "address", value_name = "IP", hide_short_help = true)]
+    pub addresses: Vec<IpAddr>,
     /// What sidecars of the namespace do with hosts that the mesh does not know
     #[arg(long, value_name = "allow-any|registry-only", value_parser = choice(OutboundPolicy::ALL))]
     pub outbound_policy: Option<OutboundPolicy>,

@@ -1,6 +1,6 @@
 //! Values as they are typed, checked once. Every refusal names the value, the rule and what to type instead.
 
-use crate::vocabulary::{HostName, HostPort, LabelSelector, PlanIdentity, Scheme};
+use crate::vocabulary::{AddressRange, HostName, HostPort, LabelSelector, PlanIdentity, Scheme};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -116,6 +116,12 @@ pub(super) fn host(typed: &str) -> Result<HostArgument, String> {
         .parse()
         .map_err(|error: crate::vocabulary::HostNameError| error.to_string())?;
     Ok(HostArgument { host, port })
+}
+
+pub(super) fn address_range(typed: &str) -> Result<AddressRange, String> {
+    typed
+        .parse()
+        .map_err(|error: crate::vocabulary::AddressRangeError| error.to_string())
 }
 
 pub(super) fn host_name(typed: &str) -> Result<HostName, String> {

@@ -42,12 +42,13 @@ fn port_plan(port: u16, mode: Mode, flags: &ModeFlags) -> PortPlan {
         ca_file: flags.ca_file.clone(),
         keep_headers: flags.keep_headers,
         allow_from: flags.allow_from.clone(),
-        server: flags.server.clone(),
+        server: flags.wildcard_server.clone(),
         resolution: flags.resolution.as_ref().map(|_| Resolution::Dynamic),
         sample: flags.sample.clone(),
         service: flags.service.as_ref().map(ToString::to_string),
         proxy: flags.proxy.clone(),
         tunnel: flags.tunnel,
+        addresses: flags.addresses.clone(),
         ..PortPlan::new(port, mode)
     }
 }

@@ -155,12 +155,18 @@ fn request(
         show_headers: settings.show_headers || settings.follow,
         show_body: settings.show_body,
         resolve: None,
+        connect_to: None,
+        proxy: None,
     }
 }
 
 /// A host of the plan from a meshed source is to go its planned way; anything else is only looked at.
 fn expecting(journal: &Journal, request: ProbeRequest, source: &ProbeSource) -> Planned {
     let declared = verify::declared(&journal.plan, &request.host, request.port).filter(|_| source.meshed);
+    let request = match declared {
+        Some(planned) => verify::as_applications_call(request, planned),
+        None => request,
+    };
     Planned {
         expected: if declared.is_some() {
             Expected::Routed

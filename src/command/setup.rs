@@ -5,6 +5,7 @@ use super::hosts::{self, planned};
 use super::{secrets, source, two_clusters};
 use crate::cli::{self, ChangeFlags, Connection, GatewayFlags, Inject, PlanFlags, SourceFlags};
 use crate::engine::client_secret::SecretWish;
+use crate::engine::completion;
 use crate::engine::prepare::{DryRun, Parts, Prepared, SetupSettings, prepare};
 use crate::engine::probe::ProbeSource;
 use crate::engine::undo::{self, UndoSettings};
@@ -49,6 +50,7 @@ pub(super) async fn in_one_cluster(
     add_gateway(&mut wanted, &settings.gateway);
     add_source(&mut wanted, &settings.source);
     wanted.from = settings.probe.from.first().map(ToString::to_string);
+    wanted.exclude_ranges.clone_from(&settings.exclude_ranges);
     if let Some(file) = &settings.file {
         let plan = read_plan(file, connection, connected.cluster.default_namespace())?;
         from_plan(&mut wanted, plan);
@@ -59,8 +61,13 @@ pub(super) async fn in_one_cluster(
     wanted.secrets = secrets::of_setup(&settings.client_files, &wanted.hosts)?;
     wanted.secrets.extend(more_secrets);
     let plan = wanted.plan.clone();
-    // What is refused here has changed nothing, so there is nothing to take back.
-    let deciding = decide(connected, wanted, settings.gateway.create_gateway, printer);
+    // What is refused here has changed nothing but the source, so there is nothing to take back.
+    let deciding = async {
+        if completion::needs_source(&wanted.hosts) && wanted.dry_run == DryRun::No {
+            source_first(connected, &wanted, printer).await?;
+        }
+        decide(connected, wanted, settings.gateway.create_gateway, printer).await
+    };
     let Some(prepared) = or_interrupted(deciding, &plan).await? else {
         return Ok(None);
     };
@@ -87,6 +94,24 @@ pub(super) async fn in_one_cluster(
         .await
     };
     or_interrupted(proving, &plan).await.map(Some)
+}
+
+/// The source alone: names are looked up in it, where they will be used.
+async fn source_first(connected: &Connected, wanted: &SetupSettings, printer: &Printer) -> Result<bool> {
+    let parts = Parts {
+        gateway: false,
+        source: true,
+        routing: false,
+    };
+    let source = SetupSettings {
+        parts,
+        hosts: Vec::new(),
+        whole: false,
+        secrets: Vec::new(),
+        exclude_ranges: Vec::new(),
+        ..wanted.clone()
+    };
+    run(connected, source, false, printer).await
 }
 
 /// `enable-gateway`: the gateway and its access log.
@@ -163,6 +188,7 @@ pub(super) fn wanted(
         image: names::SOURCE_IMAGE.to_owned(),
         secret: None,
         from: None,
+        exclude_ranges: Vec::new(),
         secrets: Vec::new(),
         parts,
         dry_run: dry_run(change),

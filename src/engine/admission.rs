@@ -92,6 +92,7 @@ mod tests {
             addresses: vec!["198.18.0.9".to_owned()],
             labels: labels.clone(),
             meshed: true,
+            interception: crate::evidence::Interception::default(),
             log_switch: None,
         }
     }

@@ -11,10 +11,24 @@ use crate::vocabulary::{HostName, Object};
 ///
 /// # Errors
 /// Names the host, the object and its owner (exit 5).
-pub(super) fn check(plan: &Plan, facts: &Facts) -> Result<()> {
+pub(super) fn check(plan: &Plan, gateway: &GatewayTarget, facts: &Facts) -> Result<()> {
     let further = routing::further_namespaces(plan);
     let users: Vec<&String> = further.iter().chain([&plan.identity.namespace]).collect();
     for planned in &plan.hosts {
+        // A gateway that two plans tell of one proxy would know the tunnels of one of them.
+        let tunnel = planned
+            .how
+            .tunnel_proxy()
+            .filter(|_| planned.how.through_gateway());
+        for object in &facts.service_entries {
+            if let Some(proxy) = tunnel
+                && names(object, &proxy.host)
+                && ownership::is_ours(object)
+                && sees(object, &gateway.namespace)
+            {
+                refuse(plan, &proxy.host, object, &kinds::service_entry().kind)?;
+            }
+        }
         for object in &facts.virtual_services {
             if names(object, &planned.host) && users.iter().any(|user| sees(object, user)) {
                 refuse(plan, &planned.host, object, &kinds::virtual_service().kind)?;

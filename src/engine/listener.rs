@@ -137,6 +137,8 @@ impl<'run> Listener<'run> {
             show_headers: false,
             show_body: false,
             resolve: Some(format!("{name}:{port}:{address}")),
+            connect_to: None,
+            proxy: None,
         }
     }
 }

@@ -3,10 +3,12 @@
 mod access_logs;
 mod admission;
 pub mod client_secret;
+pub mod completion;
 pub mod deploy_target;
 mod echo;
 pub mod ephemeral_container;
 pub mod event;
+mod exemption;
 mod exports;
 pub mod facts;
 mod gateway_choice;

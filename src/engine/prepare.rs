@@ -5,7 +5,7 @@ use super::facts::Facts;
 use super::gateway_choice::{self, Choice};
 use super::injection::{self, InjectionLabel};
 use super::log_switch::{self, Witnessed};
-use super::{exports, holders, namespace, neighbours, permissions};
+use super::{completion, exemption, exports, holders, namespace, neighbours, permissions};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
@@ -13,10 +13,11 @@ use crate::plan::gateway_workload::{self, GatewaySettings};
 use crate::plan::istio_module::ModuleChange;
 use crate::plan::journal::{Entry, Journal};
 use crate::plan::ownership::Manifest;
+use crate::plan::past_sidecar::RangesChange;
 use crate::plan::secrets::SecretManifest;
 use crate::plan::source::{self, Injection, SourceSettings};
 use crate::plan::{GatewayTarget, Plan, PlanSettings, PlannedHost, routing};
-use crate::vocabulary::{ObjectReference, PlanIdentity};
+use crate::vocabulary::{AddressRange, ObjectReference, PlanIdentity};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -85,6 +86,8 @@ pub struct SetupSettings {
     pub secret: Option<String>,
     /// Workload of the user's that is probed from, whose access log is switched on.
     pub from: Option<String>,
+    /// Addresses that this workload is to reach past its sidecar.
+    pub exclude_ranges: Vec<AddressRange>,
     /// Secrets with certificates that are made.
     pub secrets: Vec<SecretWish>,
     /// Which parts.
@@ -116,6 +119,8 @@ pub struct Prepared {
     pub injection_label: Option<InjectionLabel>,
     /// The workload of the user's that is probed from, if its access log counts.
     pub witnessed: Option<Witnessed>,
+    /// What lets that workload reach addresses past its sidecar.
+    pub exempted: Option<RangesChange>,
     /// Secrets, and what lets the gateway read them.
     pub secrets: SecretChanges,
     /// Objects of the gateway: its workload if it is made, its Telemetry.
@@ -163,12 +168,16 @@ pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepa
         mut findings,
         mut remarks,
     } = choice;
-    let mut routing_objects = Vec::new();
+    let (mut plan, mut routing_objects) = (plan, Vec::new());
     if settings.parts.routing {
         routing::check_gateway(&plan, &gateway)?;
-        holders::check(&plan, &facts)?;
+        holders::check(&plan, &gateway, &facts)?;
+        let completed = completion::complete(cluster, &facts, plan).await?;
+        plan = completed.plan;
+        remarks.extend(completed.remarks);
         neighbours::check(&plan, &gateway, &facts)?;
-        routing_objects = routing::objects(&plan, &gateway);
+        routing_objects =
+            completion::without_foreign_services(routing::objects(&plan, &gateway), &plan, &facts);
         exports::check(cluster, &plan).await?;
     }
     let wants = permissions::Wants {
@@ -200,6 +209,12 @@ pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepa
         }
         _ => None,
     };
+    let exemption = exemption::choose(cluster, &settings, facts.journal.as_ref()).await?;
+    let exempted = exemption.map(|exemption| {
+        consents.extend(exemption.question);
+        findings.push(exemption.finding);
+        exemption.change
+    });
     let (injection, injection_label) =
         injection::choose(&settings.plan, settings.inject_pod_only, &facts, &mut consents)?;
     let mut prepared = Prepared {
@@ -211,6 +226,7 @@ pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepa
         remarks,
         injection_label,
         witnessed,
+        exempted,
         secrets,
         gateway_objects: Vec::new(),
         source_objects: Vec::new(),
@@ -297,6 +313,8 @@ impl Prepared {
             .obsolete(&kept)
             .into_iter()
             .filter(|entry| routing::is_routing(&entry.reference().kind.kind))
+            // Services of the source and of a gateway that we made are shared; those that stand for hosts are not.
+            .filter(|entry| matches!(entry, Entry::Object { shared: false, .. }))
             .collect();
         self.removed_hosts = self
             .journal
@@ -347,6 +365,9 @@ impl Prepared {
         {
             self.journal.record(label.entry(&self.plan.identity));
         }
+        if let Some(exempted) = &self.exempted {
+            self.journal.record(exempted.entry.clone());
+        }
         for manifest in self
             .gateway_objects
             .iter()
@@ -362,7 +383,9 @@ impl Prepared {
     /// All objects that the run applies but its Secrets, in an order in which they can be applied one after the other.
     pub fn manifests(&self) -> impl Iterator<Item = &Manifest> {
         let module = self.module.iter().map(|module| &module.manifest);
+        let exempted = self.exempted.iter().map(|change| &change.manifest);
         module
+            .chain(exempted)
             .chain(&self.gateway_objects)
             .chain(&self.source_objects)
             .chain(&self.routing_objects)

@@ -1,10 +1,12 @@
 //! Sends probes: curl in the source's container, many transfers in one exec.
 
-use super::pods;
 use super::workload::Workload;
+use super::{exemption, pods};
 use crate::cluster::{Cluster, ExecEnd};
 use crate::error::{Error, Result};
-use crate::evidence::{CurlResult, ProbeRequest, ProcessEnd, curl_arguments, curl_results, says_no_curl};
+use crate::evidence::{
+    CurlResult, Interception, ProbeRequest, ProcessEnd, curl_arguments, curl_results, says_no_curl,
+};
 use crate::istio::kinds;
 use crate::plan::source;
 use crate::vocabulary::{Object, PodName, names};
@@ -31,6 +33,8 @@ pub struct ProbeSource {
     pub labels: serde_json::Value,
     /// Whether a sidecar carries its traffic.
     pub meshed: bool,
+    /// What of its traffic the sidecar gets.
+    pub interception: Interception,
     /// The command that switches its sidecar's access log on, if it is not the one for our own source.
     pub log_switch: Option<String>,
 }
@@ -65,6 +69,7 @@ impl ProbeSource {
             addresses: pods::addresses(pod),
             labels: pod.at("/metadata/labels").clone(),
             meshed: pods::has_sidecar(pod),
+            interception: exemption::interception(pod),
             log_switch: None,
         })
     }
@@ -171,6 +176,8 @@ mod tests {
             show_headers: false,
             show_body: false,
             resolve: None,
+            connect_to: None,
+            proxy: None,
         }
     }
 

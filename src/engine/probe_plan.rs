@@ -36,7 +36,8 @@ pub fn planned_way(plan: &Plan, gateway: &GatewayTarget, planned: &PlannedHost) 
 /// The host of a plan that a host and port as asked for belong to, by name or by a wildcard that covers it.
 pub fn declared<'plan>(plan: &'plan Plan, host: &str, port: u16) -> Option<&'plan PlannedHost> {
     let of_port = || plan.hosts.iter().filter(|planned| planned.port() == port);
-    let by_name = of_port().find(|planned| planned.host.as_str() == host);
+    let by_name = of_port()
+        .find(|planned| planned.host.as_str() == host || planned.how.service_host().as_deref() == Some(host));
     by_name.or_else(|| {
         let host: HostName = host.parse().ok()?;
         of_port().find(|planned| planned.host.covers(&host))
@@ -125,7 +126,7 @@ fn probed_name(planned: &PlannedHost) -> &HostName {
 }
 
 fn request(id: u32, host: &HostName, port: u16, scheme: Scheme, plan: &ProbePlan) -> ProbeRequest {
-    ProbeRequest {
+    let request = ProbeRequest {
         id,
         nonce: sentinel::nonce(),
         scheme,
@@ -138,5 +139,28 @@ fn request(id: u32, host: &HostName, port: u16, scheme: Scheme, plan: &ProbePlan
         show_headers: false,
         show_body: false,
         resolve: None,
+        connect_to: None,
+        proxy: None,
+    };
+    let is_declared = |planned: &&PlannedHost| planned.port() == port && probed_name(planned) == host;
+    match plan.hosts.iter().find(is_declared) {
+        Some(planned) => as_applications_call(request, planned),
+        None => request,
     }
+}
+
+/// Applications call a Service in the host's place, or a proxy of theirs. The name of a Service is in no certificate of
+/// the host, so over TLS only the connection goes there.
+pub fn as_applications_call(mut request: ProbeRequest, planned: &PlannedHost) -> ProbeRequest {
+    if let Some(service) = planned.how.service_host() {
+        match request.scheme {
+            Scheme::Http => request.host = service,
+            Scheme::Https => {
+                let port = request.port;
+                request.connect_to = Some(format!("{}:{port}:{service}:{port}", request.host));
+            }
+        }
+    }
+    request.proxy = planned.how.own_proxy().map(ToString::to_string);
+    request
 }

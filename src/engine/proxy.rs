@@ -7,8 +7,8 @@ use super::transports;
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::evidence::Transports;
-use crate::plan::{GatewayTarget, Plan, routing};
-use crate::vocabulary::PodName;
+use crate::plan::{GatewayTarget, Plan, PlannedHost, routing};
+use crate::vocabulary::{PodName, Scheme};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -182,6 +182,21 @@ fn open_connections(clusters: &Value) -> OpenConnections {
     open
 }
 
+/// Key of what a listener takes whatever server name it carries, such as opaque TCP to an address.
+const ANY_NAME: &str = "";
+
+/// By which name the sidecar recognises requests to a planned host.
+fn name_at_sidecar(planned: &PlannedHost) -> String {
+    let how = &planned.how;
+    let headless = how.service.is_some() && !how.addresses.is_empty();
+    match (how.service_host(), how.scheme()) {
+        _ if how.own_proxy().is_some() => ANY_NAME.to_owned(),
+        (Some(service), Scheme::Http) => service,
+        (Some(_), Scheme::Https) if headless => ANY_NAME.to_owned(),
+        _ => planned.host.to_string(),
+    }
+}
+
 /// The part of a proxy's configuration that routing by server name (SNI) and by Host depends on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProxyConfiguration {
@@ -237,6 +252,12 @@ impl ProxyConfiguration {
             let Some(cluster) = filter["typed_config"]["cluster"].as_str() else {
                 continue;
             };
+            if names.is_empty() {
+                self.ways
+                    .entry(ANY_NAME.to_owned())
+                    .or_default()
+                    .insert(cluster.to_owned());
+            }
             for name in names.iter().filter_map(Value::as_str) {
                 self.ways
                     .entry(name.to_owned())
@@ -258,7 +279,7 @@ impl ProxyConfiguration {
     pub fn missing_at_sidecar(&self, plan: &Plan, gateway: &GatewayTarget) -> Option<String> {
         let missing = plan.hosts.iter().find(|planned| {
             let way = routing::way(plan, gateway, planned);
-            !self.leads(planned.host.as_str(), &way.sidecar_cluster)
+            !self.leads(&name_at_sidecar(planned), &way.sidecar_cluster)
         })?;
         let whither = if missing.how.through_gateway() {
             "to the gateway"

@@ -183,6 +183,7 @@ impl<'run> Round<'run> {
                     pod: from.pod.to_string(),
                     addresses: from.addresses.clone(),
                     meshed: from.meshed,
+                    interception: from.interception.clone(),
                     log_state: if from.meshed {
                         self.witness.sidecar_state(&from.pod)
                     } else {

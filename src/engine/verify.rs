@@ -5,7 +5,7 @@ use super::event::{Event, Events};
 use super::listener::Listener;
 use super::probe::ProbeSource;
 use super::probe_plan::{self, ProbePlan};
-pub use super::probe_plan::{Planned, declared, planned_way};
+pub use super::probe_plan::{Planned, as_applications_call, declared, planned_way};
 use super::probe_pod::{ProbePod, make_probe_pod, remove_probe_pod};
 use super::status::{self, StatusRow};
 use super::{echo, journal_store, lockdown};

@@ -86,6 +86,11 @@ impl Workload {
         labels
     }
 
+    /// The object as it was found.
+    pub(super) fn object(&self) -> &Object {
+        &self.object
+    }
+
     /// Whether it is our own source, which has its Telemetry already.
     pub fn is_ours(&self) -> bool {
         ownership::is_ours(&self.object)

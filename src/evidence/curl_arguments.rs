@@ -33,6 +33,10 @@ pub struct ProbeRequest {
     pub show_body: bool,
     /// `HOST:PORT:ADDRESS` for curl's `--resolve`.
     pub resolve: Option<String>,
+    /// `HOST:PORT:HOST:PORT` for curl's `--connect-to`: another name to connect to, the request stays the same.
+    pub connect_to: Option<String>,
+    /// `HOST:PORT` of a proxy that curl asks for a tunnel by CONNECT.
+    pub proxy: Option<String>,
 }
 
 impl ProbeRequest {
@@ -93,7 +97,15 @@ fn push_section(arguments: &mut Vec<String>, probe: &ProbeRequest) {
     option("-q", "");
     option("-s", "");
     option("-S", "");
-    option("--noproxy", "*");
+    match &probe.proxy {
+        Some(proxy) => {
+            option("-p", "");
+            option("-x", &format!("http://{proxy}"));
+            // Overrides a list in the environment.
+            option("--noproxy", ",");
+        }
+        None => option("--noproxy", "*"),
+    }
     option("-m", &probe.max_time_seconds.to_string());
     option("-A", &format!("kubectl-egress/{}", probe.nonce));
     match probe.method.as_str() {
@@ -107,6 +119,9 @@ fn push_section(arguments: &mut Vec<String>, probe: &ProbeRequest) {
     }
     if let Some(resolve) = &probe.resolve {
         option("--resolve", resolve);
+    }
+    if let Some(other) = &probe.connect_to {
+        option("--connect-to", other);
     }
     if probe.show_headers {
         option("-D", "-");

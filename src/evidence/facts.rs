@@ -1,10 +1,11 @@
 //! Everything that is known about one probe when it is judged.
 
 use super::{AccessLogLine, CurlResult, ProbeRequest, UpstreamCluster};
-use crate::vocabulary::Encryption;
+use crate::vocabulary::{AddressRange, Encryption};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Where a probe started.
@@ -16,10 +17,39 @@ pub struct SourceFacts {
     pub addresses: Vec<String>,
     /// Whether a sidecar carries its traffic.
     pub meshed: bool,
+    /// What of its traffic the sidecar gets.
+    pub interception: Interception,
     /// Whether its sidecar's log arrives.
     pub log_state: LogState,
     /// The command that switches that log on, if it is not the one for our own source.
     pub log_switch: Option<String>,
+}
+
+/// Which addresses a pod's traffic is redirected to its sidecar for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Interception {
+    /// Only for these; none: for all.
+    pub only: Vec<AddressRange>,
+    /// What says so.
+    pub only_by: String,
+    /// But not for these.
+    pub except: Vec<AddressRange>,
+    /// What says so.
+    pub except_by: String,
+}
+
+impl Interception {
+    /// What lets the pod reach an address past its sidecar; `None` if the sidecar gets it.
+    pub fn passed_by(&self, address: IpAddr) -> Option<&str> {
+        let holds = |ranges: &[AddressRange]| ranges.iter().any(|range| range.contains(address));
+        if holds(&self.except) {
+            Some(&self.except_by)
+        } else if !self.only.is_empty() && !holds(&self.only) {
+            Some(&self.only_by)
+        } else {
+            None
+        }
+    }
 }
 
 /// The egress gateway of the plan.

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::finding::{Article, Finding, Severity, catalogue};
 use crate::vocabulary::{BlockedBy, Encryption, Hop, HopEnd, Outcome, Receipt, Scheme, Witness};
+use std::net::SocketAddr;
 
 /// What to do where reading a log failed on the way.
 pub(super) const AGAIN: &str = "run the command again";
@@ -82,8 +83,38 @@ fn judge_report(case: &Case) -> Judgement {
                 case.target()
             ),
         )),
-        Found::Nothing => no_sidecar_line(case),
+        Found::Nothing => past_sidecar(case).unwrap_or_else(|| no_sidecar_line(case)),
     }
+}
+
+/// The host answered over a connection that was never redirected to the sidecar: its log delivers and has no line, and
+/// the pod's redirection leaves out the address that curl connected to.
+fn past_sidecar(case: &Case) -> Option<Judgement> {
+    let remote = case.report.remote_address.as_deref()?;
+    let address = remote.parse::<SocketAddr>().ok()?.ip();
+    let said_by = case.evidence.source.interception.passed_by(address)?;
+    if !case.has_answer() || case.evidence.source.log_state != LogState::Delivering {
+        return None;
+    }
+    let message = format!(
+        "{} went from {} to {address} past the sidecar: {said_by} leaves that address out",
+        case.target(),
+        case.source()
+    );
+    let hop = Hop {
+        from: HopEnd::Application,
+        to: HopEnd::Host,
+        pod: None,
+        encryption: case.own_encryption(),
+        failed: None,
+        receipts: vec![case.curl_receipt()],
+    };
+    let finding = case.finding(&catalogue::SIDECAR_PASSED, message);
+    Some(
+        Judgement::new(Outcome::Bypassed)
+            .with(finding.about(pod_object(case.source())))
+            .over([hop]),
+    )
 }
 
 /// Nothing is known about the way: 35 or 28 of a pod with sidecar has many causes, and 0 can have gone any way

@@ -170,6 +170,10 @@ catalogue! {
     CLIENT_CERTIFICATE_WANTED = "EGR-141", Warning, "the host wants a client certificate of the application",
         "TLS is the application's own here, and the host ended it because no client certificate was shown. The way is proven: the host's own certificate was verified before that.",
         "let the application show its certificate, or let the gateway do it: plain HTTP and `--mode mtls-origination --client-secret NAME`";
+    /// A request was never redirected to the sidecar.
+    SIDECAR_PASSED = "EGR-142", Error, "addresses are reached past the sidecar",
+        "The annotation excludeOutboundIPRanges of the pods, or the mesh's own includeIPRanges, leaves these addresses out of what is redirected to the sidecar; then nothing of the mesh sees the traffic.",
+        "what `kubectl egress setup --exclude-ranges` set is taken back by `kubectl egress cleanup`; else take the annotation off the workload, and look at global.proxy.includeIPRanges of the mesh; `kubectl egress lockdown` stops what passes the sidecar";
     /// The gateway has no ready pod.
     GATEWAY_NOT_READY = "EGR-201", Error, "the egress gateway has no ready pod",
         "Its Deployment is scaled to zero, or its pods do not start.",

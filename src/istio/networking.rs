@@ -60,6 +60,9 @@ pub struct ServiceEntrySpec {
     /// Namespaces that see it; absent: all.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub export_to: Vec<String>,
+    /// Addresses that belong to it, besides those that its hosts resolve to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<String>,
     /// `MESH_EXTERNAL` or `MESH_INTERNAL`.
     pub location: String,
     /// Ports.
@@ -117,6 +120,21 @@ pub struct TrafficPolicy {
     /// Settings of single ports.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub port_level_settings: Vec<PortTrafficPolicy>,
+    /// A tunnel through the destination, which is a forward proxy; for routes of TCP and TLS only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tunnel: Option<Tunnel>,
+}
+
+/// A tunnel through a forward proxy.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Tunnel {
+    /// `CONNECT` or `POST`.
+    pub protocol: String,
+    /// Host at the other end.
+    pub target_host: String,
+    /// Its port.
+    pub target_port: u16,
 }
 
 /// How one port of a destination is spoken to.
@@ -208,6 +226,17 @@ pub struct HttpRoute {
     /// Changes to headers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub headers: Option<Headers>,
+    /// Changes to the Host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rewrite: Option<Rewrite>,
+}
+
+/// Changes to what a request asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Rewrite {
+    /// The Host that it is sent on with.
+    pub authority: String,
 }
 
 /// A route of opaque TCP.

@@ -143,6 +143,7 @@ pub fn touchable_kinds() -> Vec<Kind> {
         kinds::telemetry(),
         kinds::pod(),
         kinds::deployment(),
+        kinds::endpoint_slice(),
         kinds::service(),
         kinds::service_account(),
         kinds::config_map(),

@@ -3,6 +3,7 @@
 use crate::vocabulary::{Encryption, HostName, HostPort, Mode, Place, Scheme};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::net::IpAddr;
 
 /// One port of a host, as a plan and its file say it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,12 +50,16 @@ pub struct PortPlan {
     /// `NAMESPACE/NAME` of the Kubernetes Service by which the host is called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
-    /// An external HTTPS proxy (CONNECT) by which the host is reached.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// An external HTTPS proxy (CONNECT) by which the host is reached; in a file `HOST:PORT`.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "as_typed")]
     pub proxy: Option<HostPort>,
-    /// Whether the sidecar speaks CONNECT to that proxy in the application's place.
+    /// Whether the sidecar, or the gateway in mode passthrough, speaks CONNECT to that proxy in the application's place.
     #[serde(default, skip_serializing_if = "is_default")]
     pub tunnel: bool,
+    /// All addresses of the proxy that the application speaks to, or of the endpoints of a headless Service; absent:
+    /// looked up when the plan is set up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<IpAddr>,
 }
 
 /// A Secret, by name, in the namespace of the proxy that uses it.
@@ -71,6 +76,34 @@ pub struct SecretSource {
 pub enum Resolution {
     /// The sidecar resolves each name when it is asked for (Istio's `DYNAMIC_DNS`).
     Dynamic,
+}
+
+/// `HOST:PORT`, as it is typed.
+mod as_typed {
+    use crate::vocabulary::HostPort;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[expect(clippy::ref_option, reason = "serde gives the field as it is")]
+    pub(super) fn serialize<S: Serializer>(
+        proxy: &Option<HostPort>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&proxy.as_ref().map(ToString::to_string).unwrap_or_default())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<HostPort>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let refuse = || D::Error::custom(format!("`{text}` is not HOST:PORT, as in proxy.example.com:3128"));
+        let (host, port) = text.rsplit_once(':').ok_or_else(refuse)?;
+        let host = host
+            .parse()
+            .map_err(|error: crate::vocabulary::HostNameError| D::Error::custom(error.to_string()))?;
+        let port = port.parse().map_err(|_| refuse())?;
+        Ok(Some(HostPort { host, port }))
+    }
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -97,6 +130,7 @@ impl PortPlan {
             service: None,
             proxy: None,
             tunnel: false,
+            addresses: Vec::new(),
         }
     }
 
@@ -120,6 +154,22 @@ impl PortPlan {
     pub fn target_port(&self) -> u16 {
         self.target_port
             .unwrap_or(if self.mode.originates() { 443 } else { self.port })
+    }
+
+    /// The proxy that the application itself speaks CONNECT to.
+    pub fn own_proxy(&self) -> Option<&HostPort> {
+        self.proxy.as_ref().filter(|_| !self.tunnel)
+    }
+
+    /// The proxy that a proxy of the mesh speaks CONNECT to.
+    pub fn tunnel_proxy(&self) -> Option<&HostPort> {
+        self.proxy.as_ref().filter(|_| self.tunnel)
+    }
+
+    /// DNS name of the Kubernetes Service by which the host is called. Nearly all clusters use `cluster.local`.
+    pub fn service_host(&self) -> Option<String> {
+        let (namespace, name) = self.service.as_deref()?.split_once('/')?;
+        Some(format!("{name}.{namespace}.svc.cluster.local"))
     }
 
     /// How the leg to the host is protected, by the application or by a proxy.

@@ -120,6 +120,7 @@ pub(super) fn check(hosts: &[PlannedHost]) -> Result<(), PlanError> {
             return Err(PlanError::Twice(pair[0].host_port()));
         }
     }
+    check_detours(hosts)?;
     check_ports_of_a_host(hosts)?;
     check_http_port(hosts)
 }
@@ -243,6 +244,36 @@ fn wrong_setting(how: &PortPlan, wildcard: bool) -> Option<(&'static str, &'stat
             "works at the sidecar only; a gateway has no address then (503 UH); use mode direct, or name the one `server`",
         ),
         (
+            how.server.is_some() && how.resolution.is_some(),
+            "server",
+            "is the one server of all names; with `resolution: dynamic` each name has its own: say one of them",
+        ),
+        (
+            how.proxy.is_some() && !how.tunnel && how.mode != Mode::Direct,
+            "proxy",
+            "is spoken to by the application, past every gateway: use mode direct; or add `tunnel: true`, and the gateway speaks to it",
+        ),
+        (
+            how.tunnel && (how.scheme() == Scheme::Http || wildcard),
+            "tunnel",
+            "carries TLS to one named host (Istio tunnels TCP only); use mode passthrough or direct at a TLS port",
+        ),
+        (
+            how.proxy.is_some() && (how.service.is_some() || wildcard),
+            "proxy",
+            "is the whole way to one named host; leave `service` out, and name the hosts of a wildcard one by one",
+        ),
+        (
+            how.service.is_some() && (how.through_gateway() || wildcard),
+            "service",
+            "is called at the sidecar, for one named host: use mode direct, or tls-origination with `at: sidecar`; through a gateway name the host itself",
+        ),
+        (
+            !how.addresses.is_empty() && how.service.is_none() && (how.proxy.is_none() || how.tunnel),
+            "addresses",
+            "belong to a proxy that the application speaks to, or to a Service (`proxy`, `service`)",
+        ),
+        (
             how.tunnel && how.proxy.is_none(),
             "tunnel",
             "needs the proxy that it goes to (`proxy: HOST:PORT`)",
@@ -251,6 +282,35 @@ fn wrong_setting(how: &PortPlan, wildcard: bool) -> Option<(&'static str, &'stat
     rules
         .into_iter()
         .find_map(|(is_wrong, setting, reason)| is_wrong.then_some((setting, reason)))
+}
+
+/// One Service stands for one host, by one list of addresses, and a proxy is no host of the plan.
+fn check_detours(hosts: &[PlannedHost]) -> Result<(), PlanError> {
+    for planned in hosts {
+        let how = &planned.how;
+        let of_service =
+            |other: &&PlannedHost| other.how.service.is_some() && other.how.service == how.service;
+        let differs =
+            |other: &PlannedHost| other.host != planned.host || other.how.addresses != how.addresses;
+        if hosts.iter().filter(of_service).any(differs) {
+            return Err(PlanError::Setting {
+                at: planned.host_port(),
+                setting: "service",
+                reason: "stands for one host with one list of addresses; give another host a Service of its own",
+            });
+        }
+        if hosts
+            .iter()
+            .any(|other| how.proxy.as_ref().is_some_and(|proxy| proxy.host == other.host))
+        {
+            return Err(PlanError::Setting {
+                at: planned.host_port(),
+                setting: "proxy",
+                reason: "is itself a host of this plan; a name is the one or the other",
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Through a gateway, TLS is told apart by server name and HTTP by Host: one port of each kind per host.
@@ -312,6 +372,13 @@ mod tests {
         planned
     }
 
+    fn proxy() -> HostPort {
+        HostPort {
+            host: "p.example".parse().unwrap(),
+            port: 3128,
+        }
+    }
+
     fn refusal(hosts: Vec<PlannedHost>) -> String {
         let identity = PlanIdentity::new("demo", "default").unwrap();
         let result = Plan::new(identity, PlanSettings::default(), hosts);
@@ -355,6 +422,50 @@ mod tests {
     #[case::mesh_mtls_direct(
         vec![with(planned("a.example", 443, Mode::Direct), |how| how.mesh_mtls = Some(true))],
         "meshMtls"
+    )]
+    #[case::wildcard_by_both(
+        vec![with(planned("*.a.example", 443, Mode::Direct), |how| {
+            how.server = Some("www.a.example".parse().unwrap());
+            how.resolution = Some(Resolution::Dynamic);
+        })],
+        "say one of them"
+    )]
+    #[case::dynamic_through_the_gateway(
+        vec![with(planned("*.a.example", 443, Mode::Passthrough), |how| {
+            how.server = Some("www.a.example".parse().unwrap());
+            how.resolution = Some(Resolution::Dynamic);
+        })],
+        "works at the sidecar only"
+    )]
+    #[case::proxy_of_the_application_through_the_gateway(
+        vec![with(planned("a.example", 443, Mode::Passthrough), |how| how.proxy = Some(proxy()))],
+        "past every gateway"
+    )]
+    #[case::tunnel_for_http(
+        vec![with(planned("a.example", 80, Mode::Direct), |how| { how.proxy = Some(proxy()); how.tunnel = true; })],
+        "carries TLS"
+    )]
+    #[case::proxy_that_is_a_host(
+        vec![
+            with(planned("a.example", 443, Mode::Direct), |how| how.proxy = Some(proxy())),
+            planned("p.example", 443, Mode::Passthrough),
+        ],
+        "itself a host"
+    )]
+    #[case::service_through_the_gateway(
+        vec![with(planned("a.example", 443, Mode::Passthrough), |how| how.service = Some("demo/a".to_owned()))],
+        "called at the sidecar"
+    )]
+    #[case::service_of_two_hosts(
+        vec![
+            with(planned("a.example", 443, Mode::Direct), |how| how.service = Some("demo/a".to_owned())),
+            with(planned("b.example", 443, Mode::Direct), |how| how.service = Some("demo/a".to_owned())),
+        ],
+        "stands for one host"
+    )]
+    #[case::addresses_of_nothing(
+        vec![with(planned("a.example", 443, Mode::Direct), |how| how.addresses = vec!["203.0.113.1".parse().unwrap()])],
+        "belong to a proxy"
     )]
     #[case::mixed(
         vec![planned("a.example", 80, Mode::Http), with(planned("b.example", 80, Mode::Http), |how| how.mesh_mtls = Some(false))],

@@ -1,5 +1,6 @@
 //! The words of the design, as types: spelled out, validated once, imported by everybody, importing nobody.
 
+mod address_range;
 mod change;
 mod exit_code;
 mod host_name;
@@ -16,6 +17,7 @@ mod probe;
 mod protocol;
 mod screen;
 
+pub use address_range::{AddressRange, AddressRangeError};
 pub use change::Change;
 pub use exit_code::ExitCode;
 pub use host_name::{HostName, HostNameError};

@@ -58,6 +58,7 @@ pub(crate) fn settings(hosts: &[&str]) -> SetupSettings {
         image: names::SOURCE_IMAGE.to_owned(),
         secret: None,
         from: None,
+        exclude_ranges: Vec::new(),
         secrets: Vec::new(),
         parts: Parts::ALL,
         dry_run: DryRun::No,

@@ -57,6 +57,8 @@ pub async fn through(
         show_headers: false,
         show_body: true,
         resolve: None,
+        connect_to: None,
+        proxy: None,
     };
     let selector = gateway.label_selector();
     let pods = cluster

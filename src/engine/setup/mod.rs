@@ -183,6 +183,13 @@ impl<'run> Run<'run> {
                 self.source(),
             ));
         }
+        if let Some(change) = &prepared.exempted {
+            let title = format!(
+                "{} past its sidecar to {}",
+                change.manifest.reference, change.value
+            );
+            steps.push(Self::step("exempt", title, &["istio"], self.exempt(change)));
+        }
         if prepared.settings.parts.routing {
             let hosts = match prepared.plan.hosts.as_slice() {
                 [only] => only.host_port().to_string(),
@@ -199,7 +206,7 @@ impl<'run> Run<'run> {
                 },
                 self.routing(),
             ));
-            let needs: &[&str] = &["gateway", "source", "routing"];
+            let needs: &[&str] = &["gateway", "source", "exempt", "routing"];
             steps.push(Self::step(
                 "proxies",
                 "both proxies have the route".to_owned(),

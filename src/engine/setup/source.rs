@@ -8,6 +8,7 @@ use crate::engine::pods;
 use crate::error::Result;
 use crate::finding::{Finding, catalogue};
 use crate::istio::kinds;
+use crate::plan::past_sidecar::RangesChange;
 use crate::plan::source;
 use crate::vocabulary::{ObjectReference, names};
 use serde_json::json;
@@ -81,6 +82,35 @@ impl Run<'_> {
                 message,
             )));
         }
+    }
+
+    /// Lets the user's workload pass its sidecar for some addresses, and waits until its pods are those that do.
+    pub(super) async fn exempt(self, change: &RangesChange) -> Result<StepEnd> {
+        if change.is_there {
+            return Ok(StepEnd::Skipped("already so".to_owned()));
+        }
+        let reference = &change.manifest.reference;
+        let options = ApplyOptions {
+            // The user agreed to it.
+            force: true,
+            ..ApplyOptions::new(reference, &change.manifest.manager)
+        };
+        let applied = self.cluster.apply(&change.manifest.object, &options).await?;
+        changed(self.events, "exempt", reference, applied.change, false);
+        if reference.kind != kinds::deployment() {
+            return Ok(StepEnd::Done(Some(
+                "its pods follow as its controller restarts them".to_owned(),
+            )));
+        }
+        self.cluster
+            .wait_rollout(
+                reference,
+                self.prepared.settings.timeout,
+                true,
+                &self.progress("exempt"),
+            )
+            .await?;
+        Ok(StepEnd::Done(None))
     }
 
     pub(super) async fn source(self) -> Result<StepEnd> {

@@ -4,6 +4,7 @@ use crate::istio::{kinds, kyma};
 use crate::plan::field_owner::FieldOwner;
 use crate::plan::lock::check_name;
 use crate::plan::ownership::{Manifest, touchable_kinds};
+use crate::plan::past_sidecar::EXCLUDED_RANGES_FIELD;
 use crate::vocabulary::{ObjectReference, PlanIdentity, names};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -24,6 +25,10 @@ fn restorable(
         (RESTORABLE_FIELDS, Value::is_string)
     } else if object.kind == kinds::istio_module() && object.namespace.as_deref() == Some(kyma::NAMESPACE) {
         (&[kyma::GATEWAY_SWITCH], Value::is_boolean)
+    } else if [kinds::deployment(), kinds::stateful_set(), kinds::daemon_set()].contains(&object.kind)
+        && object.namespace.as_deref() == Some(&plan.namespace)
+    {
+        (&[EXCLUDED_RANGES_FIELD], Value::is_string)
     } else {
         (&[], |_| false)
     }

@@ -73,6 +73,7 @@ pub(super) fn origination(plan: &Plan, gateway: &GatewayTarget) -> Vec<Manifest>
                         },
                         tls: Some(client_tls(planned)),
                     }],
+                    tunnel: None,
                 }),
                 ..DestinationRuleSpec::default()
             };
@@ -82,7 +83,7 @@ pub(super) fn origination(plan: &Plan, gateway: &GatewayTarget) -> Vec<Manifest>
 }
 
 /// `sni` alone accepts any certificate of the authority, so both are always there (truth.md, surprise 1).
-fn client_tls(planned: &PlannedHost) -> ClientTls {
+pub(super) fn client_tls(planned: &PlannedHost) -> ClientTls {
     let host = planned.host.to_string();
     ClientTls {
         mode: match planned.how.mode {
@@ -97,7 +98,7 @@ fn client_tls(planned: &PlannedHost) -> ClientTls {
     }
 }
 
-fn rule(plan: &Plan, name: &str, body: &DestinationRuleSpec) -> Manifest {
+pub(super) fn rule(plan: &Plan, name: &str, body: &DestinationRuleSpec) -> Manifest {
     rule_in(plan, &plan.identity.namespace, name, body)
 }
 

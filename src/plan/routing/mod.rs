@@ -6,7 +6,9 @@
 //! unknown hosts comes last: it refuses what the others make known.
 
 mod authorization;
+mod cluster_services;
 mod destination_rules;
+mod external_proxies;
 mod names;
 mod outbound_policy;
 mod servers;
@@ -25,12 +27,15 @@ use crate::vocabulary::Scheme;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+/// All sidecars, as VirtualServices name them.
+const MESH: &str = "mesh";
+
 /// Kinds of routing objects in the order in which they are applied: those of one wave side by side, the next wave when
 /// all of them are there.
 pub const WAVES: [&[&str]; 4] = [
     &["AuthorizationPolicy", "Gateway", "DestinationRule"],
     &["VirtualService"],
-    &["ServiceEntry"],
+    &["ServiceEntry", "Service", "EndpointSlice"],
     &["Sidecar"],
 ];
 
@@ -45,8 +50,14 @@ pub fn objects(plan: &Plan, gateway: &GatewayTarget) -> Vec<Manifest> {
     objects.extend(servers::object(plan, gateway));
     objects.extend(destination_rules::mesh_leg(plan, gateway));
     objects.extend(destination_rules::origination(plan, gateway));
+    objects.extend(external_proxies::destination_rules(plan, gateway));
+    objects.extend(cluster_services::destination_rules(plan));
     objects.extend(virtual_services::objects(plan, gateway));
+    objects.extend(external_proxies::virtual_services(plan));
+    objects.extend(cluster_services::virtual_services(plan));
     objects.extend(service_entries::objects(plan, gateway));
+    objects.extend(external_proxies::service_entries(plan, gateway));
+    objects.extend(cluster_services::services(plan));
     objects.extend(outbound_policy::object(plan));
     objects
 }

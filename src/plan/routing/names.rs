@@ -31,12 +31,14 @@ pub(super) fn host_object_name(plan: &Plan, host: &HostName) -> String {
 /// Name of the subset with a host's server name: `egress-default-edition-cnn-com`. A hyphen of the host is doubled, so
 /// that no two hosts have one name.
 pub(super) fn host_subset(plan: &Plan, host: &HostName) -> String {
-    let host = host
-        .as_str()
+    shortened(format!("{}-{}", base_name(plan), host_label(host)), LABEL)
+}
+
+fn host_label(host: &HostName) -> String {
+    host.as_str()
         .replace('-', "--")
         .replace('.', "-")
-        .replacen('*', "wildcard", 1);
-    shortened(format!("{}-{host}", base_name(plan)), LABEL)
+        .replacen('*', "wildcard", 1)
 }
 
 /// Cuts a name that is too long, and makes it unique again by a part of its hash.
@@ -81,10 +83,41 @@ pub(super) fn mesh_leg_cluster(plan: &Plan, gateway: &GatewayTarget, planned: &P
     )
 }
 
+/// The subset of an external proxy that tunnels to one port of a host.
+pub(super) fn tunnel_subset(plan: &Plan, planned: &PlannedHost) -> String {
+    let host = host_label(&planned.host);
+    shortened(format!("{}-{}-{host}", base_name(plan), planned.port()), LABEL)
+}
+
+/// Name of the objects that make an external proxy known. `proxy.` keeps it apart from those of a host of that name.
+pub(super) fn proxy_object_name(plan: &Plan, proxy: &HostName) -> String {
+    shortened(format!("{}.proxy.{proxy}", base_name(plan)), SUBDOMAIN)
+}
+
+/// Name of an object about a Kubernetes Service that is called in a host's place.
+pub(super) fn service_object_name(plan: &Plan, service: &str) -> String {
+    let service = service.replace('/', ".");
+    shortened(format!("{}.service.{service}", base_name(plan)), SUBDOMAIN)
+}
+
 /// Envoy's name of the cluster towards a host, at whichever proxy sends it out. Its port is the application's, also
-/// where the host is called at another one (the ServiceEntry's target port).
-pub(super) fn outside_cluster(planned: &PlannedHost) -> String {
-    format!("outbound|{}||{}", planned.port(), planned.host)
+/// where the host is called at another one (the ServiceEntry's target port). With an external proxy it is the cluster
+/// towards that one. A headless Service has its own; an ExternalName is only another name of the host (measured on
+/// the lab).
+pub(super) fn outside_cluster(plan: &Plan, planned: &PlannedHost) -> String {
+    let how = &planned.how;
+    if let Some(proxy) = &how.proxy {
+        let subset = if how.tunnel {
+            tunnel_subset(plan, planned)
+        } else {
+            String::new()
+        };
+        return format!("outbound|{}|{subset}|{}", proxy.port, proxy.host);
+    }
+    match how.service_host().filter(|_| !how.addresses.is_empty()) {
+        Some(service) => format!("outbound|{}||{service}", planned.port()),
+        None => format!("outbound|{}||{}", planned.port(), planned.host),
+    }
 }
 
 #[cfg(test)]

@@ -84,7 +84,12 @@ impl EntryPort {
 
 /// Hosts of one form share objects of at most [`HOSTS_PER_OBJECT`]; a host stands in one object with all its ports.
 pub(super) fn objects(plan: &Plan, gateway: &GatewayTarget) -> Vec<Manifest> {
-    let planned: Vec<_> = plan.hosts.iter().collect();
+    // A host that applications reach by a proxy of their own is nothing that a sidecar sends to.
+    let planned: Vec<_> = plan
+        .hosts
+        .iter()
+        .filter(|planned| planned.how.own_proxy().is_none())
+        .collect();
     let mut by_form: BTreeMap<Form, Vec<&HostName>> = BTreeMap::new();
     for ports in planned.chunk_by(|left, right| left.host == right.host) {
         by_form.entry(Form::of(ports)).or_default().push(&ports[0].host);
@@ -111,6 +116,7 @@ fn body(plan: &Plan, gateway: &GatewayTarget, form: &Form, hosts: &[&HostName]) 
         address: server.to_string(),
     };
     ServiceEntrySpec {
+        addresses: Vec::new(),
         hosts: hosts.iter().map(ToString::to_string).collect(),
         export_to: if form.through_gateway {
             gateway_and_users(plan, gateway)

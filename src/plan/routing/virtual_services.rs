@@ -1,13 +1,13 @@
 //! VirtualServices: from the sidecars to the gateway, and from there to the host.
 
-use super::{base_name, gateway_and_users, names, part_name, spec};
+use super::{MESH, base_name, gateway_and_users, names, part_name, spec};
 use crate::istio::{
     Destination, HeaderOperations, Headers, HttpMatch, HttpRoute, PortSelector, RouteDestination, TcpRoute,
     TlsMatch, TlsRoute, VirtualServiceSpec, kinds,
 };
 use crate::plan::ownership::{Manifest, owned};
 use crate::plan::{GatewayTarget, HOSTS_PER_OBJECT, Plan, PlannedHost};
-use crate::vocabulary::Scheme;
+use crate::vocabulary::{HostPort, Scheme};
 use std::collections::BTreeMap;
 
 /// Headers by which Istio tells an outside server who called and by which way (truth.md 4 and 15).
@@ -20,8 +20,6 @@ pub const TELLING_HEADERS: [&str; 7] = [
     "x-envoy-decorator-operation",
     "x-request-id",
 ];
-
-const MESH: &str = "mesh";
 
 /// Hosts that are only passed through share objects; any other host has one of its own with all its ports, because
 /// sidecars take one VirtualService per host.
@@ -155,6 +153,7 @@ impl Legs<'_> {
             matches: vec![at(MESH, self.planned.port())],
             route: vec![destination(self.gateway.service_host(), Some(subset), port)],
             headers: None,
+            rewrite: None,
         };
         let removed = TELLING_HEADERS.map(str::to_owned).to_vec();
         let to_host = HttpRoute {
@@ -163,11 +162,15 @@ impl Legs<'_> {
             headers: (!self.planned.how.keep_headers).then_some(Headers {
                 request: HeaderOperations { remove: removed },
             }),
+            rewrite: None,
         };
         [to_gateway, to_host]
     }
 
     fn to_host(&self) -> RouteDestination {
+        if let Some(proxy) = self.planned.how.tunnel_proxy() {
+            return to_proxy(self.plan, self.planned, proxy);
+        }
         destination(self.planned.host.to_string(), None, self.planned.port())
     }
 }
@@ -179,7 +182,13 @@ fn at(gateway: &str, port: u16) -> HttpMatch {
     }
 }
 
-fn destination(host: String, subset: Option<String>, port: u16) -> RouteDestination {
+/// Through the subset of an external proxy that tunnels to the host.
+pub(super) fn to_proxy(plan: &Plan, planned: &PlannedHost, proxy: &HostPort) -> RouteDestination {
+    let subset = names::tunnel_subset(plan, planned);
+    destination(proxy.host.to_string(), Some(subset), proxy.port)
+}
+
+pub(super) fn destination(host: String, subset: Option<String>, port: u16) -> RouteDestination {
     RouteDestination {
         destination: Destination {
             host,

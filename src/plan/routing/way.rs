@@ -31,7 +31,7 @@ pub struct GatewayLeg {
 /// The way that a plan's objects make for one of its hosts.
 pub fn way(plan: &Plan, gateway: &GatewayTarget, planned: &PlannedHost) -> Way {
     let scheme = planned.how.scheme();
-    let outside_cluster = names::outside_cluster(planned);
+    let outside_cluster = names::outside_cluster(plan, planned);
     let leg = planned.how.through_gateway().then(|| GatewayLeg {
         target_port: match (scheme, gateway.http) {
             (Scheme::Http, Some(http)) => http.target_port,

@@ -8,6 +8,10 @@ mod row_04_tls_origination_at_the_sidecar;
 mod row_05_mtls_origination;
 mod row_06_passthrough_inside_mutual_tls;
 mod row_08_direct_and_outbound_policy;
+mod row_09_ranges_past_the_proxy;
+mod row_10_wildcards;
+mod row_11_services_for_egress;
+mod row_12_external_proxy;
 mod row_15_many_modes_and_two_plans;
 
 use super::support::{Run, Stage};

@@ -202,7 +202,9 @@ impl PreparedTarget {
             self.journal.record(label.entry(plan));
         }
         let intended: Vec<Entry> = self.manifests().map(Entry::intends).collect();
-        intended.into_iter().for_each(|entry| self.journal.record(entry));
+        for entry in intended {
+            self.journal.record(entry);
+        }
     }
 }
 

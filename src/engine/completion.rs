@@ -85,6 +85,8 @@ pub(super) fn without_foreign_services(objects: Vec<Manifest>, plan: &Plan, fact
         .collect()
 }
 
+/// Annotation by which Istio shows a Service to some namespaces only.
+const EXPORT_TO: &str = "networking.istio.io/exportTo";
 /// Label by which an EndpointSlice belongs to a Service.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
@@ -125,7 +127,8 @@ async fn match_service(
     facts: &Facts,
     plan: &crate::vocabulary::PlanIdentity,
     planned: &mut PlannedHost,
-) -> Result<Option<String>> {
+) -> Result<Vec<String>> {
+    let mut remarks = Vec::new();
     let service = planned.how.service.clone().unwrap_or_default();
     let Some(object) = find_service(facts, &service) else {
         let kind = if planned.how.addresses.is_empty() {
@@ -133,12 +136,12 @@ async fn match_service(
         } else {
             "headless, with an EndpointSlice"
         };
-        return Ok(Some(format!(
+        return Ok(vec![format!(
             "Service {service} is not there yet and is made ({kind}); `cleanup` removes it"
-        )));
+        )]);
     };
     if ownership::plan_of(object).as_ref() == Some(plan) {
-        return Ok(None);
+        return Ok(remarks);
     }
     let at = planned.host_port();
     let refuse =
@@ -174,6 +177,11 @@ async fn match_service(
             .hint("name a Service without selector, or one that is not there yet"));
     } else {
         planned.how.addresses = endpoints(cluster, &service).await?;
+        if object.at("/metadata/annotations")[EXPORT_TO].is_null() {
+            remarks.push(format!(
+                "Service {service} takes the connections of every sidecar of the mesh to its addresses; its annotation {EXPORT_TO} would keep it to some namespaces"
+            ));
+        }
         if planned.how.addresses.is_empty() {
             return Err(
                 refuse("it has no EndpointSlice with addresses".to_owned()).hint(format!(
@@ -184,9 +192,11 @@ async fn match_service(
         }
     }
     let protocol = protocol_remark(&service, planned, port);
-    Ok(Some(protocol.unwrap_or_else(|| {
-        format!("Service {service} is there already and is used as it is; `cleanup` leaves it")
-    })))
+    remarks.extend(protocol);
+    remarks.push(format!(
+        "Service {service} is there already and is used as it is; `cleanup` leaves it"
+    ));
+    Ok(remarks)
 }
 
 /// Istio learns the protocol of a Service's port from `appProtocol`, or from the beginning of its name.

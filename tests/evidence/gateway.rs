@@ -161,13 +161,10 @@ fn http_without_a_route_is_a_block_by_the_gateway() {
         .gateway(GATEWAY_ROUTED))]
 fn the_gateway_cannot_be_connected_to(#[case] probe: Probe) {
     let tls = probe.0.sidecar_lines[0].upstream_transport_failure_reason.clone();
-    let expected = match tls
+    let spoken = tls
         .as_deref()
-        .is_some_and(|reason| reason.starts_with("TLS_error"))
-    {
-        true => "EGR-139",
-        false => "EGR-113",
-    };
+        .is_some_and(|reason| reason.starts_with("TLS_error"));
+    let expected = if spoken { "EGR-139" } else { "EGR-113" };
     let result = probe.policy_and_control().judge();
     assert_eq!(result.outcome, Outcome::Unreachable, "{result:?}");
     assert_eq!(codes(&result), [expected]);

@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 
 /// Label by which an EndpointSlice belongs to a Service (Kubernetes' documentation of EndpointSlices).
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
+/// Annotation by which Istio shows a Service to some namespaces only (Istio's reference of resource annotations).
+const EXPORT_TO: &str = "networking.istio.io/exportTo";
 const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
 
 /// The ports of a plan that one Service is called for.
@@ -51,12 +53,23 @@ fn service(plan: &Plan, namespace: &str, name: &str, ports: &[&PlannedHost]) -> 
             json!({"name": port_name(planned), "port": port, "targetPort": target, "protocol": "TCP"})
         })
         .collect();
-    let body = if ports[0].how.addresses.is_empty() {
+    let mut body = spec(&if ports[0].how.addresses.is_empty() {
         json!({"type": "ExternalName", "externalName": ports[0].host, "ports": listed})
     } else {
         json!({"clusterIP": "None", "ports": listed})
-    };
-    owned(&plan.identity, &kinds::service(), namespace, name, spec(&body))
+    });
+    // A headless Service takes every connection to its addresses, of all sidecars that see it (measured on the lab).
+    let users = exported_to(plan).into_iter();
+    let users = users.map(|user| {
+        if user == "." {
+            plan.identity.namespace.clone()
+        } else {
+            user
+        }
+    });
+    let users = users.collect::<Vec<_>>().join(",");
+    body["metadata"] = json!({"annotations": {EXPORT_TO: users}});
+    owned(&plan.identity, &kinds::service(), namespace, name, body)
 }
 
 /// One slice per family of addresses.

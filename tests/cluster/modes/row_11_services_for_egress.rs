@@ -8,7 +8,7 @@ fn headless(stage: &Stage, address: &str) {
     stage.kubectl.apply(&format!(
         "apiVersion: v1
 kind: Service
-metadata: {{name: theirs, namespace: {namespace}}}
+metadata: {{name: theirs, namespace: {namespace}, annotations: {{networking.istio.io/exportTo: {namespace}}}}}
 spec:
   clusterIP: None
   ports: [{{name: http, port: 80}}, {{name: tls, port: 443}}]

@@ -137,6 +137,11 @@ impl Asker<'_> {
                 DirectAnswer::Answered { status, .. } => {
                     format!("the ingress gateway to answer 200, it answers {status}")
                 }
+                // The kubelet's words about a port that nothing listens at are long, and name its own files.
+                DirectAnswer::Refused {
+                    stage: Stage::Connection,
+                    ..
+                } => "the ingress gateway to listen".to_owned(),
                 DirectAnswer::Refused { reason, .. } => {
                     format!("the ingress gateway to let the client in: {reason}")
                 }

@@ -39,6 +39,7 @@ mod process;
 pub mod proxy;
 mod round;
 pub mod sentinel;
+pub mod settings;
 pub mod setup;
 pub mod status;
 mod transports;

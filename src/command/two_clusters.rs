@@ -6,6 +6,7 @@ use super::setup::{dry_run, in_one_cluster};
 use super::source;
 use crate::certificate::{self, CertificateRequest};
 use crate::cli::{self, Connection, PlanFlags, TargetCluster};
+use crate::engine::Event;
 use crate::engine::client_secret::{SecretContent, SecretUser, SecretWish};
 use crate::engine::deploy_target::TargetSettings;
 use crate::engine::deploy_target::direct::ClientIdentity;
@@ -58,6 +59,9 @@ pub(super) async fn setup(
             ExitCode::Usage | ExitCode::Consent => error,
             _ => error.hint(take_back_there(&target, &context)),
         })?;
+    printer.events()(Event::Warning(format!(
+        "only http://{host} is routed: HTTPS that an application makes itself has no client certificate, and the target refuses it"
+    )));
     let wish = SecretWish {
         user: SecretUser::Gateway,
         name: CLIENT_CREDENTIAL.to_owned(),

@@ -33,9 +33,7 @@ pub(super) fn check(plan: &Plan, gateway: &GatewayTarget, facts: &Facts) -> Resu
 /// HTTPS). TLS that is passed through and mutual TLS stand side by side, told apart by server name.
 fn check_ports(plan: &Plan, gateway: &GatewayTarget, ours: &Object, all: &[Object]) -> Result<()> {
     let others = all.iter().filter(|other| {
-        ownership::plan_of(other).as_ref() != Some(&plan.identity)
-            && ownership::plan_of(ours) != ownership::plan_of(other)
-            && selects(other, gateway)
+        ownership::plan_of(other).as_ref() != Some(&plan.identity) && selects(other, gateway)
     });
     for other in others {
         for server in ours.items("/spec/servers") {

@@ -11,6 +11,7 @@ mod process;
 mod stage;
 pub(crate) mod wire;
 
+pub(crate) use place::lab_required;
 pub(crate) use process::{Run, Running};
 pub(crate) use stage::Stage;
 

@@ -143,28 +143,33 @@ fn a_port_that_another_plan_has_for_another_protocol_is_refused_before_anything_
 
 /// Measured: of the two servers that one name then has, the older one stands, and ours never comes to the gateway.
 #[test]
-fn a_name_that_another_gateway_ends_is_refused_before_anything_is_changed() {
+fn a_name_that_another_gateway_serves_is_refused_before_anything_is_changed() {
     let stage = open!(alone).with_namespace("istio-injection=enabled");
     let (host, namespace) = (&stage.host, &stage.namespace);
-    let theirs = |mode: &str| {
+    let theirs = |served: &str, mode: &str| {
         stage.kubectl.apply(&format!(
             "apiVersion: networking.istio.io/v1
 kind: Gateway
 metadata: {{name: theirs, namespace: {namespace}}}
 spec:
   selector: {{istio: egressgateway}}
-  servers: [{{port: {{number: 443, name: theirs, protocol: TLS}}, hosts: [{host}], tls: {{mode: {mode}}}}}]
+  servers: [{{port: {{number: 443, name: theirs, protocol: TLS}}, hosts: [{served}], tls: {{mode: {mode}}}}}]
 "
         ));
     };
-    for (mode, flags) in [("ISTIO_MUTUAL", ""), ("PASSTHROUGH", "--mesh-mtls")] {
-        theirs(mode);
+    for (mode, flags) in [
+        ("ISTIO_MUTUAL", ""),
+        ("PASSTHROUGH", "--mesh-mtls"),
+        ("PASSTHROUGH", ""),
+    ] {
+        theirs(host, mode);
         stage
             .changes_nothing(&format!("setup {host} {flags}"))
             .exits(5)
             .says(&["Gateway", "theirs", host, mode, "--gateway"]);
     }
-    // Two that pass it through are one.
+    // Another name stands beside ours.
+    theirs("theirs.example.com", "ISTIO_MUTUAL");
     stage.egress(&format!("setup {host}")).exits(0);
     stage.probe_host().is("routed", &stage.gateway_addresses());
 }

@@ -7,7 +7,7 @@ use super::source;
 use crate::certificate::{self, CertificateRequest};
 use crate::cli::{self, Connection, PlanFlags, TargetCluster};
 use crate::engine::Event;
-use crate::engine::client_secret::{SecretUser, SecretWish};
+use crate::engine::client_secret::{SecretContent, SecretUser, SecretWish};
 use crate::engine::deploy_target::TargetSettings;
 use crate::engine::deploy_target::direct::ClientIdentity;
 use crate::engine::deploy_target::proof::TargetProof;
@@ -65,7 +65,7 @@ pub(super) async fn setup(
     let wish = SecretWish {
         user: SecretUser::Gateway,
         name: CLIENT_CREDENTIAL.to_owned(),
-        credential: ends.client,
+        content: SecretContent::Client(ends.client),
     };
     let done = in_one_cluster(connection, &here, &settings, vec![wish], printer).await;
     if proof.is_some() {

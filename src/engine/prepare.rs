@@ -97,6 +97,7 @@ pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepa
         plan = completed.plan;
         remarks.extend(completed.remarks);
         neighbours::check(&plan, &gateway, &facts)?;
+        remarks.extend(neighbours::outbound_remark(&plan, &facts));
         routing_objects =
             completion::without_foreign_services(routing::objects(&plan, &gateway), &plan, &facts);
         exports::check(cluster, &plan).await?;

@@ -6,7 +6,7 @@ pub(crate) mod kubectl;
 pub(crate) mod kyma;
 pub(crate) mod manifests;
 mod place;
-mod probed;
+pub(crate) mod probed;
 mod process;
 mod stage;
 pub(crate) mod wire;

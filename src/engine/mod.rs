@@ -18,6 +18,7 @@ pub mod graph;
 mod holders;
 pub mod injection;
 pub mod inspect;
+mod istio_version;
 pub mod journal_store;
 pub mod lease;
 mod listener;

@@ -28,5 +28,6 @@ mod permissions;
 mod plans;
 mod runs;
 mod two_clusters;
+mod versions;
 mod whole_story;
 mod workloads;

@@ -19,6 +19,7 @@ mod certificates;
 mod crowd;
 mod documents;
 mod gateways;
+mod gitops;
 mod kyma;
 mod lock;
 mod lock_rules;

@@ -71,7 +71,8 @@ pub struct ClientFiles {
     /// Its key (PEM, without a passphrase)
     #[arg(long, value_name = "FILE", requires = "client_cert")]
     pub client_key: Option<PathBuf>,
-    /// CA that the gateway compares the server's certificate with (PEM)
-    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    /// CA that the gateway compares the server's certificate with (PEM); alone, for mode tls-origination, its Secret is
+    /// made in the gateway's namespace
+    #[arg(long, value_name = "FILE")]
     pub server_ca: Option<PathBuf>,
 }

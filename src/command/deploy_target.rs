@@ -4,6 +4,7 @@ use super::connection::{connect_to_plan, or_interrupted};
 use super::setup::dry_run;
 use crate::cli::{Connection, DeployTarget, PlanFlags};
 use crate::cluster::Cluster;
+use crate::engine::Event;
 use crate::engine::deploy_target::direct::ClientIdentity;
 use crate::engine::deploy_target::proof::{TargetProof, prove};
 use crate::engine::deploy_target::{self as engine, TargetSettings};
@@ -80,6 +81,9 @@ pub(super) async fn deploy(
         }
         engine::dry_run(cluster, &prepared, &events).await?;
         return Ok(None);
+    }
+    for remark in &prepared.remarks {
+        events(Event::Warning(remark.clone()));
     }
     for question in &prepared.consents {
         if !printer.confirm(question).await? {

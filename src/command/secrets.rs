@@ -5,13 +5,15 @@ use super::connection::{connect_to_plan, or_interrupted};
 use super::setup;
 use crate::cli::{ClientFiles, Connection, ModeFlags, SecretUser as User, Secrets};
 use crate::engine::Event;
-use crate::engine::client_secret::{Holds, SecretUser, SecretWish, client_secret_findings, refuse_errors};
+use crate::engine::client_secret::{
+    Holds, SecretContent, SecretUser, SecretWish, client_secret_findings, refuse_errors,
+};
 use crate::engine::prepare::{Parts, prepare};
 use crate::error::{Error, Result};
 use crate::plan::PlannedHost;
-use crate::plan::secrets::{CLIENT_CREDENTIAL, CURL_SECRET, Credential};
+use crate::plan::secrets::{CLIENT_CREDENTIAL, CURL_SECRET, Credential, SERVER_AUTHORITY};
 use crate::report::Printer;
-use crate::vocabulary::ExitCode;
+use crate::vocabulary::{ExitCode, Mode};
 use jiff::Timestamp;
 use std::path::Path;
 
@@ -33,7 +35,7 @@ pub(super) async fn secrets(
             Some(SecretWish {
                 user,
                 name: name.clone(),
-                credential,
+                content: SecretContent::Client(credential),
             })
         }
         _ => None,
@@ -89,13 +91,17 @@ pub(super) fn name(mode: &mut ModeFlags, files: &ClientFiles) {
     if files.client_cert.is_some() {
         mode.client_secret
             .get_or_insert_with(|| CLIENT_CREDENTIAL.to_owned());
+    } else if files.server_ca.is_some() && mode.mode == Some(Mode::TlsOrigination) {
+        mode.ca_secret.get_or_insert_with(|| SERVER_AUTHORITY.to_owned());
     }
 }
 
-/// The client's Secret that `setup` makes from files, for the hosts that name it; without hosts, for the stored plan.
+/// The Secret that `setup` makes from files, for the hosts that name it; without hosts, for the stored plan.
 pub(super) fn of_setup(files: &ClientFiles, hosts: &[PlannedHost]) -> Result<Vec<SecretWish>> {
     let (Some(certificate), Some(key)) = (&files.client_cert, &files.client_key) else {
-        return Ok(Vec::new());
+        let authority = files.server_ca.as_deref();
+        let wish = authority.map(|file| authority_alone(file, hosts)).transpose()?;
+        return Ok(wish.into_iter().collect());
     };
     let named = hosts
         .iter()
@@ -110,11 +116,33 @@ pub(super) fn of_setup(files: &ClientFiles, hosts: &[PlannedHost]) -> Result<Vec
             .hint("only hosts of mode mtls-origination do: --mode mtls-origination"));
         }
     };
+    let credential = credential(certificate, key, files.server_ca.as_deref())?;
     Ok(vec![SecretWish {
         user: SecretUser::Gateway,
         name,
-        credential: credential(certificate, key, files.server_ca.as_deref())?,
+        content: SecretContent::Client(credential),
     }])
+}
+
+/// A Secret with nothing but the server's CA, for hosts to which the gateway shows no certificate.
+fn authority_alone(file: &Path, hosts: &[PlannedHost]) -> Result<SecretWish> {
+    let mut ways = hosts.iter().map(|planned| &planned.how);
+    let named = ways.find_map(|how| {
+        let source = how.ca_certificate.as_ref();
+        source.filter(|_| how.client_certificate.is_none())
+    });
+    let Some(source) = named else {
+        return Err(
+            Error::usage("--server-ca is given, and no host of this run takes its CA from a Secret that it makes")
+                .because("a CA alone is for mode tls-origination; beside a client certificate it is in the certificate's Secret")
+                .hint("--mode tls-origination; or --client-cert and --client-key beside it; or put it as ca.crt into the Secret that --client-secret names"),
+        );
+    };
+    Ok(SecretWish {
+        user: SecretUser::Gateway,
+        name: source.secret.clone(),
+        content: SecretContent::Authority(text(file)?),
+    })
 }
 
 fn credential(certificate: &Path, key: &Path, authority: Option<&Path>) -> Result<Credential> {

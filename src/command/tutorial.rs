@@ -151,6 +151,9 @@ async fn story(connected: &Connected, printer: &Printer) -> Result<ExitCode> {
                 "The declared host is routed. What is not declared, such as {HOST} on port 80, still leaves directly, and a pod"
             ),
             "without sidecar reaches everything: Istio routes, it does not lock. Only a policy below the mesh does.",
+            "The gateway does not see into TLS. In modes that carry HTTP (--mode http, tls-origination) Istio would tell the",
+            "host who called: X-Forwarded-Client-Cert holds the workload's own certificate. The routes made here take that",
+            "header out, and six more; --keep-headers leaves them in, and `verify --echo PATH` asks the host what it saw.",
         ],
         &[],
         "",

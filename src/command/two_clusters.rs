@@ -6,7 +6,8 @@ use super::setup::{dry_run, in_one_cluster};
 use super::source;
 use crate::certificate::{self, CertificateRequest};
 use crate::cli::{self, Connection, PlanFlags, TargetCluster};
-use crate::engine::client_secret::{SecretUser, SecretWish};
+use crate::engine::Event;
+use crate::engine::client_secret::{SecretContent, SecretUser, SecretWish};
 use crate::engine::deploy_target::TargetSettings;
 use crate::engine::deploy_target::direct::ClientIdentity;
 use crate::engine::deploy_target::proof::TargetProof;
@@ -58,10 +59,13 @@ pub(super) async fn setup(
             ExitCode::Usage | ExitCode::Consent => error,
             _ => error.hint(take_back_there(&target, &context)),
         })?;
+    printer.events()(Event::Warning(format!(
+        "only http://{host} is routed: HTTPS that an application makes itself has no client certificate, and the target refuses it"
+    )));
     let wish = SecretWish {
         user: SecretUser::Gateway,
         name: CLIENT_CREDENTIAL.to_owned(),
-        credential: ends.client,
+        content: SecretContent::Client(ends.client),
     };
     let done = in_one_cluster(connection, &here, &settings, vec![wish], printer).await;
     if proof.is_some() {

@@ -20,7 +20,16 @@ pub struct SecretWish {
     /// Its name.
     pub name: String,
     /// What is in it.
-    pub credential: Credential,
+    pub content: SecretContent,
+}
+
+/// What a Secret is made of.
+#[derive(Debug, Clone)]
+pub enum SecretContent {
+    /// A client's certificate, its key, and the CA of the server.
+    Client(Credential),
+    /// The CA of the server alone (PEM); for a gateway.
+    Authority(String),
 }
 
 /// Who uses a Secret.
@@ -90,18 +99,16 @@ pub(super) async fn prepare(
     refuse_errors("a Secret that the plan names cannot be used", &findings)?;
     changes.findings.extend(findings);
     for wish in wishes {
-        let findings = credential_findings(&wish.credential, wish.user, now);
+        let findings = match &wish.content {
+            SecretContent::Client(credential) => credential_findings(credential, wish.user, now),
+            SecretContent::Authority(text) => certificate::check_authorities(text.as_bytes(), now),
+        };
         refuse_errors(
-            "the certificate for the client's Secret cannot be used",
+            &format!("what is given for the Secret {} cannot be used", wish.name),
             &findings,
         )?;
         changes.findings.extend(findings);
-        let secret = match wish.user {
-            SecretUser::Gateway => {
-                secrets::client_credential(plan, &gateway.namespace, &wish.name, &wish.credential)
-            }
-            SecretUser::Curl => secrets::curl_secret(plan, &wish.name, &wish.credential),
-        };
+        let secret = manifest(plan, gateway, wish);
         let reference = &secret.manifest().reference;
         match cluster.get(reference).await? {
             Some(live) if !is_of(&live, plan, secret.manifest()) => {
@@ -123,6 +130,19 @@ pub(super) async fn prepare(
         }
     }
     Ok(changes)
+}
+
+fn manifest(plan: &PlanIdentity, gateway: &GatewayTarget, wish: &SecretWish) -> SecretManifest {
+    let (namespace, name) = (&gateway.namespace, &wish.name);
+    match (&wish.content, wish.user) {
+        (SecretContent::Client(credential), SecretUser::Gateway) => {
+            secrets::client_credential(plan, namespace, name, credential)
+        }
+        (SecretContent::Client(credential), SecretUser::Curl) => secrets::curl_secret(plan, name, credential),
+        (SecretContent::Authority(authority), _) => {
+            secrets::server_authority(plan, namespace, name, authority)
+        }
+    }
 }
 
 /// The Secrets that routes of the plan name, but for those that this run makes.

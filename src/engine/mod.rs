@@ -42,6 +42,7 @@ mod process;
 pub mod proxy;
 mod round;
 pub mod sentinel;
+pub mod settings;
 pub mod setup;
 pub mod status;
 mod transports;

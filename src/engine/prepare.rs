@@ -1,104 +1,25 @@
 //! From what the user wants and what the cluster is like to what a run will do; nothing is changed here.
 
-use super::client_secret::{self, SecretChanges, SecretWish};
+use super::client_secret::{self, SecretChanges};
 use super::facts::Facts;
 use super::gateway_choice::{self, Choice};
 use super::injection::{self, InjectionLabel};
 use super::log_switch::{self, Witnessed};
+pub use super::settings::{DryRun, Parts, SetupSettings};
 use super::{completion, exemption, exports, holders, namespace, neighbours, permissions};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
-use crate::plan::gateway_workload::{self, GatewaySettings};
+use crate::plan::gateway_workload;
 use crate::plan::istio_module::ModuleChange;
 use crate::plan::journal::{Entry, Journal};
 use crate::plan::ownership::Manifest;
 use crate::plan::past_sidecar::RangesChange;
 use crate::plan::secrets::SecretManifest;
 use crate::plan::source::{self, Injection, SourceSettings};
-use crate::plan::{GatewayTarget, Plan, PlanSettings, PlannedHost, routing};
-use crate::vocabulary::{AddressRange, ObjectReference, PlanIdentity};
+use crate::plan::{GatewayTarget, Plan, PlannedHost, routing};
+use crate::vocabulary::ObjectReference;
 use jiff::Timestamp;
-use std::time::Duration;
-
-/// Which parts of a plan a run sets up. `setup` does all; the steps on their own do one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Parts {
-    /// The gateway and its access log.
-    pub gateway: bool,
-    /// The namespace's injection, the source and its access log.
-    pub source: bool,
-    /// The routing objects.
-    pub routing: bool,
-}
-
-impl Parts {
-    /// Everything.
-    pub const ALL: Self = Self {
-        gateway: true,
-        source: true,
-        routing: true,
-    };
-}
-
-/// Whether anything is changed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum DryRun {
-    /// Yes.
-    #[default]
-    No,
-    /// No; what would be sent is only named.
-    Client,
-    /// No; the server is asked what it would do.
-    Server,
-}
-
-impl DryRun {
-    /// Whether nothing is changed.
-    pub fn is_dry(self) -> bool {
-        self != Self::No
-    }
-}
-
-/// What the user wants.
-#[derive(Debug, Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
-pub struct SetupSettings {
-    /// Which plan.
-    pub plan: PlanIdentity,
-    /// Hosts to add to the plan, or the whole plan if `whole`.
-    pub hosts: Vec<PlannedHost>,
-    /// Whether `hosts` is the whole plan; what is not in it is removed.
-    pub whole: bool,
-    /// What is said of the plan as a whole.
-    pub plan_settings: PlanSettings,
-    /// How a gateway that we create is scheduled.
-    pub gateway_settings: GatewaySettings,
-    /// Whether an Istio custom resource is made on a Kyma cluster that has none.
-    pub create_istio_cr: bool,
-    /// Whether a namespace that is not there is made.
-    pub create_namespace: bool,
-    /// Whether only our pod is injected, by a label of its own.
-    pub inject_pod_only: bool,
-    /// Image of the source.
-    pub image: String,
-    /// Secret that is mounted into the source.
-    pub secret: Option<String>,
-    /// Workload of the user's that is probed from, whose access log is switched on.
-    pub from: Option<String>,
-    /// Addresses that this workload is to reach past its sidecar.
-    pub exclude_ranges: Vec<AddressRange>,
-    /// Secrets with certificates that are made.
-    pub secrets: Vec<SecretWish>,
-    /// Which parts.
-    pub parts: Parts,
-    /// Whether anything is changed.
-    pub dry_run: DryRun,
-    /// Whether fields of other managers are taken over.
-    pub force_conflicts: bool,
-    /// How long to wait for each thing.
-    pub timeout: Duration,
-}
 
 /// What a run will do.
 #[derive(Debug)]
@@ -176,6 +97,7 @@ pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepa
         plan = completed.plan;
         remarks.extend(completed.remarks);
         neighbours::check(&plan, &gateway, &facts)?;
+        remarks.extend(neighbours::outbound_remark(&plan, &facts));
         routing_objects =
             completion::without_foreign_services(routing::objects(&plan, &gateway), &plan, &facts);
         exports::check(cluster, &plan).await?;

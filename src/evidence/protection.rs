@@ -44,7 +44,9 @@ pub(super) fn findings(evidence: &ProbeEvidence, hops: &[Hop]) -> Vec<Finding> {
         return Vec::new();
     };
     let target = format!("{}:{}", evidence.request.host, evidence.request.port);
-    let carried = hops.iter().filter(|hop| hop.failed.is_none());
+    // A pod without sidecar does not go the planned way at all; that is said elsewhere.
+    let of_the_mesh = |hop: &&Hop| hop.from != HopEnd::Application;
+    let carried = hops.iter().filter(|hop| hop.failed.is_none()).filter(of_the_mesh);
     carried.filter_map(|hop| finding(planned, &target, hop)).collect()
 }
 

@@ -235,6 +235,11 @@ fn wrong_setting(how: &PortPlan, wildcard: bool) -> Option<(&'static str, &'stat
             "is for mode mtls-origination only",
         ),
         (
+            has_another_authority(how),
+            "caCertificate",
+            "is another Secret than the client certificate's; Istio reads both from one (`ca.crt` in it, or in NAME-cacert beside it): put the authority there, and leave `caCertificate` out",
+        ),
+        (
             how.ca_certificate.is_some() && !originates,
             "caCertificate",
             "is for modes where a proxy originates TLS; here the application checks the certificate itself",
@@ -308,6 +313,14 @@ fn wrong_setting(how: &PortPlan, wildcard: bool) -> Option<(&'static str, &'stat
     rules
         .into_iter()
         .find_map(|(is_wrong, setting, reason)| is_wrong.then_some((setting, reason)))
+}
+
+/// Whether the authority is to come from a Secret that Istio does not read beside the client's.
+fn has_another_authority(how: &PortPlan) -> bool {
+    let (Some(client), Some(authority)) = (&how.client_certificate, &how.ca_certificate) else {
+        return false;
+    };
+    authority.secret != client.secret && authority.secret != format!("{}-cacert", client.secret)
 }
 
 /// One Service stands for one host, by one list of addresses, and a proxy is no host of the plan.
@@ -437,6 +450,13 @@ mod tests {
         "at the sidecar"
     )]
     #[case::no_certificate(vec![planned("a.example", 80, Mode::MtlsOrigination)], "without a client certificate")]
+    #[case::authority_of_another_secret(
+        vec![with(planned("a.example", 80, Mode::MtlsOrigination), |how| {
+            how.client_certificate = Some(SecretSource { secret: "client".to_owned() });
+            how.ca_certificate = Some(SecretSource { secret: "authority".to_owned() });
+        })],
+        "NAME-cacert"
+    )]
     #[case::certificate_for_http(
         vec![with(planned("a.example", 80, Mode::Http), |how| how.client_certificate = Some(SecretSource { secret: "s".to_owned() }))],
         "clientCertificate"

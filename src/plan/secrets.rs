@@ -13,6 +13,8 @@ use std::fmt;
 
 /// Name of the client's Secret in the gateway's namespace, unless the user gives another.
 pub const CLIENT_CREDENTIAL: &str = "client-credential";
+/// Name of the Secret with the CA of hosts to which the gateway shows no certificate, unless the user gives another.
+pub const SERVER_AUTHORITY: &str = "server-authority";
 /// Name of the Secret that is mounted into our source.
 pub const CURL_SECRET: &str = "curl-secret";
 /// Name of the server's Secret on the target's side.
@@ -83,6 +85,12 @@ pub fn client_credential(
     credential: &Credential,
 ) -> SecretManifest {
     let body = body(credential, ["tls.crt", "tls.key", "ca.crt"]);
+    SecretManifest(owned(plan, &kinds::secret(), namespace, name, body))
+}
+
+/// The CA that the egress gateway compares servers' certificates with, where it shows none itself.
+pub fn server_authority(plan: &PlanIdentity, namespace: &str, name: &str, authority: &str) -> SecretManifest {
+    let body = json!({"type": "Opaque", "data": {"ca.crt": bytes(authority)}});
     SecretManifest(owned(plan, &kinds::secret(), namespace, name, body))
 }
 

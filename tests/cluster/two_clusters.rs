@@ -17,7 +17,9 @@ impl Clusters {
     fn open() -> Option<Self> {
         let mut stage = Stage::alone()?;
         if stage.lab().target().is_none() {
-            eprintln!("skipped: this lab has one cluster (cargo lab up --clusters 2)");
+            let reason = "this lab has one cluster (cargo lab up --clusters 2)";
+            assert!(!crate::support::lab_required(), "{reason}");
+            eprintln!("skipped: {reason}");
             return None;
         }
         Some(Self { stage })
@@ -108,6 +110,62 @@ fn secret_of(stage: &Stage, context: &str, name: &str, key: &str) -> String {
     stage
         .kubectl
         .run(&format!("{context} get secret {name} -n istio-system -o {path}"))
+}
+
+/// A user of the target who may read everything there and change nothing.
+struct Reader<'stage>(&'stage Clusters);
+
+impl<'stage> Reader<'stage> {
+    fn new(clusters: &'stage Clusters) -> Self {
+        let name = &clusters.stage.namespace;
+        clusters.target(&format!(
+            "create clusterrole {name} --verb=get,list,watch --resource=*.*"
+        ));
+        clusters.target(&format!(
+            "create clusterrolebinding {name} --clusterrole={name} --user={name}"
+        ));
+        Self(clusters)
+    }
+
+    /// A kubeconfig in which the target's context is that user.
+    fn kubeconfig(&self) -> tempfile::NamedTempFile {
+        let text = self.0.target("config view --raw --minify --flatten -o json");
+        let mut document: serde_json::Value = serde_json::from_str(&text).unwrap();
+        document["users"][0]["user"]["as"] = self.0.stage.namespace.as_str().into();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), document.to_string()).unwrap();
+        file
+    }
+}
+
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        let name = &self.0.stage.namespace;
+        let _ = self.0.stage.kubectl.attempt(&format!(
+            "{} delete clusterrole,clusterrolebinding {name} --ignore-not-found",
+            context()
+        ));
+    }
+}
+
+#[test]
+fn row_7_what_is_not_allowed_at_the_target_is_named_before_anything_is_changed() {
+    let Some(clusters) = Clusters::open() else { return };
+    let reader = Reader::new(&clusters);
+    let kubeconfig = reader.kubeconfig();
+    let run = clusters.setup(&format!("--target-kubeconfig {}", kubeconfig.path().display()));
+    run.exits(4).says(&[
+        "what you may do in the target cluster",
+        "create secrets in namespace istio-system",
+        "gateways.networking.istio.io",
+    ]);
+    let namespace = &clusters.stage.namespace;
+    for context in [context(), String::new()] {
+        let found = clusters.stage.kubectl.run(&format!(
+            "{context} get namespace {namespace} --ignore-not-found -o name"
+        ));
+        assert_eq!(found, "", "{run}");
+    }
 }
 
 #[test]

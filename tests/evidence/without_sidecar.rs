@@ -3,7 +3,7 @@
 use super::probe::{Probe, blocked_by, codes, probe};
 use kubectl_egress::evidence::Expected;
 use kubectl_egress::finding::Severity;
-use kubectl_egress::vocabulary::{BlockedBy, HopEnd, Outcome};
+use kubectl_egress::vocabulary::{BlockedBy, Encryption, HopEnd, Outcome};
 use rstest::rstest;
 
 const TIMED_OUT: &str = "Connection timed out after 5001 milliseconds";
@@ -17,6 +17,10 @@ fn plain(url: &str) -> Probe {
 #[case::known_https(plain("https://kyma-project.io"))]
 #[case::known_http(plain("http://kyma-project.io"))]
 #[case::unknown_https(plain("https://edition.cnn.com"))]
+#[case::planned_to_become_https(
+    // It does not go the planned way, so what the plan says of that is no fault of its leg.
+    plain("http://kyma-project.io").planned("outbound|443||kyma-project.io", Some(Encryption::Mtls), Encryption::Tls)
+)]
 fn success_is_a_bypass(#[case] probe: Probe) {
     let result = probe
         .policy_and_control()

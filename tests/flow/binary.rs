@@ -129,6 +129,40 @@ async fn a_watched_status_follows_every_object_of_the_plan() {
     watching.wait().unwrap();
 }
 
+/// The sandbox plays some modes, and refuses the others by name rather than carry a request otherwise than Istio would.
+#[tokio::test(flavor = "multi_thread")]
+async fn modes_that_the_sandbox_does_not_play_are_refused_by_name() {
+    let cluster = served().await;
+    let before = dump(&cluster.sandbox);
+    for flags in [
+        "--mode http",
+        "--mode tls-origination",
+        "--mode tls-origination --mesh-mtls=false",
+        "--mode tls-origination --at sidecar",
+        "--mesh-mtls",
+    ] {
+        let refused = cluster.run(&format!("{SET_UP} --atomic {flags}")).await.exits(4);
+        for words in [
+            "this embedded cluster does not simulate",
+            "a real cluster takes the others",
+        ] {
+            assert!(refused.stderr.contains(words), "{flags}: {refused:?}");
+        }
+        assert_eq!(
+            differences(&before, &dump(&cluster.sandbox)),
+            Vec::<String>::new()
+        );
+    }
+    for (flags, outcome) in [
+        ("--mode http --mesh-mtls=false", "routed"),
+        ("--mode direct", "direct, as planned"),
+    ] {
+        let done = cluster.run(&format!("{SET_UP} {flags}")).await.exits(0);
+        assert!(done.stdout.contains(outcome), "{flags}: {done:?}");
+        cluster.run("cleanup --verify").await.exits(0);
+    }
+}
+
 fn missing(status: &Value) -> Vec<String> {
     let rows = status["objects"].as_array().unwrap().iter();
     rows.filter(|row| row["health"] == "missing")

@@ -3,7 +3,9 @@
 use crate::support::{clean_up, client, differences, dump, plan, quick, sandbox, set_up, settings};
 use kubectl_egress::certificate::{CertificateRequest, authority};
 use kubectl_egress::cluster::DeleteOptions;
-use kubectl_egress::engine::client_secret::{Holds, SecretUser, SecretWish, client_secret_findings};
+use kubectl_egress::engine::client_secret::{
+    Holds, SecretContent, SecretUser, SecretWish, client_secret_findings,
+};
 use kubectl_egress::engine::prepare::{Parts, SetupSettings, prepare};
 use kubectl_egress::engine::undo;
 use kubectl_egress::finding::Severity;
@@ -26,12 +28,19 @@ fn wish(user: SecretUser) -> SecretWish {
     SecretWish {
         user,
         name: "client-credential".to_owned(),
-        credential: Credential {
+        content: SecretContent::Client(Credential {
             certificate: client.certificate_pem,
             key: client.key_pem,
             authority: Some(root.certificate_pem),
-        },
+        }),
     }
+}
+
+fn key_of(wish: &SecretWish) -> String {
+    let SecretContent::Client(credential) = &wish.content else {
+        panic!("{wish:?}")
+    };
+    credential.key.expose_secret().to_owned()
 }
 
 fn with_secret() -> SetupSettings {
@@ -50,7 +59,7 @@ async fn a_gateway_of_ours_may_read_secrets_before_one_is_made_and_routes_come_l
     let cluster = client(&sandbox);
     let before = dump(&sandbox);
     let wanted = with_secret();
-    let key = wanted.secrets[0].credential.key.expose_secret().to_owned();
+    let key = key_of(&wanted.secrets[0]);
     set_up(&cluster, wanted).await.unwrap();
     let requests = sandbox.requests();
     let at = |what: &str| {
@@ -93,7 +102,7 @@ async fn a_gateway_that_was_there_has_its_role_already() {
 async fn prepared_secrets_show_no_private_data() {
     let sandbox = sandbox();
     let wanted = with_secret();
-    let key = wanted.secrets[0].credential.key.expose_secret().to_owned();
+    let key = key_of(&wanted.secrets[0]);
     let prepared = prepare(&client(&sandbox), wanted).await.unwrap();
     let sent = prepared.secrets.secrets[0]
         .manifest()

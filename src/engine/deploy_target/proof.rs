@@ -1,11 +1,12 @@
 //! Proves the target by requests from this machine: without a client certificate refused, with it let in, and the
 //! workload was told of exactly that certificate.
 
+use super::PreparedTarget;
 use super::direct::{self, ClientIdentity, DirectAnswer, DirectRequest, Stage};
 use super::ingress::Ingress;
-use super::{Event, Events, PreparedTarget};
 use crate::certificate::{Inspected, inspect_chain};
 use crate::cluster::Cluster;
+use crate::engine::event::{Event, Events};
 use crate::error::{Error, Result};
 use crate::plan::target_workload::ECHO_PATH;
 use crate::vocabulary::HostName;
@@ -136,6 +137,11 @@ impl Asker<'_> {
                 DirectAnswer::Answered { status, .. } => {
                     format!("the ingress gateway to answer 200, it answers {status}")
                 }
+                // The kubelet's words about a port that nothing listens at are long, and name its own files.
+                DirectAnswer::Refused {
+                    stage: Stage::Connection,
+                    ..
+                } => "the ingress gateway to listen".to_owned(),
                 DirectAnswer::Refused { reason, .. } => {
                     format!("the ingress gateway to let the client in: {reason}")
                 }

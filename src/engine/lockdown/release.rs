@@ -13,6 +13,10 @@ use crate::plan::journal::Entry;
 use crate::plan::ownership::{is_ours, plan_of};
 use crate::vocabulary::{Kind, Object, ObjectReference, PlanIdentity, names};
 use futures::future::try_join_all;
+use std::time::Duration;
+
+/// How long what was deleted may take to be gone: a switch's pod ends with its grace period.
+const GONE_WITHIN: Duration = Duration::from_secs(30);
 
 /// Takes the plan's lock of a namespace away, with everything that a killed `lockdown` left; gives back what it took.
 /// Whatever was reachable before the lock is reachable again.
@@ -76,6 +80,10 @@ pub(super) async fn take_away(
     for wave in [policies, others] {
         let work = wave.iter().map(|(reference, object)| async move {
             let deleted = changes.delete("unlock", reference, Some(object.uid())).await?;
+            if deleted == Deleted::Deleting {
+                // A switch goes with its pod; as long as that runs, it can still act.
+                cluster.wait_gone(reference, object.uid(), GONE_WITHIN).await?;
+            }
             Ok::<_, Error>(matches!(deleted, Deleted::Gone | Deleted::Deleting).then(|| reference.clone()))
         });
         gone.extend(try_join_all(work).await?.into_iter().flatten());

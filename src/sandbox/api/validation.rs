@@ -93,7 +93,7 @@ pub(super) fn object(kind: &Kind, name: &str, object: &Value) -> Result<(), Refu
         "Service" => service(kind, name, spec),
         "Job" => job(kind, name, spec),
         "NetworkPolicy" => super::policy_validation::network_policy(kind, name, spec),
-        "Gateway" if spec["selector"].as_object().is_none_or(serde_json::Map::is_empty) => Ok(()),
+        "DestinationRule" | "Gateway" | "VirtualService" => super::not_simulated::refuse(&kind.kind, spec),
         _ => Ok(()),
     }
 }

@@ -100,3 +100,38 @@ fn a_target_port_without_tls_is_named() {
     let probed = stage.probe(&format!("http://{host}"));
     probed.is("unreachable", &[].into()).finds("EGR-136");
 }
+
+#[test]
+fn an_authority_of_the_users_own_becomes_the_gateways_secret() {
+    let mut stage = open!(alone);
+    let (right, other) = (stage.world.authority(), pki(&mut stage).join("client-ca.pem"));
+    let host = stage.host.clone();
+    let setup = |file: &std::path::Path, flags: &str| {
+        format!(
+            "setup {host}:80 --server-ca {} --create-namespace {flags}",
+            file.display()
+        )
+    };
+    stage
+        .egress(&setup(&right, "--mode http"))
+        .exits(2)
+        .says(&["--server-ca", "tls-origination"]);
+    stage.egress(&setup(&right, "--mode tls-origination")).exits(0);
+    let secret = stage.kubectl.json("get secret server-authority -n istio-system");
+    let keys: Vec<&String> = secret["data"].as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["ca.crt"]);
+    stage
+        .probe(&format!("http://{host}"))
+        .is("routed", &stage.gateway_addresses());
+    // Another authority, in the same Secret: the server is not trusted any more.
+    stage
+        .egress(&setup(&other, "--mode tls-origination --no-probe"))
+        .exits(0);
+    let probed = stage.probe_until(&format!("http://{host}"), "unreachable");
+    probed.is("unreachable", &[].into()).finds("EGR-132");
+    stage.egress("cleanup --verify").exits(0);
+    let left = stage
+        .kubectl
+        .attempt("get secret server-authority -n istio-system");
+    assert!(left.is_err(), "{left:?}");
+}

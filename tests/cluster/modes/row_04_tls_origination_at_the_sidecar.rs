@@ -27,7 +27,7 @@ fn http_becomes_https_at_the_sidecar_and_is_reported_as_direct() {
     // https of the application keeps working.
     stage.probe_host().is("direct", &stage.source_addresses());
     let verify = stage.egress("verify --skip-unmeshed -o json");
-    assert_eq!(verify.exits(3).json()["claims"]["routed"], "proven", "{verify}");
+    assert_eq!(verify.exits(0).json()["claims"]["routed"], "proven", "{verify}");
     assert!(
         stage
             .kubectl
@@ -52,6 +52,29 @@ fn the_sidecar_checks_the_servers_name_and_age() {
     ] {
         stage.probe(url).is("unreachable", &[].into()).finds(code);
     }
+}
+
+/// Both files are in the lab's proxies: the roots of their image, and the mesh's own, which signed no host.
+#[test]
+fn the_sidecar_trusts_the_file_that_it_is_told_to() {
+    let stage = open!(shared);
+    let host = &stage.host;
+    let setup = |file: &str| {
+        format!(
+            "setup {host}:80 --mode tls-origination --at sidecar --ca-file {file} --create-namespace --no-probe"
+        )
+    };
+    let url = format!("http://{host}");
+    stage
+        .egress(&setup("/var/run/secrets/istio/root-cert.pem"))
+        .exits(0);
+    let probed = stage.probe_until(&url, "unreachable");
+    probed.is("unreachable", &[].into()).finds("EGR-132");
+    stage
+        .egress(&setup("/etc/ssl/certs/ca-certificates.crt"))
+        .exits(0);
+    let probed = stage.probe_until(&url, "direct");
+    probed.is("direct", &stage.source_addresses());
 }
 
 #[test]

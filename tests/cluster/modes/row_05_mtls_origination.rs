@@ -91,6 +91,13 @@ fn the_gateway_shows_our_certificate_and_what_is_wrong_is_named() {
         refused.exits(2).says(&[says]);
     }
 
+    // Istio reads the authority beside the client's certificate, nowhere else.
+    let apart = format!("{} --ca-secret {}", setup(&name("good")), name("ca"));
+    stage
+        .changes_nothing(&apart)
+        .exits(2)
+        .says(&["caCertificate", "NAME-cacert"]);
+
     stage.egress(&setup(&name("good"))).exits(0);
     let probed = stage.probe(&format!("http://{HOST}"));
     probed.is("routed", &stage.gateway_addresses());
@@ -109,6 +116,25 @@ fn the_gateway_shows_our_certificate_and_what_is_wrong_is_named() {
     let own = stage.probe(&format!("https://{HOST}"));
     own.is("routed", &[].into()).finds("EGR-141");
 
+    // A server with another name, and one whose certificate has ended; both would take ours.
+    let faulty = "mtls-wrongsan.test:80 mtls-expired.test:80";
+    stage
+        .egress(&format!(
+            "route {faulty} --mode mtls-origination --client-secret {}",
+            name("good")
+        ))
+        .exits(0);
+    for (url, code) in [
+        ("http://mtls-wrongsan.test", "EGR-133"),
+        ("http://mtls-expired.test", "EGR-134"),
+    ] {
+        let probed = stage.probe_until(url, "unreachable");
+        probed.is("unreachable", &[].into()).finds(code);
+    }
+    stage
+        .egress("route --remove mtls-wrongsan.test --remove mtls-expired.test --yes")
+        .exits(0);
+
     // What becomes wrong later is named by what the gateway saw, and the server agrees.
     fails(&stage, &name("ca"), "EGR-132", "does not trust");
     let mark = stage.mark();
@@ -122,7 +148,13 @@ fn the_gateway_shows_our_certificate_and_what_is_wrong_is_named() {
         fails(&stage, &name(what), "EGR-131", "Secret");
     }
     mentions(&stage.egress("status"), &["DestinationRule", "differs"]);
-    stage.egress(&setup(&name("good"))).exits(0);
+    // What somebody changed is theirs until the user takes it back.
+    let again = setup(&name("good"));
+    stage
+        .egress(&again)
+        .exits(5)
+        .says(&["kubectl-patch", "--force-conflicts"]);
+    stage.egress(&format!("{again} --force-conflicts")).exits(0);
     stage.egress("cleanup --verify").exits(0);
 }
 

@@ -12,7 +12,10 @@ fn a_direct_host_leaves_at_the_sidecar_and_registry_only_refuses_the_unknown() {
             "setup {host} --mode direct --outbound-policy registry-only --create-namespace"
         ))
         .exits(0)
-        .says(&["direct"]);
+        .says(&[
+            "direct",
+            "outboundTrafficPolicy of the mesh is ALLOW_ANY and stays so",
+        ]);
     let probed = stage.probe_host();
     probed.is("direct", &stage.source_addresses()).finds("EGR-130");
     assert_eq!(legs(&probed.probe), ["sidecar-host: tls"], "{}", probed.run);

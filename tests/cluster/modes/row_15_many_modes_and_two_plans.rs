@@ -140,3 +140,67 @@ fn a_port_that_another_plan_has_for_another_protocol_is_refused_before_anything_
         .probe(&format!("http://{host}"))
         .is("routed", &stage.gateway_addresses());
 }
+
+/// Measured: of the two servers that one name then has, the older one stands, and ours never comes to the gateway.
+#[test]
+fn a_name_that_another_gateway_serves_is_refused_before_anything_is_changed() {
+    let stage = open!(alone).with_namespace("istio-injection=enabled");
+    let (host, namespace) = (&stage.host, &stage.namespace);
+    let theirs = |served: &str, mode: &str| {
+        stage.kubectl.apply(&format!(
+            "apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {{name: theirs, namespace: {namespace}}}
+spec:
+  selector: {{istio: egressgateway}}
+  servers: [{{port: {{number: 443, name: theirs, protocol: TLS}}, hosts: [{served}], tls: {{mode: {mode}}}}}]
+"
+        ));
+    };
+    for (mode, flags) in [
+        ("ISTIO_MUTUAL", ""),
+        ("PASSTHROUGH", "--mesh-mtls"),
+        ("PASSTHROUGH", ""),
+    ] {
+        theirs(host, mode);
+        stage
+            .changes_nothing(&format!("setup {host} {flags}"))
+            .exits(5)
+            .says(&["Gateway", "theirs", host, mode, "--gateway"]);
+    }
+    // Another name stands beside ours.
+    theirs("theirs.example.com", "ISTIO_MUTUAL");
+    stage.egress(&format!("setup {host}")).exits(0);
+    stage.probe_host().is("routed", &stage.gateway_addresses());
+}
+
+/// Measured: Istio merges the two rules, and the sidecar then speaks mutual TLS to a port that passes TLS through.
+#[test]
+fn a_rule_that_would_change_our_subset_is_refused_before_anything_is_changed() {
+    let stage = open!(shared).with_namespace("istio-injection=enabled");
+    let (host, namespace) = (&stage.host, &stage.namespace);
+    let theirs = |spec: &str| {
+        stage.kubectl.apply(&format!(
+            "apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: theirs, namespace: {namespace}}}
+spec: {{host: istio-egressgateway.istio-system.svc.cluster.local, exportTo: ['.'], {spec}}}
+"
+        ));
+    };
+    for spec in [
+        "trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}",
+        "subsets: [{name: egress-default}]",
+    ] {
+        theirs(spec);
+        stage.changes_nothing(&format!("setup {host}")).exits(5).says(&[
+            "DestinationRule",
+            "theirs",
+            "subset egress-default",
+        ]);
+    }
+    // A subset of another name stands beside ours.
+    theirs("subsets: [{name: theirs}]");
+    stage.egress(&format!("setup {host}")).exits(0);
+    stage.probe_host().is("routed", &stage.gateway_addresses());
+}

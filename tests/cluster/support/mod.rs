@@ -6,11 +6,12 @@ pub(crate) mod kubectl;
 pub(crate) mod kyma;
 pub(crate) mod manifests;
 mod place;
-mod probed;
+pub(crate) mod probed;
 mod process;
 mod stage;
 pub(crate) mod wire;
 
+pub(crate) use place::lab_required;
 pub(crate) use process::{Run, Running};
 pub(crate) use stage::Stage;
 

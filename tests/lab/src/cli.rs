@@ -18,6 +18,7 @@ use crate::lab::{DEFAULT_NAME, Lab};
 use crate::layout::ClusterLayout;
 use crate::output;
 use crate::policy::PolicyEngine;
+use crate::release::{self, ManifestArguments};
 use crate::shell::command;
 use crate::state::{Options, OutboundPolicy};
 use crate::status::status;
@@ -67,6 +68,8 @@ enum Command {
     /// Other clients of the gateway, in the background.
     #[command(subcommand)]
     Traffic(TrafficCommand),
+    /// Print krew's manifest, filled in for a release.
+    Manifest(ManifestArguments),
     /// Play the outside world.
     #[command(name = COMMAND, hide = true)]
     ServeWorld {
@@ -205,6 +208,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Status { output } => show(&layout, output)?,
         Command::Run { words } => return run(&layout, &words),
         Command::Build => drop(build::all()?),
+        Command::Manifest(arguments) => release::print(&arguments)?,
         Command::Set(arguments) => set(&mut running(&layout)?, &arguments)?,
         Command::Policies { wait } => {
             let lab = running(&layout)?;

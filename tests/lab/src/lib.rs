@@ -7,6 +7,7 @@
 //! - `policy`: NetworkPolicy, enforced. `dns_relay`: the node's own resolver.
 //! - `kyma`: a process that plays Kyma's Istio module.
 //! - `up`, `down`, `status`, `traffic`: the commands. [`Lab`]: a running lab as a test suite sees it.
+//! - `release`: krew's manifest, filled in.
 //! - `state`, `process`, `shell`, `wait`, `digest`, `output`: what all of them need.
 
 #![cfg_attr(
@@ -28,6 +29,7 @@ mod layout;
 mod output;
 mod policy;
 mod process;
+pub mod release;
 mod shell;
 mod state;
 pub mod status;

@@ -35,7 +35,10 @@ fn tutorial() -> Observed {
             pod("test-egress", "sleep-1", &json!({"app": "sleep"}), "198.18.0.7"),
         ],
         daemon_sets: Vec::new(),
-        gateway: gateway_workload::target("istio-system"),
+        gateway: crate::plan::GatewayTarget {
+            http: None,
+            ..gateway_workload::target("istio-system")
+        },
         root_namespace: "istio-system".to_owned(),
         revisions: BTreeSet::new(),
         api_server: api_server(),

@@ -1,14 +1,15 @@
 //! What a run will need to do, asked for before it begins: one review of rules per namespace, exact ones where that
 //! is not enough.
 
-use super::client_secret::{SecretUser, SecretWish};
+mod setup;
+mod target;
+
+use super::client_secret::SecretWish;
 use super::prepare::Parts;
 use crate::cluster::{Answer, Cluster, Rules};
 use crate::error::{Error, Result};
-use crate::istio::{kinds, kyma};
 use crate::plan::GatewayTarget;
 use crate::plan::istio_module::ModuleChange;
-use crate::plan::journal::Entry;
 use crate::plan::ownership::Manifest;
 use crate::vocabulary::{Kind, PlanIdentity};
 use futures::future::try_join_all;
@@ -56,7 +57,22 @@ pub async fn check(
     gateway: &GatewayTarget,
     wants: Wants<'_>,
 ) -> Result<Vec<String>> {
-    let needs = needs(plan, gateway, wants);
+    ask(cluster, plan, &setup::needs(plan, gateway, wants)).await
+}
+
+/// Checks what the other end of two-cluster mTLS needs, in its cluster.
+///
+/// # Errors
+/// As [`check`].
+pub async fn check_target<'objects>(
+    cluster: &Cluster,
+    plan: &'objects PlanIdentity,
+    objects: impl Iterator<Item = &'objects Manifest>,
+) -> Result<Vec<String>> {
+    ask(cluster, plan, &target::needs(plan, objects)).await
+}
+
+async fn ask(cluster: &Cluster, plan: &PlanIdentity, needs: &[Need<'_>]) -> Result<Vec<String>> {
     let namespaces: BTreeSet<&str> = needs.iter().map(|need| need.namespace).collect();
     let reads = namespaces
         .into_iter()
@@ -66,7 +82,7 @@ pub async fn check(
     let mut missing = Vec::new();
     let mut remarks = Vec::new();
     let mut kept: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for need in &needs {
+    for need in needs {
         let rules = rules.get(need.namespace).unwrap_or(&none);
         let allowed = match rules.allows(need.verb, &need.group, &need.resource, need.name.as_deref()) {
             Answer::Yes => true,
@@ -116,110 +132,31 @@ fn with_group(need: &Need<'_>) -> String {
     }
 }
 
-fn needs<'need>(
-    plan: &'need PlanIdentity,
-    gateway: &'need GatewayTarget,
-    wants: Wants<'need>,
-) -> Vec<Need<'need>> {
-    let parts = wants.parts;
-    let mut needs = Vec::new();
-    let own = plan.namespace.as_str();
-    let mut writes = |kind: &Kind, namespace: &'need str| {
-        for (verb, purpose) in [
-            ("create", Purpose::SetUp),
-            ("patch", Purpose::SetUp),
-            ("delete", Purpose::CleanUp),
-        ] {
-            needs.push(Need {
-                verb,
-                group: kind.group.clone(),
-                resource: kind.plural.clone(),
-                name: None,
-                namespace,
-                purpose,
-            });
-        }
-    };
-    writes(&kinds::config_map(), own);
-    writes(&kinds::lease(), own);
-    if parts.source {
-        for kind in [kinds::service_account(), kinds::service(), kinds::deployment()] {
-            writes(&kind, own);
-        }
-    }
-    if parts.routing {
-        let mut asked = BTreeSet::new();
-        for reference in wants.routing.iter().map(|manifest| &manifest.reference) {
-            let namespace = reference.namespace.as_deref().unwrap_or(own);
-            if asked.insert((reference.kind.plural.as_str(), namespace)) {
-                writes(&reference.kind, namespace);
-            }
-        }
-    }
-    let mut of_secrets = Vec::new();
-    for wish in wants.secrets {
-        let namespace = match wish.user {
-            SecretUser::Gateway => gateway.namespace.as_str(),
-            SecretUser::Curl => own,
-        };
-        if !of_secrets.contains(&namespace) {
-            writes(&kinds::secret(), namespace);
-            of_secrets.push(namespace);
-        }
-    }
-    if gateway.created && wants.secrets.iter().any(|wish| wish.user == SecretUser::Gateway) {
-        for kind in [kinds::role(), kinds::role_binding()] {
-            writes(&kind, &gateway.namespace);
-        }
-    }
-    if parts.gateway && gateway.created {
-        for kind in [kinds::service_account(), kinds::service(), kinds::deployment()] {
-            writes(&kind, &gateway.namespace);
-        }
-    }
-    let core = |verb, resource: &str, namespace, purpose| Need {
+/// What it takes to apply objects of a kind, and to take them away again.
+fn writes<'need>(kind: &Kind, namespace: &'need str) -> [Need<'need>; 3] {
+    [
+        ("create", Purpose::SetUp),
+        ("patch", Purpose::SetUp),
+        ("delete", Purpose::CleanUp),
+    ]
+    .map(|(verb, purpose)| Need {
+        verb,
+        group: kind.group.clone(),
+        resource: kind.plural.clone(),
+        name: None,
+        namespace,
+        purpose,
+    })
+}
+
+/// One verb on a resource of the core group.
+fn core<'need>(verb: &'static str, resource: &str, namespace: &'need str, purpose: Purpose) -> Need<'need> {
+    Need {
         verb,
         group: String::new(),
         resource: resource.to_owned(),
         name: None,
         namespace,
         purpose,
-    };
-    for namespace in of_secrets {
-        needs.push(core("get", "secrets", namespace, Purpose::SetUp));
     }
-    needs.push(core("list", "pods", gateway.namespace.as_str(), Purpose::SetUp));
-    needs.push(core("list", "pods", own, Purpose::SetUp));
-    for namespace in [own, gateway.namespace.as_str()] {
-        needs.push(core("get", "pods/log", namespace, Purpose::Proof));
-        needs.push(core("create", "pods/portforward", namespace, Purpose::Proof));
-    }
-    // Kubernetes 1.35 asks for `create` where older servers ask for `get` (kubernetes pull 134577).
-    needs.push(core("create", "pods/exec", own, Purpose::Proof));
-    if let Some(module) = wants.module {
-        needs.extend(of_module(module));
-    }
-    needs
-}
-
-/// Server-side apply needs `patch`, and `create` where there is nothing yet.
-fn of_module(module: &ModuleChange) -> Vec<Need<'static>> {
-    let reference = &module.manifest.reference;
-    let whole = matches!(module.entry, Entry::Object { .. });
-    let also: &[(&str, Purpose)] = if whole {
-        &[("create", Purpose::SetUp), ("delete", Purpose::CleanUp)]
-    } else {
-        &[]
-    };
-    let need = |(verb, purpose)| Need {
-        verb,
-        group: reference.kind.group.clone(),
-        resource: reference.kind.plural.clone(),
-        // Nobody can be limited to creating one name.
-        name: (verb != "create").then(|| reference.name.clone()),
-        namespace: kyma::NAMESPACE,
-        purpose,
-    };
-    let all = also.iter().copied().chain([("patch", Purpose::SetUp)]);
-    all.map(need).collect()
 }

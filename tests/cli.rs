@@ -91,3 +91,77 @@ fn a_full_disk_is_one() {
     assert_eq!(output.status.code(), Some(3));
     assert!(text(&output.stderr).starts_with("error: cannot write to standard output\n  because: "));
 }
+
+/// Each mistake of a plan file is told with line and column, path, rule and fix.
+#[test]
+fn a_mistake_in_a_plan_file_is_told_with_its_place_rule_and_fix() {
+    const START: &str = "apiVersion: kubectl-egress.dev/v1alpha1\nkind: EgressPlan\nmetadata: {name: default}\nspec:\n  hosts:\n  - host: a.example\n    ports:\n";
+    let port = "spec.hosts[0].ports[0]";
+    let cases = [
+        (
+            "    - port: 80\n      mod: http\n",
+            "line 9, column 7",
+            format!("`{port}.mod`: unknown field `mod`"),
+            "hint: write `mode` instead of `mod`",
+        ),
+        (
+            "    - port: 80\n      mode: htp\n",
+            "line 9, column 13",
+            format!("`{port}.mode`: unknown value `htp`, expected one of passthrough, http"),
+            "hint: write `http` instead of `htp`",
+        ),
+        (
+            "    - port: eighty\n",
+            "line 8, column 13",
+            format!("`{port}.port`: not a whole number from 0 to 65535"),
+            "hint: ",
+        ),
+        (
+            "    - port: 443\n    - mode: passthrough\n      port: 443\n",
+            "line 9, column 7",
+            "`spec.hosts[0].ports[1]`: a.example:443 is named twice".to_owned(),
+            "name each host and port once",
+        ),
+        (
+            "    - port: 443\n      mode: http\n",
+            "line 9, column 7",
+            format!("`{port}.mode`: a.example:443 uses port 443"),
+            "use port 80, or mode passthrough",
+        ),
+        (
+            "    - port: 443\n      keepHeaders: true\n",
+            "line 9, column 7",
+            format!("`{port}.keepHeaders`: a.example:443 has `keepHeaders`"),
+            "is for HTTP that goes through the gateway",
+        ),
+        (
+            "    - port: 443\n  - host: B.example\n",
+            "line 9, column 5",
+            "`spec.hosts[1].host`: ".to_owned(),
+            "upper-case",
+        ),
+    ];
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("plan.yaml");
+    let name = file.display().to_string();
+    for (ports, place, rule, fix) in cases {
+        std::fs::write(&file, format!("{START}{ports}")).expect("it is written");
+        let output = run(&[
+            "render",
+            "-f",
+            &name,
+            "--gateway",
+            "istio-system/istio-egressgateway",
+        ]);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{ports}{said}");
+        assert!(output.stdout.is_empty());
+        for word in [
+            &format!("the plan file {name} is not valid at {place}"),
+            &rule,
+            fix,
+        ] {
+            assert!(said.contains(word), "no `{word}` for\n{ports}{said}");
+        }
+    }
+}

@@ -83,9 +83,10 @@ impl Cluster {
         let reference = &options.reference;
         let mut query = writing(&options.manager, options.dry_run);
         query.push(("force", if options.force { "true" } else { "false" }));
-        let path = path::with_query(path::object(reference), &query);
+        let served = self.served(reference).await;
+        let path = path::with_query(path::object(&served), &query);
         let subject = Subject::object("patch", reference);
-        let mut call = Call::json(Method::PATCH, path, &complete(reference, object), subject);
+        let mut call = Call::json(Method::PATCH, path, &complete(&served, object), subject);
         // JSON is YAML, and this content type is understood by every server that knows server-side apply.
         call.content_type = "application/apply-patch+yaml";
         call.idempotent = true;

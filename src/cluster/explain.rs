@@ -178,7 +178,7 @@ fn absent(status: &Status, attempt: &str, subject: &Subject) -> Error {
                 "the cluster does not serve {} in {api_version} (no such resource definition)",
                 subject.resource
             ))
-            .hint("for Istio's kinds, install Istio 1.22 or newer; `kubectl api-resources` lists what is served"),
+            .hint("for Istio's kinds, install Istio; `kubectl api-resources` lists what is served"),
         _ => Error::cluster(attempt)
             .because(with_default(&status.message, "not found"))
             .hint("check the name and the namespace"),

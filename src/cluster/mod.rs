@@ -21,6 +21,7 @@ mod proxy;
 mod replay;
 mod rollout;
 mod seen;
+mod served;
 mod server;
 mod settings;
 mod socket;
@@ -56,6 +57,8 @@ pub struct Cluster(Arc<Inner>);
 struct Inner {
     transport: Transport,
     seen: Seen,
+    /// Whether Istio's kinds are served without `v1`; see `served`.
+    istio_before_v1: tokio::sync::OnceCell<bool>,
     default_namespace: String,
 }
 
@@ -140,6 +143,7 @@ impl Cluster {
         Self(Arc::new(Inner {
             transport,
             seen: Seen::default(),
+            istio_before_v1: tokio::sync::OnceCell::new(),
             default_namespace,
         }))
     }

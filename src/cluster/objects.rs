@@ -44,7 +44,8 @@ impl Cluster {
     /// # Errors
     /// If the server is unreachable or refuses.
     pub async fn get(&self, object: &ObjectReference) -> Result<Option<Object>> {
-        let call = Call::get(path::object(object), Subject::object("get", object));
+        let path = path::object(&self.served(object).await);
+        let call = Call::get(path, Subject::object("get", object));
         match self.transport().plain(&call).await {
             Ok(reply) => self.keep(object, &call, &reply).map(Some),
             Err(failure) if failure.code() == Some(404) => {
@@ -98,6 +99,7 @@ impl Cluster {
         namespace: Option<&str>,
         label_selector: Option<&str>,
     ) -> std::result::Result<(Vec<Object>, String), Failure> {
+        let served = self.served_kind(kind).await;
         let mut objects = Vec::new();
         let mut more = String::new();
         let mut restarted = false;
@@ -107,7 +109,7 @@ impl Cluster {
             if !more.is_empty() {
                 query.push(("continue", &more));
             }
-            let path = path::with_query(path::collection(kind, namespace), &query);
+            let path = path::with_query(path::collection(&served, namespace), &query);
             let call = Call::get(path, Subject::collection("list", kind, namespace));
             let page: Value = match self.transport().plain(&call).await {
                 Ok(reply) => reply.json()?,
@@ -145,9 +147,10 @@ impl Cluster {
         object: &Object,
         dry_run: bool,
     ) -> Result<Object> {
-        let collection = path::collection(&reference.kind, reference.namespace.as_deref());
+        let served = self.served(reference).await;
+        let collection = path::collection(&served.kind, reference.namespace.as_deref());
         let path = path::with_query(collection, &writing(MANAGER, dry_run));
-        let body = complete(reference, object);
+        let body = complete(&served, object);
         let call = Call::json(Method::POST, path, &body, Subject::object("create", reference));
         self.write(reference, &call, dry_run).await
     }
@@ -157,8 +160,9 @@ impl Cluster {
     /// # Errors
     /// If the server is unreachable or refuses; exit code 5 (consent) if somebody else was faster.
     pub async fn replace(&self, reference: &ObjectReference, object: &Object) -> Result<Object> {
-        let path = path::with_query(path::object(reference), &writing(MANAGER, false));
-        let body = complete(reference, object);
+        let served = self.served(reference).await;
+        let path = path::with_query(path::object(&served), &writing(MANAGER, false));
+        let body = complete(&served, object);
         let call = Call::json(Method::PUT, path, &body, Subject::object("update", reference));
         self.write(reference, &call, false).await
     }
@@ -174,7 +178,10 @@ impl Cluster {
         manager: &str,
         dry_run: bool,
     ) -> Result<Object> {
-        let path = path::with_query(path::object(reference), &writing(manager, dry_run));
+        let path = path::with_query(
+            path::object(&self.served(reference).await),
+            &writing(manager, dry_run),
+        );
         let mut call = Call::json(Method::PATCH, path, fields, Subject::object("patch", reference));
         call.content_type = "application/merge-patch+json";
         self.write(reference, &call, dry_run).await
@@ -190,7 +197,10 @@ impl Cluster {
         operations: &Value,
         manager: &str,
     ) -> Result<Object> {
-        let path = path::with_query(path::object(reference), &writing(manager, false));
+        let path = path::with_query(
+            path::object(&self.served(reference).await),
+            &writing(manager, false),
+        );
         let mut call = Call::json(
             Method::PATCH,
             path,
@@ -241,7 +251,8 @@ impl Cluster {
             body["dryRun"] = json!(["All"]);
         }
         let subject = Subject::object("delete", reference);
-        let mut call = Call::json(Method::DELETE, path::object(reference), &body, subject);
+        let path = path::object(&self.served(reference).await);
+        let mut call = Call::json(Method::DELETE, path, &body, subject);
         call.idempotent = options.uid.is_some();
         let deleted = match self.transport().plain(&call).await {
             Ok(reply) => deleted(&reply),

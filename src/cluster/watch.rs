@@ -145,7 +145,8 @@ impl Cluster {
         );
         let name = target.name.as_ref().map(|name| format!("metadata.name={name}"));
         query.extend(name.as_deref().map(|name| ("fieldSelector", name)));
-        let collection = path::collection(&target.kind, target.namespace.as_deref());
+        let served = self.served_kind(&target.kind).await;
+        let collection = path::collection(&served, target.namespace.as_deref());
         let call = Call::get(path::with_query(collection, &query), target.subject());
         let response = self.transport().stream(&call).await?;
         Ok(Lines::new(response.into_body(), usize::MAX))

@@ -3,6 +3,7 @@
 use super::connection::{connect_to_plan, plan_of, read_plan, refuse_other_namespace};
 use super::hosts::{self, planned};
 use crate::cli::{self, Connection, GatewayArgument};
+use crate::cluster::Cluster;
 use crate::engine::facts::Facts;
 use crate::engine::journal_store;
 use crate::error::{Error, Result};
@@ -25,12 +26,21 @@ pub(super) async fn render(
             plan: offline_plan(connection, &settings)?,
             gateway: customary(gateway),
             module: None,
+            cluster: None,
         },
         _ => from_cluster(connection, &settings, printer).await?,
     };
     let routing = routing::objects(&source.plan, &source.gateway);
     let all = source.module.iter().chain(&routing);
-    let objects: Vec<Value> = all.map(without_ownership).collect();
+    let mut objects: Vec<Value> = Vec::new();
+    for manifest in all {
+        let mut object = without_ownership(manifest);
+        if let Some(cluster) = &source.cluster {
+            let served = cluster.served_kind(&manifest.reference.kind).await;
+            object["apiVersion"] = served.api_version().into();
+        }
+        objects.push(object);
+    }
     match printer.settings().output {
         OutputFormat::Json => printer.document(
             &json!({"apiVersion": "v1", "kind": "List", "items": objects}),
@@ -53,6 +63,8 @@ struct Source {
     gateway: GatewayTarget,
     /// The field by which Kyma's Istio module makes the gateway.
     module: Option<Manifest>,
+    /// The cluster that was asked, which says in which version it takes objects.
+    cluster: Option<Cluster>,
 }
 
 fn offline_plan(connection: &Connection, settings: &cli::Render) -> Result<Plan> {
@@ -103,6 +115,7 @@ async fn from_cluster(connection: &Connection, settings: &cli::Render, printer: 
             plan: journal.plan,
             gateway: journal.gateway,
             module,
+            cluster: Some(connected.cluster),
         });
     }
     let plan = match &settings.file {
@@ -136,6 +149,7 @@ async fn from_cluster(connection: &Connection, settings: &cli::Render, printer: 
         plan,
         gateway,
         module,
+        cluster: Some(connected.cluster),
     })
 }
 

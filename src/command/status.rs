@@ -2,7 +2,7 @@
 
 use super::connection::{connect, or_interrupted};
 use crate::cli::{self, Connection};
-use crate::engine::status::{self as engine, Health, StatusRow};
+use crate::engine::status::{self as engine, Health, Standing};
 use crate::error::Result;
 use crate::report::{Mark, Printer, Style, Tone};
 use crate::vocabulary::{ExitCode, names};
@@ -17,23 +17,25 @@ pub(super) async fn status(
 ) -> Result<ExitCode> {
     let connected = connect(connection, &settings.plan, printer).await?;
     let (cluster, plan) = (&connected.cluster, &connected.plan);
-    let show = |rows: &[StatusRow]| {
+    let show = |standing: &Standing| {
         let document = json!({
-            "apiVersion": names::API_VERSION, "kind": "Status", "plan": plan.name, "namespace": plan.namespace, "objects": rows,
+            "apiVersion": names::API_VERSION, "kind": "Status", "plan": plan.name, "namespace": plan.namespace,
+            "objects": standing.objects, "peerAuthentication": standing.peer_authentication, "counters": standing.counters,
         });
-        printer.document(&document, |style| tree(&plan.to_string(), rows, style))
+        printer.document(&document, |style| tree(&plan.to_string(), standing, style))
     };
-    let rows = engine::read(cluster, plan).await?;
-    show(&rows)?;
+    let standing = engine::read(cluster, plan).await?;
+    show(&standing)?;
     if settings.watch {
         let watching = async {
-            let mut last = rows.clone();
+            let mut last = standing.clone();
             let mut changes = engine::watch(cluster, plan).await?;
             while changes.recv().await.is_some() {
-                let rows = engine::read(cluster, plan).await?;
-                if rows != last {
-                    show(&rows)?;
-                    last = rows;
+                let now = engine::read(cluster, plan).await?;
+                // Counters move all the time, and no watch tells.
+                if now.objects != last.objects || now.peer_authentication != last.peer_authentication {
+                    show(&now)?;
+                    last = now;
                 }
                 if printer.output_is_closed() {
                     break;
@@ -43,7 +45,8 @@ pub(super) async fn status(
         };
         or_interrupted(watching, plan).await?;
     }
-    if rows.iter().all(|row| row.health == Health::Good) {
+    let mut rows = standing.objects.iter();
+    if rows.all(|row| row.health == Health::Good) {
         printer.next(&format!("kubectl egress verify -n {}", plan.namespace));
         return Ok(ExitCode::Success);
     }
@@ -51,9 +54,9 @@ pub(super) async fn status(
     Ok(ExitCode::Disproven)
 }
 
-fn tree(plan: &str, rows: &[StatusRow], style: &Style) -> String {
+fn tree(plan: &str, standing: &Standing, style: &Style) -> String {
     let mut text = format!("{}\n", style.paint(Tone::Strong, &format!("plan {plan}")));
-    for row in rows {
+    for row in &standing.objects {
         let mark = match row.health {
             Health::Good => Mark::Good,
             Health::Drifted => Mark::Warning,
@@ -69,6 +72,29 @@ fn tree(plan: &str, rows: &[StatusRow], style: &Style) -> String {
             let _ = write!(text, "  {}", style.paint(Tone::Quiet, &row.detail));
         }
         text.push('\n');
+    }
+    for effective in &standing.peer_authentication {
+        let line = format!("mutual TLS of {}: {}", effective.of, effective.mode);
+        let from = format!("from {}", effective.from);
+        let _ = writeln!(
+            text,
+            "  {}  {}",
+            style.paint(Tone::Plain, &line),
+            style.paint(Tone::Quiet, &from)
+        );
+    }
+    for counted in &standing.counters {
+        let line = format!("{} at {}", counted.cluster, counted.pod);
+        let numbers = format!(
+            "{} requests, {} connections, {} failed",
+            counted.requests, counted.connections, counted.connect_failures
+        );
+        let _ = writeln!(
+            text,
+            "  {}  {}",
+            style.paint(Tone::Plain, &line),
+            style.paint(Tone::Quiet, &numbers)
+        );
     }
     text
 }

@@ -2,21 +2,18 @@
 //! what a Kubernetes Service that is called in a host's place is like. And what this Istio is too old for.
 
 use super::facts::Facts;
-use super::pods;
+use super::{istio_version, pods};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::istio::kinds;
 use crate::plan::ownership::{self, Manifest};
-use crate::plan::{Plan, PlannedHost, Resolution, source};
+use crate::plan::{Plan, PlannedHost, source};
 use crate::vocabulary::{HostPort, LabelSelector, Object, Scheme, names};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// Sidecars resolve names of a wildcard from Istio 1.30 on; the API has the word since 1.28, for waypoints only
-/// (Istio's release notes `se-wildcard-host-sidecar`).
-const DYNAMIC_DNS_SINCE: (u32, u32) = (1, 30);
 /// How long a name may take to resolve.
 const LOOKUP: Duration = Duration::from_secs(20);
 /// busybox has `nslookup`, glibc `getent`; one of them is in nearly every image with a shell.
@@ -35,7 +32,7 @@ pub(super) struct Completed {
 pub(super) async fn complete(cluster: &Cluster, facts: &Facts, mut plan: Plan) -> Result<Completed> {
     let mut remarks = Vec::new();
     for planned in &mut plan.hosts {
-        check_version(planned, &facts.istio_version)?;
+        istio_version::check(planned, &facts.istio_version)?;
         if planned.how.service.is_some() {
             remarks.extend(match_service(cluster, facts, &plan.identity, planned).await?);
         }
@@ -89,29 +86,6 @@ pub(super) fn without_foreign_services(objects: Vec<Manifest>, plan: &Plan, fact
 const EXPORT_TO: &str = "networking.istio.io/exportTo";
 /// Label by which an EndpointSlice belongs to a Service.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
-
-fn check_version(planned: &PlannedHost, version: &str) -> Result<()> {
-    if planned.how.resolution != Some(Resolution::Dynamic) || !is_before(version, DYNAMIC_DNS_SINCE) {
-        return Ok(());
-    }
-    Err(Error::usage(format!(
-        "{} needs Istio {}.{} or newer, and this cluster has {version}",
-        planned.host_port(),
-        DYNAMIC_DNS_SINCE.0,
-        DYNAMIC_DNS_SINCE.1
-    ))
-    .because("before that sidecars did not resolve the names of a wildcard (`resolution: dynamic`, Istio's DYNAMIC_DNS)")
-    .hint("upgrade Istio, name the one server behind the wildcard (--wildcard-server), or name the hosts one by one"))
-}
-
-/// An unknown version is left to the API server, which refuses what it does not know.
-fn is_before(version: &str, (major, minor): (u32, u32)) -> bool {
-    let mut numbers = version.split('.').map(|number| number.parse::<u32>().ok());
-    match (numbers.next().flatten(), numbers.next().flatten()) {
-        (Some(found_major), Some(found_minor)) => (found_major, found_minor) < (major, minor),
-        _ => false,
-    }
-}
 
 fn find_service<'facts>(facts: &'facts Facts, service: &str) -> Option<&'facts Object> {
     let (namespace, name) = service.split_once('/')?;
@@ -281,14 +255,6 @@ fn addresses_in(text: &str) -> BTreeSet<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_older_istio_is_told_from_a_newer_and_an_unknown_one() {
-        assert!(is_before("1.29.2", DYNAMIC_DNS_SINCE));
-        assert!(!is_before("1.30.0-alpha.1", DYNAMIC_DNS_SINCE));
-        assert!(!is_before("1.31.0", DYNAMIC_DNS_SINCE));
-        assert!(!is_before("unknown", DYNAMIC_DNS_SINCE));
-    }
 
     #[test]
     fn the_resolver_of_the_answer_is_no_address_of_the_name() {

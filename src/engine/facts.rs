@@ -1,7 +1,7 @@
 //! What must be known about the cluster before anything is changed, asked for side by side.
 
-use super::gateway_finder;
 use super::platform::{self, Platform};
+use super::{gateway_finder, istio_version};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::istio::kinds;
@@ -72,7 +72,7 @@ impl Facts {
         );
         let single = futures::future::try_join5(
             cluster.version(),
-            cluster.served_versions("networking.istio.io"),
+            cluster.served_versions(kinds::NETWORKING),
             cluster.get(&namespace),
             async { Ok(cluster.get(&mesh).await.unwrap_or(None)) },
             cluster.get(&journal),
@@ -88,15 +88,18 @@ impl Facts {
                 service.label("app") == Some("istiod") || service.label("istio") == Some("pilot")
             })
             .collect();
-        let istio_version = control_planes
-            .iter()
-            .find_map(|service| {
-                service
-                    .label("operator.istio.io/version")
-                    .or_else(|| service.label("app.kubernetes.io/version"))
-            })
-            .unwrap_or("unknown")
-            .to_owned();
+        let told = control_planes.iter().find_map(|service| {
+            service
+                .label("operator.istio.io/version")
+                .or_else(|| service.label("app.kubernetes.io/version"))
+        });
+        let istio_version = match told {
+            Some(version) => version.to_owned(),
+            None if istio_versions.is_empty() => "unknown".to_owned(),
+            None => image_version(cluster)
+                .await
+                .unwrap_or_else(|| "unknown".to_owned()),
+        };
         check_istio(cluster, &istio_versions, &istio_version, &platform).await?;
         let mesh = mesh.map_or(Value::Null, |map| {
             serde_saphyr::from_str(map.text("/data/mesh")).unwrap_or(Value::Null)
@@ -280,7 +283,12 @@ async fn list_visible(
     }
 }
 
-async fn check_istio(cluster: &Cluster, versions: &[String], told: &str, platform: &Platform) -> Result<()> {
+async fn check_istio(
+    cluster: &Cluster,
+    versions: &[String],
+    installed: &str,
+    platform: &Platform,
+) -> Result<()> {
     if versions.is_empty() {
         return match platform.kyma().map(|kyma| kyma.modules.counted.as_ref()) {
             Some(Some(counted)) => Err(platform::not_installed_yet(counted)),
@@ -289,18 +297,25 @@ async fn check_istio(cluster: &Cluster, versions: &[String], told: &str, platfor
             None => Err(no_istio(cluster).await),
         };
     }
-    if !versions.iter().any(|version| version == "v1") {
-        let installed = image_version(cluster).await.unwrap_or_else(|| told.to_owned());
+    if versions.iter().any(|version| version == "v1") {
+        return Ok(());
+    }
+    let without_v1beta1 = !versions.iter().any(|version| version == "v1beta1");
+    if without_v1beta1 || istio_version::OLDEST.is_after(installed) {
+        let oldest = istio_version::OLDEST;
         return Err(Error::cluster(format!(
-            "this Istio is too old (its version: {installed}): it serves networking.istio.io {} but not v1, which came with Istio 1.22",
+            "this Istio is too old: it is {installed}, and {oldest} or newer is needed"
+        ))
+        .because(format!(
+            "it serves networking.istio.io {}; older proxies do not check a server's certificate unless its CA is named",
             versions.join(", ")
         ))
-        .hint("upgrade Istio to 1.22 or newer"));
+        .hint(format!("upgrade Istio to {oldest} or newer")));
     }
     Ok(())
 }
 
-/// The version of istiod's image: an Istio that is too old does not tell it by labels.
+/// The version of istiod's image, for an Istio whose Service does not tell it (Helm's, before 1.24).
 async fn image_version(cluster: &Cluster) -> Option<String> {
     let selector = Some("app=istiod");
     let namespace = Some(names::ISTIO_NAMESPACE);

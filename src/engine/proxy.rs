@@ -149,6 +149,14 @@ impl ProxyAdmin {
         self.get("/config_dump?resource=dynamic_active_secrets").await
     }
 
+    /// Reads the counters of every cluster, as `clusters?format=json` gives them.
+    ///
+    /// # Errors
+    /// As [`Self::configuration`].
+    pub(super) async fn counters(&mut self) -> Result<Value> {
+        self.get("/clusters?format=json").await
+    }
+
     /// Reads which upstream connections are open now.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use super::probe::{self, ProbeSource};
 use super::probe_plan::Planned;
 use super::witness::Witness;
-use super::{Event, Events, transports};
+use super::{Event, Events, gateway_counters, transports};
 use crate::cluster::Cluster;
 use crate::evidence::{
     Control, CurlResult, GatewayFacts, LiveConfiguration, LogState, ProbeEvidence, ProbeRequest, ProbeResult,
@@ -68,6 +68,12 @@ impl<'run> Round<'run> {
             id: "probe".to_owned(),
             title: format!("send {number} probes"),
         });
+        let gateway_pods = self.witness.gateway_pods();
+        let counted = if meshed_probes.is_empty() {
+            gateway_counters::Counted::new()
+        } else {
+            gateway_counters::read(self.cluster, &gateway_pods).await
+        };
         let send_bare = async {
             match bare {
                 Some(from) => probe::send(self.cluster, from, &requests(&bare_probes)).await,
@@ -104,10 +110,15 @@ impl<'run> Round<'run> {
             detail: None,
             elapsed: started.elapsed(),
         });
-        evidence
+        let mut results: Vec<(ProbeResult, CurlResult)> = evidence
             .into_iter()
             .map(|evidence| (judge(&evidence), evidence.curl))
-            .collect()
+            .collect();
+        if !counted.is_empty() {
+            let after = gateway_counters::read(self.cluster, &gateway_pods).await;
+            gateway_counters::compare(results.iter_mut().map(|(result, _)| result), &counted, &after);
+        }
+        results
     }
 
     /// Waits until each probe has the lines that decide it, or no more can be expected.

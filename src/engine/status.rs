@@ -1,5 +1,7 @@
 //! How a plan stands: each object of its journal, against what the plan renders.
 
+use super::gateway_counters::{self, HostCounters};
+use super::peer_authentication::{self, EffectivePeerAuthentication};
 use super::verify::stored_plan;
 use super::{lockdown, pods};
 use crate::cluster::{Cluster, PodChange};
@@ -42,19 +44,41 @@ pub struct StatusRow {
     pub detail: String,
 }
 
+/// How a plan stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Standing {
+    /// Each object.
+    pub objects: Vec<StatusRow>,
+    /// What the proxies at both ends of the leg to the gateway ask of those who connect to them.
+    pub peer_authentication: Vec<EffectivePeerAuthentication>,
+    /// What the gateway counted for the plan's hosts.
+    pub counters: Vec<HostCounters>,
+}
+
 /// Reads all objects of a plan side by side.
 ///
 /// # Errors
 /// If there is no plan, or the cluster refuses.
-pub async fn read(cluster: &Cluster, plan: &PlanIdentity) -> Result<Vec<StatusRow>> {
+pub async fn read(cluster: &Cluster, plan: &PlanIdentity) -> Result<Standing> {
     let journal = stored_plan(cluster, plan).await?;
     let locks = journal
         .locks
         .iter()
         .map(|record| lock_row(cluster, &journal, record));
-    let (mut rows, locks) = futures::future::try_join(of(cluster, &journal), try_join_all(locks)).await?;
+    let (mut rows, locks, peer_authentication, counters) = futures::future::try_join4(
+        of(cluster, &journal),
+        try_join_all(locks),
+        peer_authentication::of_plan(cluster, &journal),
+        gateway_counters::of_plan(cluster, &journal),
+    )
+    .await?;
     rows.extend(locks);
-    Ok(rows)
+    Ok(Standing {
+        objects: rows,
+        peer_authentication,
+        counters,
+    })
 }
 
 /// A lock, with whatever is wrong with it or undermines it.

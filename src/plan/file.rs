@@ -1,9 +1,10 @@
 //! Plan files: kind `EgressPlan`, shaped like a Kubernetes object so that they live in git beside everything else.
 
+use super::file_fault::{Faults, Written};
 use super::lock::LockSettings;
 use super::{Plan, PlanSettings, PlannedHost, PortPlan};
 use crate::error::{Error, Result};
-use crate::vocabulary::{HostName, OutboundPolicy, PlanIdentity, names};
+use crate::vocabulary::{HostName, HostNameError, OutboundPolicy, PlanIdentity, names};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -62,33 +63,28 @@ fn default_name() -> String {
 ///
 /// # Errors
 /// If it is not YAML, has a field or value that this version does not know, or breaks a rule of [`Plan::new`].
-/// The message names the file, and line and column where the parser knows them.
+/// The message names the file, line and column, and the field's path; its hint the fix.
 pub fn from_file(
     name: &str,
     text: &str,
     namespace_flag: Option<&str>,
     default_namespace: &str,
 ) -> Result<Plan> {
-    let refuse = |cause: String| {
-        Error::usage(format!("the plan file {name} is not valid"))
-            .because(cause)
-            .hint("`kubectl egress render HOST -o plan` prints a valid one")
-    };
-    let file: File = serde_saphyr::from_str(text).map_err(|error| refuse(error.to_string()))?;
-    if file.api_version != names::API_VERSION || file.kind != KIND {
-        return Err(refuse(format!(
-            "it is `{} {}`; this version reads `{} {KIND}`",
-            file.api_version,
-            file.kind,
-            names::API_VERSION
-        )));
+    let faults = Faults::of(name, text);
+    let file: File = serde_saphyr::from_str(text).map_err(|error| faults.parser(&error))?;
+    for (field, found, wanted) in [
+        ("kind", &file.kind, KIND),
+        ("apiVersion", &file.api_version, names::API_VERSION),
+    ] {
+        if found != wanted {
+            return Err(faults.field(field, &format!("it is `{found}`; this version reads `{wanted}`")));
+        }
     }
     if let (Some(flag), Some(own)) = (namespace_flag, file.metadata.namespace.as_deref())
         && flag != own
     {
-        return Err(refuse(format!(
-            "it is for namespace {own}, but --namespace says {flag}; leave one of them out"
-        )));
+        let rule = format!("it is for namespace {own}, but --namespace says {flag}; leave one of them out");
+        return Err(faults.field("metadata.namespace", &rule));
     }
     let namespace = file
         .metadata
@@ -96,18 +92,22 @@ pub fn from_file(
         .as_deref()
         .or(namespace_flag)
         .unwrap_or(default_namespace);
-    let identity =
-        PlanIdentity::new(namespace, file.metadata.name).map_err(|error| refuse(error.to_string()))?;
-    let mut hosts = Vec::new();
-    for entry in file.spec.hosts {
-        let host: HostName = entry.host.parse().map_err(|error| refuse(format!("{error}")))?;
+    let identity = PlanIdentity::new(namespace, file.metadata.name)
+        .map_err(|error| faults.field("metadata", &error.to_string()))?;
+    let (mut hosts, mut written) = (Vec::new(), Written::new());
+    for (index, entry) in file.spec.hosts.into_iter().enumerate() {
+        let path = format!("spec.hosts[{index}]");
+        let wrong = |error: HostNameError| faults.field(&format!("{path}.host"), &error.to_string());
+        let host: HostName = entry.host.parse().map_err(wrong)?;
         if entry.ports.is_empty() {
+            written.push((path, host.clone(), 443));
             hosts.push(PlannedHost::passthrough(host, 443));
-        } else {
-            hosts.extend(entry.ports.into_iter().map(|how| PlannedHost {
-                host: host.clone(),
-                how,
-            }));
+            continue;
+        }
+        for (index, how) in entry.ports.into_iter().enumerate() {
+            written.push((format!("{path}.ports[{index}]"), host.clone(), how.port));
+            let host = host.clone();
+            hosts.push(PlannedHost { host, how });
         }
     }
     let settings = PlanSettings {
@@ -116,7 +116,7 @@ pub fn from_file(
         outbound_policy: file.spec.outbound_policy,
         lockdown: file.spec.lockdown,
     };
-    Plan::new(identity, settings, hosts).map_err(|error| refuse(error.to_string()))
+    Plan::new(identity, settings, hosts).map_err(|error| faults.plan(&error, &written))
 }
 
 /// Writes a plan as a file that [`from_file`] reads back.
@@ -183,7 +183,7 @@ mod tests {
                 format!("{SMALLEST}    ports: [{{port: 443, mode: teleport}}]\n"),
                 "teleport",
             ),
-            (format!("{SMALLEST}    ports: [{{port: 70000}}]\n"), "70000"),
+            (format!("{SMALLEST}    ports: [{{port: 70000}}]\n"), "65535"),
             ("{".to_owned(), "plan.yaml"),
         ];
         for (text, says) in cases {

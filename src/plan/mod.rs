@@ -21,6 +21,8 @@
 pub mod access_log;
 pub mod field_owner;
 mod file;
+mod file_fault;
+mod file_place;
 pub mod gateway_workload;
 pub mod istio_module;
 pub mod journal;

@@ -101,6 +101,32 @@ pub enum PlanError {
     Empty,
 }
 
+impl PlanError {
+    /// Whom it is about: host, port, and the field of the port, as far as there is one.
+    pub(super) fn subject(&self) -> (Option<&HostName>, Option<u16>, Option<&'static str>) {
+        let at = |at: &HostPort, field| (Some(at.port), field);
+        let (host, (port, field)) = match self {
+            Self::Twice(place) => (&place.host, at(place, None)),
+            Self::PlaintextPort(place) => (&place.host, at(place, Some("port"))),
+            Self::TlsPort { at: place, .. } => (&place.host, at(place, Some("mode"))),
+            // `at: sidecar`, `server, sample or resolution`: the first word is a field.
+            Self::Setting {
+                at: place, setting, ..
+            } => (&place.host, at(place, setting.split([':', ',']).next())),
+            Self::NoClientCertificate(place) => (&place.host, at(place, Some("clientCertificate"))),
+            Self::MutualAtSidecar(place) => (&place.host, at(place, Some("at"))),
+            Self::MixedProtection { plain, .. } => (&plain.host, at(plain, Some("meshMtls"))),
+            Self::TwoPorts { host, second, .. } => (host, (Some(*second), Some("port"))),
+            Self::WildcardMode { host, .. } => (host, (None, Some("mode"))),
+            Self::ForeignSample { host, .. } => (host, (None, Some("sample"))),
+            Self::Wildcard(host) | Self::NoSample(host) => (host, (None, None)),
+            Self::PortZero(host) => (host, (Some(0), Some("port"))),
+            Self::Empty => return (None, None, None),
+        };
+        (Some(host), port, field)
+    }
+}
+
 impl From<PlanError> for Error {
     fn from(error: PlanError) -> Self {
         Self::usage(error.to_string())

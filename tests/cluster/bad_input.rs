@@ -143,7 +143,7 @@ fn a_plan_file_with_a_mistake_is_refused_with_its_place() {
         (plan("  hosts: []\n"), &["host"]),
         (
             plan("  hosts:\n  - {host: kyma-project.io, ports: [{port: 70000}]}\n"),
-            &["70000"],
+            &["65535"],
         ),
         (
             "kind: Deployment\napiVersion: apps/v1\nmetadata: {}\nspec: {hosts: []}\n".to_owned(),

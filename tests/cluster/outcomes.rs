@@ -9,46 +9,6 @@ use std::time::Duration;
 const NOBODY: BTreeSet<std::net::IpAddr> = BTreeSet::new();
 
 #[test]
-fn a_routed_request_reaches_the_world_from_the_gateway() {
-    let stage = open!(shared).with_route();
-    let probed = stage.probe_host();
-    probed.is("routed", &stage.gateway_addresses()).run.exits(0);
-    let hops = probed.probe["hops"].as_array().unwrap();
-    let ends: Vec<_> = hops
-        .iter()
-        .map(|hop| (hop["from"].as_str().unwrap(), hop["to"].as_str().unwrap()))
-        .collect();
-    assert_eq!(ends, [("sidecar", "gateway"), ("gateway", "host")]);
-    // The receipts are of this connection: the gateway's line names the port from which the world was called.
-    let port = probed.seen[0].peer.to_string();
-    let receipts = hops[1]["receipts"].to_string();
-    assert!(receipts.contains(&port), "{port} is not in {receipts}");
-}
-
-#[test]
-fn plain_http_bypasses_when_only_tls_is_routed() {
-    let stage = open!(shared).with_route();
-    let source = stage.source_addresses();
-    stage
-        .probe(&format!("http://{}", stage.host))
-        .is("bypassed", &source)
-        .run
-        .exits(0);
-    stage
-        .probe_with(&format!("http://{}", stage.host), "--expect routed")
-        .is("bypassed", &source)
-        .run
-        .exits(1);
-    stage
-        .probe_with("https://edition.cnn.com", "--expect bypassed")
-        .is("bypassed", &source)
-        .run
-        .exits(0);
-    // Another name of the same server: same address, other SNI.
-    stage.probe("https://tls.test").is("bypassed", &source);
-}
-
-#[test]
 fn a_pod_without_sidecar_bypasses() {
     let stage = open!(shared).with_route();
     let probed = stage.probe_with(&format!("https://{}", stage.host), "--unmeshed");

@@ -5,20 +5,6 @@ use crate::support::{Stage, manifests, open};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-#[test]
-fn a_host_is_set_up_proven_and_undone_and_the_cluster_is_as_before() {
-    let stage = open!(alone);
-    let before = Dump::take(&stage.kubectl);
-    stage
-        .egress("setup kyma-project.io --create-namespace")
-        .exits(0)
-        .says(&["virtualservice/egress-default created"]);
-    verify_agrees_with_the_outside_world(&stage);
-    let cleanup = stage.egress("cleanup --verify");
-    assert!(cleanup.exits(0).stdout.contains("is left"), "{cleanup}");
-    Dump::take(&stage.kubectl).equals(&before);
-}
-
 pub(crate) fn verify_agrees_with_the_outside_world(stage: &Stage) {
     let mark = stage.mark();
     let run = stage.egress("verify -o json");

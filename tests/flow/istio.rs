@@ -3,6 +3,7 @@
 use crate::served::{Served, serve};
 use crate::support::{differences, dump, quick};
 use kubectl_egress::sandbox::{Sandbox, SandboxSettings};
+use std::collections::BTreeSet;
 
 /// Commands that would change something, and those that only ask.
 const COMMANDS: &[&str] = &[
@@ -75,21 +76,75 @@ async fn without_istio_it_is_named_with_what_to_install() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_istio_that_is_too_old_is_named_with_the_version_that_is_needed() {
-    let old = SandboxSettings {
-        istio_versions: vec!["v1beta1".into(), "v1alpha3".into()],
-        istio_version: "1.21.6".into(),
-        ..quick()
-    };
-    let cluster = cluster(old).await;
-    refuses(
-        &cluster,
-        &[
-            "this Istio is too old",
-            "1.21.6",
-            "serves networking.istio.io v1beta1, v1alpha3 but not v1",
-            "came with Istio 1.22",
-            "hint: upgrade Istio to 1.22 or newer",
-        ],
-    )
-    .await;
+    for (served, version) in [("v1alpha3", "1.4.10"), ("v1beta1", "1.20.8")] {
+        let old = SandboxSettings {
+            istio_versions: vec![served.into()],
+            istio_version: version.into(),
+            ..quick()
+        };
+        let cluster = cluster(old).await;
+        refuses(
+            &cluster,
+            &[
+                "this Istio is too old",
+                version,
+                &format!("serves networking.istio.io {served}"),
+                "hint: upgrade Istio to 1.21 or newer",
+            ],
+        )
+        .await;
+    }
+}
+
+/// Versions in which Istio's objects are asked for, by group.
+fn asked_versions(cluster: &Served) -> BTreeSet<String> {
+    let requests = cluster.sandbox.requests();
+    let paths = requests.iter().map(|sent| sent.path.as_str());
+    paths
+        .filter_map(|path| {
+            let mut parts = path.strip_prefix("/apis/")?.split('/');
+            let (group, version) = (parts.next()?, parts.next()?);
+            group.ends_with(".istio.io").then(|| format!("{group}/{version}"))
+        })
+        .collect()
+}
+
+/// The whole story on an Istio that serves `v1` of some of its kinds, and on one that does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_are_written_in_the_version_that_the_cluster_serves() {
+    for (served, expected) in [
+        (
+            ["v1", "v1beta1"].as_slice(),
+            ["networking.istio.io/v1", "telemetry.istio.io/v1"],
+        ),
+        (
+            &["v1beta1", "v1alpha3"],
+            ["networking.istio.io/v1beta1", "telemetry.istio.io/v1alpha1"],
+        ),
+    ] {
+        let settings = SandboxSettings {
+            istio_versions: served.iter().map(|version| (*version).to_owned()).collect(),
+            istio_version: "1.21.6".into(),
+            ..quick()
+        };
+        let cluster = cluster(settings).await;
+        let before = cluster.steady_dump().await;
+        let setup = "setup kyma-project.io -n demo --create-namespace --yes";
+        cluster.run(setup).await.exits(0);
+        let rendered = cluster.run("render -n demo -o json").await.exits(0).json();
+        for object in rendered["items"].as_array().unwrap() {
+            assert_eq!(object["apiVersion"], expected[0], "{object}");
+        }
+        for command in ["setup -n demo --yes", "status -n demo", "verify -n demo"] {
+            cluster.run(command).await.exits(0);
+        }
+        cluster.run("cleanup -n demo --yes").await.exits(0);
+        let asked: Vec<String> = asked_versions(&cluster).into_iter().collect();
+        for version in &asked {
+            let other_group = !version.starts_with("networking.") && !version.starts_with("telemetry.");
+            assert!(other_group || expected.contains(&version.as_str()), "{asked:?}");
+        }
+        let after = cluster.steady_dump().await;
+        assert_eq!(differences(&before, &after), Vec::<String>::new());
+    }
 }

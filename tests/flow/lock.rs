@@ -225,7 +225,7 @@ async fn a_lock_whose_gateway_or_dns_moved_is_named_with_the_command_that_renews
         assert!(finding.message.contains(&moved.to_string()), "{finding:?}");
         let renews = "kubectl egress lockdown -n demo --plan default";
         assert!(finding.fix.contains(renews), "{finding:?}");
-        let rows = status::read(&cluster, &plan()).await.unwrap();
+        let rows = status::read(&cluster, &plan()).await.unwrap().objects;
         assert!(
             rows.iter()
                 .any(|row| row.object.starts_with("lock ") && row.detail.contains("EGR-515")),

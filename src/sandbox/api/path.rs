@@ -117,6 +117,12 @@ pub(in crate::sandbox) fn served_kinds(settings: &SandboxSettings) -> Vec<Kind> 
 
 /// Versions of a group, preferred first; none if it is not served.
 pub(in crate::sandbox) fn versions(settings: &SandboxSettings, group: &str) -> Vec<String> {
+    if group == "telemetry.istio.io" && settings.istio {
+        let mut versions = settings.istio_versions.clone();
+        versions.retain(|version| version == "v1");
+        versions.push("v1alpha1".to_owned());
+        return versions;
+    }
     if of_istio(group) && settings.istio {
         return settings.istio_versions.clone();
     }

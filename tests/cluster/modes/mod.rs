@@ -2,6 +2,7 @@
 //!
 //! The outside world's log decides: who sent the request, on which port, with which TLS and which headers.
 
+mod row_01_tls_passthrough;
 mod row_02_http;
 mod row_03_tls_origination_at_the_gateway;
 mod row_04_tls_origination_at_the_sidecar;
@@ -12,6 +13,8 @@ mod row_09_ranges_past_the_proxy;
 mod row_10_wildcards;
 mod row_11_services_for_egress;
 mod row_12_external_proxy;
+mod row_13_network_policy_lockdown;
+mod row_14_troubleshooting;
 mod row_15_many_modes_and_two_plans;
 
 use super::support::{Run, Stage};

@@ -51,6 +51,13 @@ impl Kubectl {
             .unwrap_or_else(|error| panic!("kubectl apply: {error}\n{manifests}"));
     }
 
+    /// Runs a command with text on standard input.
+    pub(crate) fn feed(&self, typed: &str, input: &str) -> Result<String, String> {
+        let mut command = self.command();
+        command.args(typed.split_whitespace()).stdin(Stdio::piped());
+        output(&mut command, Some(input))
+    }
+
     /// Reads an object, or a list.
     #[track_caller]
     pub(crate) fn json(&self, typed: &str) -> Value {

@@ -17,7 +17,7 @@ async fn a_warning_that_is_not_ours_stops_nobody() {
     let prepared = prepare(&cluster, hosts()).await.unwrap();
     let told = prepared.findings.iter().find(|finding| finding.code == "EGR-205");
     assert!(told.is_some_and(|finding| finding.message.contains("EnvoyFilter istio-system/theirs")));
-    let rows = status::read(&cluster, &plan()).await.unwrap();
+    let rows = status::read(&cluster, &plan()).await.unwrap().objects;
     let row = rows.iter().find(|row| row.object == RESOURCE).unwrap();
     assert!(
         row.health == Health::Good && row.detail.contains("Warning"),

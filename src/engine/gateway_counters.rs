@@ -1,0 +1,117 @@
+//! What the gateway's proxies counted: around a round of probes as corroboration, and for `status` as it stands.
+
+use super::pods;
+use super::proxy::ProxyAdmin;
+use crate::cluster::Cluster;
+use crate::error::Result;
+use crate::evidence::{ProbeResult, UpstreamCluster, corroborate, parse_line, read_counters};
+use crate::plan::journal::Journal;
+use crate::vocabulary::{PodName, Witness};
+use futures::future::join_all;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Each pod's `clusters?format=json`.
+pub(super) type Counted = BTreeMap<String, Vec<u8>>;
+
+/// Reads the counters of some gateway pods. One that cannot be read is left out.
+pub(super) async fn read(cluster: &Cluster, pods: &[PodName]) -> Counted {
+    let of = |pod: PodName| async move {
+        let counted = ProxyAdmin::new(cluster, &pod).counters().await.ok()?;
+        Some((pod.to_string(), counted.to_string().into_bytes()))
+    };
+    let read = join_all(pods.iter().cloned().map(of)).await;
+    read.into_iter().flatten().collect()
+}
+
+/// Compares each probe that a gateway pod's line tells of with what that pod counted meanwhile.
+pub(super) fn compare<'run>(
+    results: impl Iterator<Item = &'run mut ProbeResult>,
+    before: &Counted,
+    after: &Counted,
+) {
+    for result in results {
+        let receipts = result.hops.iter().flat_map(|hop| &hop.receipts);
+        let told = receipts
+            .filter(|receipt| receipt.witness == Witness::GatewayLog)
+            .find_map(|receipt| {
+                let cluster = parse_line(receipt.text.as_bytes())?.upstream_cluster?;
+                Some((receipt.pod.clone(), cluster.to_string()))
+            });
+        let Some((pod, cluster)) = told else { continue };
+        let of = |counted: &Counted| read_counters(counted.get(&pod)?, &cluster);
+        if let (Some(earlier), Some(later)) = (of(before), of(after)) {
+            corroborate(result, &pod, earlier, later);
+        }
+    }
+}
+
+/// What one gateway pod counted for one host of a plan, since the pod started or the host's addresses changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HostCounters {
+    /// The pod.
+    pub pod: String,
+    /// The proxy's name for the host and port.
+    pub cluster: String,
+    /// Connections begun, failed ones included.
+    pub connections: u64,
+    /// Connections that failed.
+    pub connect_failures: u64,
+    /// Requests; for TCP and TLS connections that were carried.
+    pub requests: u64,
+}
+
+/// Reads the counters of a plan's hosts from every ready pod of its gateway.
+///
+/// # Errors
+/// If the gateway's pods cannot be listed. A pod whose counters cannot be read is left out.
+pub(super) async fn of_plan(cluster: &Cluster, journal: &Journal) -> Result<Vec<HostCounters>> {
+    let gateway = &journal.gateway;
+    let through: Vec<_> = journal
+        .plan
+        .hosts
+        .iter()
+        .filter(|planned| planned.how.through_gateway())
+        .collect();
+    if through.is_empty() {
+        return Ok(Vec::new());
+    }
+    let pods = pods::ready(cluster, &gateway.namespace, &gateway.label_selector()).await?;
+    let mut found = Vec::new();
+    for (pod, counted) in read(cluster, &pods).await {
+        for name in cluster_names(&counted) {
+            let upstream = UpstreamCluster::parse(&name);
+            let of_host = |host: &str| {
+                through
+                    .iter()
+                    .any(|planned| planned.host.to_string().eq_ignore_ascii_case(host))
+            };
+            let UpstreamCluster::Outbound { host, .. } = &upstream else {
+                continue;
+            };
+            if !of_host(host) {
+                continue;
+            }
+            if let Some(counters) = read_counters(&counted, &name) {
+                found.push(HostCounters {
+                    pod: pod.clone(),
+                    cluster: name,
+                    connections: counters.connections,
+                    connect_failures: counters.connect_failures,
+                    requests: counters.requests,
+                });
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn cluster_names(clusters: &[u8]) -> BTreeSet<String> {
+    let clusters: serde_json::Value = serde_json::from_slice(clusters).unwrap_or_default();
+    let statuses = clusters["cluster_statuses"].as_array().into_iter().flatten();
+    statuses
+        .filter_map(|status| Some(status["name"].as_str()?.to_owned()))
+        .collect()
+}

@@ -79,19 +79,21 @@ fn effective(all: &[Object], namespace: &str, labels: &Value, root: &str) -> (St
     };
     let selects =
         |object: &Object| has_selector(object) && Object(labels.clone()).labels_match("", &selector(object));
-    let places: [(&str, &dyn Fn(&Object) -> bool); 3] = [
-        ("for these workloads", &|object| {
-            object.namespace() == Some(namespace) && selects(object)
-        }),
-        ("for the namespace", &|object| {
-            object.namespace() == Some(namespace) && !has_selector(object)
-        }),
-        ("for the mesh", &|object| {
-            object.namespace() == Some(root) && !has_selector(object)
-        }),
+    // Reach, namespace, and whether it names workloads.
+    let places = [
+        ("for these workloads", namespace, true),
+        ("for the namespace", namespace, false),
+        ("for the mesh", root, false),
     ];
-    for (reach, holds) in places {
-        let here = all.iter().filter(|object| holds(object));
+    for (reach, place, for_workloads) in places {
+        let here = all.iter().filter(|object| {
+            object.namespace() == Some(place)
+                && if for_workloads {
+                    selects(object)
+                } else {
+                    !has_selector(object)
+                }
+        });
         let oldest = here.min_by_key(|object| (object.text("/metadata/creationTimestamp"), object.name()));
         if let Some(object) = oldest {
             let mode = object.text("/spec/mtls/mode");

@@ -35,7 +35,7 @@ fn rendered_manifests_are_applied_once_by_kubectl_and_route() {
     let gateway = stage.gateway_addresses();
     let typed =
         format!("exec -n {namespace} deploy/shop -c main -- curl -sS -m 5 -o /dev/null https://{host}");
-    let mut peers = Default::default();
+    let mut peers = std::collections::BTreeSet::new();
     // The proxies take the routing up a moment after it is applied.
     for _ in 0..20 {
         let mark = stage.mark();

@@ -225,7 +225,8 @@ fn the_analyzer_has_nothing_to_say_but_what_is_known_to_be_wrong() {
     let mut complaints = Vec::new();
     for row in ROWS {
         let items = rendered(row, &namespace, &other, &stage.host);
-        let documents: String = items.iter().map(|item| format!("---\n{item}\n")).collect();
+        let documents: Vec<String> = items.iter().map(ToString::to_string).collect();
+        let documents = documents.join("\n---\n");
         for (how, arguments) in [
             ("files", ["--use-kube=false"].as_slice()),
             ("cluster", &["--kubeconfig", &kubeconfig, "-n", &namespace]),

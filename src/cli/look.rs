@@ -6,6 +6,7 @@ use super::shared::{PlanFlags, ProbeFlags};
 use super::value::{self, HostArgument, PlanFile, ProbeTarget, choice};
 use crate::vocabulary::{Claim, HostName, Outcome};
 use clap::Args;
+use std::net::IpAddr;
 use std::time::Duration;
 
 const CLAIMS: &[Claim] = &[Claim::Routed, Claim::Enforced];
@@ -17,13 +18,16 @@ const OUTCOMES: &[Outcome] = &[
     Outcome::Unreachable,
     Outcome::Inconclusive,
 ];
+/// What `--attempts` takes.
+const ATTEMPTS: &[&str] = &["default", "all"];
 const METHODS: &[&str] = &["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
 
 /// `verify`: no host means every host of the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(after_help = "Examples:
   kubectl egress verify -n demo
-  kubectl egress verify kyma-project.io --from deploy/shop --require enforced -o json")]
+  kubectl egress verify kyma-project.io --from deploy/shop --require enforced -o json
+  kubectl egress verify --bypass -n demo")]
 pub struct Verify {
     /// Hosts of the plan to verify; none means all, without a port all its ports
     #[arg(value_name = "HOST[:PORT]", value_parser = value::host)]
@@ -40,6 +44,15 @@ pub struct Verify {
     /// Do not probe from a pod without sidecar
     #[arg(long)]
     pub skip_unmeshed: bool,
+    /// Try to get out without the gateway, from throw-away pods, and show what stops each attempt
+    #[arg(long, conflicts_with = "skip_unmeshed")]
+    pub bypass: bool,
+    /// Which attempts: all also makes pods in another namespace and on the host's network
+    #[arg(long, value_name = "default|all", requires = "bypass", default_value = "default", value_parser = choice(ATTEMPTS))]
+    pub attempts: &'static str,
+    /// Resolver outside that is asked (UDP 53), pinged and connected to (TCP 853)
+    #[arg(long, value_name = "ADDRESS", requires = "bypass", default_value = "8.8.8.8")]
+    pub outside_resolver: IpAddr,
     /// Path at which the hosts answer with the headers that they saw, such as /headers of httpbin
     #[arg(long, value_name = "PATH", value_parser = value::request_path)]
     pub echo: Option<String>,

@@ -308,6 +308,7 @@ fn show_manifests(prepared: &Prepared, printer: &Printer) -> Result<()> {
 
 fn probe_settings(plan: &PlanIdentity, settings: &cli::Setup, source: ProbeSource) -> VerifySettings {
     VerifySettings {
+        bypass: None,
         plan: plan.clone(),
         namespace: plan.namespace.clone(),
         hosts: Vec::new(),

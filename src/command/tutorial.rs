@@ -129,6 +129,7 @@ async fn story(connected: &Connected, printer: &Printer) -> Result<ExitCode> {
     };
     let source = super::source::find(connected, &flags, names::SOURCE_IMAGE, TIMEOUT, printer).await?;
     let settings = VerifySettings {
+        bypass: None,
         plan: connected.plan.clone(),
         namespace: connected.namespace.clone(),
         hosts: Vec::new(),

@@ -3,6 +3,7 @@
 use super::connection::{connect, or_interrupted};
 use super::source;
 use crate::cli::{self, Connection};
+use crate::engine::bypass::BypassSettings;
 use crate::engine::verify::{self as engine, VerifySettings};
 use crate::error::Result;
 use crate::report::{Printer, view};
@@ -39,10 +40,17 @@ pub(super) async fn verify(
         max_time_seconds: settings.probe.max_time,
         enforced_required: settings.require.contains(&Claim::Enforced),
         timeout: settings.plan.timeout,
+        bypass: settings.bypass.then_some(BypassSettings {
+            all: settings.attempts == "all",
+            resolver: settings.outside_resolver,
+        }),
     };
     let events = printer.events();
-    let work = engine::verify(&connected.cluster, &wanted, &events);
-    let verification = or_interrupted(work, &connected.plan).await?;
+    let interrupted = async {
+        // Without a handler the signal would end us at once, and the pods that were made would stay for minutes.
+        let _ = tokio::signal::ctrl_c().await;
+    };
+    let verification = engine::verify_until(&connected.cluster, &wanted, &events, interrupted).await?;
     printer.document(&verification, |style| view::verification(&verification, style))?;
     printer.next(&view::next_after_verification(&verification));
     Ok(match verification.verdict {

@@ -2,6 +2,7 @@
 
 mod access_logs;
 mod admission;
+pub mod bypass;
 pub mod client_secret;
 pub mod completion;
 pub mod deploy_target;

@@ -9,7 +9,7 @@ use crate::cluster::{ApplyOptions, Cluster, DeleteOptions, Waited};
 use crate::error::Result;
 use crate::istio::kinds;
 use crate::plan::journal::Journal;
-use crate::plan::source::{self, Injection, ProbePodSettings};
+use crate::plan::source::{self, Evasion, Injection, ProbePodSettings};
 use crate::vocabulary::{Object, ObjectReference, names};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -28,6 +28,7 @@ pub struct ProbePod {
     title: &'static str,
     labels: BTreeMap<String, String>,
     injection: Injection,
+    evasion: Evasion,
 }
 
 impl ProbePod {
@@ -38,6 +39,7 @@ impl ProbePod {
             title: "pod without sidecar, to see what it reaches",
             labels,
             injection: Injection::None,
+            evasion: Evasion::default(),
         }
     }
 
@@ -53,7 +55,16 @@ impl ProbePod {
             title: "new pod with sidecar",
             labels,
             injection: Injection::Namespace,
+            evasion: Evasion::default(),
         }
+    }
+
+    /// The same, trying to get past its sidecar or past NetworkPolicies.
+    #[must_use]
+    pub fn evading(mut self, title: &'static str, evasion: Evasion) -> Self {
+        self.title = title;
+        self.evasion = evasion;
+        self
     }
 
     fn reference(&self, namespace: &str) -> ObjectReference {
@@ -85,6 +96,7 @@ pub async fn make_probe_pod(
         labels: &pod.labels,
         client_labels: &journal.client_labels,
         injection: pod.injection.clone(),
+        evasion: &pod.evasion,
     };
     let manifest = source::probe_pod(&journal.plan.identity, &settings);
     let options = ApplyOptions::new(&manifest.reference, &manifest.manager);

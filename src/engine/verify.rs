@@ -1,6 +1,7 @@
 //! Proves what holds: listens, probes from a meshed source and from one without sidecar, chains the receipts.
 
 use super::admission;
+use super::bypass::{self, BypassSettings};
 use super::event::{Event, Events};
 use super::listener::Listener;
 use super::probe::ProbeSource;
@@ -11,12 +12,15 @@ use super::status::{self, StatusRow};
 use super::{echo, journal_store, lockdown};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
-use crate::evidence::{CurlResult, ProbeResult, Verification, claims};
+use crate::evidence::{
+    AttemptResult, CurlResult, ProbeResult, Shown, Verification, bypass_findings, claims, enforced_with,
+    verdict_with,
+};
 use crate::finding::{Finding, Severity};
 use crate::plan::PlannedHost;
 use crate::plan::journal::Journal;
 use crate::plan::lock::ReachedBefore;
-use crate::vocabulary::{ClaimState, HostName, Outcome, PlanIdentity};
+use crate::vocabulary::{ClaimState, ExitCode, HostName, Outcome, PlanIdentity, names};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -45,6 +49,8 @@ pub struct VerifySettings {
     pub enforced_required: bool,
     /// How long to wait for the pod without sidecar.
     pub timeout: Duration,
+    /// Whether, and how, to try to get out without the gateway; needs `without_sidecar`.
+    pub bypass: Option<BypassSettings>,
 }
 
 /// Probes the plan and judges the claims. A lock of the plan makes the claim `enforced` required, and must still be the
@@ -54,93 +60,230 @@ pub struct VerifySettings {
 /// If there is no plan, no source, or the cluster refuses what is needed to begin. What goes wrong after that is
 /// evidence, not an error.
 pub async fn verify(cluster: &Cluster, settings: &VerifySettings, events: &Events) -> Result<Verification> {
+    verify_until(cluster, settings, events, std::future::pending()).await
+}
+
+/// The same until it is interrupted; the pods that were made go in any case.
+///
+/// # Errors
+/// As [`verify`], and if it was interrupted.
+pub async fn verify_until(
+    cluster: &Cluster,
+    settings: &VerifySettings,
+    events: &Events,
+    interrupted: impl Future<Output = ()> + Send,
+) -> Result<Verification> {
     let journal = stored_plan(cluster, &settings.plan).await?;
     let hosts = chosen_hosts(&journal, settings)?;
     let standing = lockdown::standing(cluster, &journal, &settings.namespace).await?;
-    let plan = ProbePlan {
-        plan: journal.plan.clone(),
-        gateway: journal.gateway.clone(),
-        hosts,
-        forbidden: settings.forbidden.clone(),
-        ca_certificate: settings.ca_certificate.clone(),
-        max_time_seconds: settings.max_time_seconds,
-        echo: settings.echo.clone(),
-    };
-    let bare_pod = ProbePod::unmeshed(labels_of_lock(&standing));
-    let listener = Listener::start(
+    let labels = labels_of_lock(&standing);
+    let work = Work {
         cluster,
-        (&journal.plan, &journal.gateway),
-        &settings.source,
+        settings,
         events,
-    )
-    .await;
-    let make_bare = async {
-        if settings.without_sidecar {
-            let (namespace, timeout) = (&settings.namespace, settings.timeout);
-            make_probe_pod(cluster, &journal, namespace, &bare_pod, timeout, events)
-                .await
-                .map(Some)
-        } else {
-            Ok(None)
-        }
+        plan: ProbePlan {
+            plan: journal.plan.clone(),
+            gateway: journal.gateway.clone(),
+            hosts,
+            forbidden: settings.forbidden.clone(),
+            ca_certificate: settings.ca_certificate.clone(),
+            max_time_seconds: settings.max_time_seconds,
+            echo: settings.echo.clone(),
+        },
+        bare: ProbePod::unmeshed(labels.clone()),
+        evading: settings
+            .bypass
+            .map(|bypass| bypass::Pods::new(bypass, &settings.namespace, &labels, &settings.source)),
+        journal,
+        standing,
     };
-    let ((), made, rows, refused) = tokio::join!(
-        listener.ready(),
-        make_bare,
-        status::of(cluster, &journal),
-        admission::refusal(cluster, &journal.gateway, &settings.source)
-    );
-    let bare = made.unwrap_or_else(|error| {
-        events(Event::Warning(format!(
-            "no pod without sidecar could be made, so nothing is known of such pods: {error}"
-        )));
-        None
-    });
-    let meshed_probes = if standing.holds(&settings.source.labels) {
-        probe_plan::of(&plan, settings.source.meshed)
-    } else {
-        // What a source reaches that the lock's selector leaves out says nothing about the lock.
-        let forbidden = Vec::new();
-        probe_plan::of(
-            &ProbePlan {
-                forbidden,
-                ..plan.clone()
-            },
-            settings.source.meshed,
+    let result = tokio::select! {
+        result = work.run() => result,
+        () = interrupted => Err(Error::new(ExitCode::Interrupted, "interrupted")),
+    };
+    work.remove_pods().await;
+    result
+}
+
+/// One run, with the pods that it makes.
+struct Work<'run> {
+    cluster: &'run Cluster,
+    settings: &'run VerifySettings,
+    events: &'run Events,
+    journal: Journal,
+    standing: lockdown::Standing,
+    plan: ProbePlan,
+    bare: ProbePod,
+    evading: Option<bypass::Pods>,
+}
+
+impl Work<'_> {
+    async fn run(&self) -> Result<Verification> {
+        let (cluster, settings, events) = (self.cluster, self.settings, self.events);
+        let (journal, standing) = (&self.journal, &self.standing);
+        let listener = Listener::start(
+            cluster,
+            (&journal.plan, &journal.gateway),
+            &settings.source,
+            events,
         )
-    };
-    let bare_probes = bare.as_ref().map(|bare| (bare, probe_plan::of(&plan, false)));
-    let results = listener
-        .round(meshed_probes, bare_probes, standing.reached_before())
         .await;
-    if settings.without_sidecar {
-        remove_probe_pod(cluster, &settings.namespace, &bare_pod, events).await;
+        let ((), bare, evading, targets, rows, refused) = tokio::join!(
+            listener.ready(),
+            self.make_bare(),
+            self.make_evading(),
+            self.targets(),
+            status::of(cluster, journal),
+            admission::refusal(cluster, &journal.gateway, &settings.source)
+        );
+        let mut meshed_probes = self.meshed_probes();
+        let number = meshed_probes.len();
+        let elsewhere = targets.as_ref().map(|targets| {
+            let id = u32::try_from(number).unwrap_or(u32::MAX);
+            bypass::elsewhere(targets, journal, id, settings.max_time_seconds)
+        });
+        meshed_probes.extend(elsewhere.iter().flatten().cloned());
+        let bare_probes = bare
+            .as_ref()
+            .ok()
+            .map(|bare| (bare, probe_plan::of(&self.plan, false)));
+        let mut results = listener
+            .round(meshed_probes, bare_probes, standing.reached_before())
+            .await;
+        let elsewhere = elsewhere.map(|planned| planned.map(|_| results.remove(number).0));
+        let results: Vec<ProbeResult> = results.into_iter().map(|heard| self.with_echo(heard)).collect();
+        for result in &results {
+            events(Event::Probed(Box::new(result.clone())));
+        }
+        let matrix = match (&targets, elsewhere) {
+            (Some(targets), Some(elsewhere)) => {
+                let known = bypass::Known {
+                    targets,
+                    results: &results,
+                    elsewhere,
+                    standing,
+                    record: journal.bypass_of(&settings.namespace),
+                };
+                let bare = bare.as_ref().map_err(Clone::clone);
+                Some(bypass::attempt_all(cluster, bare, &evading, &known, events).await)
+            }
+            _ => None,
+        };
+        if let (Some(matrix), None) = (&matrix, &standing.record) {
+            bypass::record::note(cluster, &settings.plan, &settings.namespace, matrix, events).await;
+        }
+        Ok(self.conclude(results, matrix, refused, rows))
     }
-    let heard = |(mut result, curl): (ProbeResult, CurlResult)| {
-        if settings.echo.is_some() {
-            echo::add(&mut result, &curl, &journal.plan);
+
+    fn conclude(
+        &self,
+        results: Vec<ProbeResult>,
+        matrix: Option<Vec<AttemptResult>>,
+        refused: Option<Finding>,
+        rows: Result<Vec<StatusRow>>,
+    ) -> Verification {
+        let (settings, standing) = (self.settings, &self.standing);
+        let required = settings.enforced_required || standing.record.is_some();
+        let mut against = standing.findings.clone();
+        against.extend(bypass_findings(matrix.as_deref().unwrap_or_default(), required));
+        let mut claims = claims(&results, required, &against);
+        claims.enforced = enforced_with(matrix.as_deref().unwrap_or_default(), claims.enforced);
+        claims.verdict = verdict_with(claims.enforced, claims.verdict);
+        claims.findings.extend(refused);
+        match rows {
+            Ok(rows) => claims.findings.extend(object_findings(&rows, claims.routed)),
+            Err(error) => (self.events)(Event::Warning(format!(
+                "whether all objects of the plan are there is not known: {error}"
+            ))),
+        }
+        Verification::new(
+            settings.plan.seen_from(&settings.namespace),
+            settings.namespace.clone(),
+            &claims,
+            results,
+        )
+        .with_bypass(matrix)
+    }
+
+    async fn make_bare(&self) -> std::result::Result<ProbeSource, Shown> {
+        let settings = self.settings;
+        if !settings.without_sidecar {
+            return Err(Shown::not_tried("no pod without sidecar was wanted"));
+        }
+        let (namespace, timeout) = (&settings.namespace, settings.timeout);
+        let made = make_probe_pod(
+            self.cluster,
+            &self.journal,
+            namespace,
+            &self.bare,
+            timeout,
+            self.events,
+        )
+        .await;
+        made.map_err(|error| {
+            (self.events)(Event::Warning(format!(
+                "no pod without sidecar could be made, so nothing is known of such pods: {error}"
+            )));
+            Shown::not_tried(format!("its pod could not be made: {error}"))
+        })
+    }
+
+    async fn make_evading(&self) -> bypass::Made {
+        match &self.evading {
+            Some(pods) => {
+                let timeout = self.settings.timeout;
+                pods.make(self.cluster, &self.journal, timeout, self.events).await
+            }
+            None => bypass::Made::new(),
+        }
+    }
+
+    async fn targets(&self) -> Option<bypass::Targets> {
+        let bypass = self.settings.bypass?;
+        let forbidden = match self.plan.forbidden.first() {
+            Some(host) => host.clone(),
+            None => names::DEFAULT_FORBIDDEN_HOST.parse().ok()?,
+        };
+        Some(
+            bypass::Targets::find(
+                self.cluster,
+                &self.journal,
+                &self.settings.source,
+                forbidden,
+                bypass,
+            )
+            .await,
+        )
+    }
+
+    fn meshed_probes(&self) -> Vec<Planned> {
+        let source = &self.settings.source;
+        if self.standing.holds(&source.labels) {
+            return probe_plan::of(&self.plan, source.meshed);
+        }
+        // What a source reaches that the lock's selector leaves out says nothing about the lock.
+        let routed_only = ProbePlan {
+            forbidden: Vec::new(),
+            ..self.plan.clone()
+        };
+        probe_plan::of(&routed_only, source.meshed)
+    }
+
+    fn with_echo(&self, (mut result, curl): (ProbeResult, CurlResult)) -> ProbeResult {
+        if self.settings.echo.is_some() {
+            echo::add(&mut result, &curl, &self.journal.plan);
         }
         result
-    };
-    let results: Vec<ProbeResult> = results.into_iter().map(heard).collect();
-    for result in &results {
-        events(Event::Probed(Box::new(result.clone())));
     }
-    let required = settings.enforced_required || standing.record.is_some();
-    let mut claims = claims(&results, required, &standing.findings);
-    claims.findings.extend(refused);
-    match rows {
-        Ok(rows) => claims.findings.extend(object_findings(&rows, claims.routed)),
-        Err(error) => events(Event::Warning(format!(
-            "whether all objects of the plan are there is not known: {error}"
-        ))),
+
+    async fn remove_pods(&self) {
+        if self.settings.without_sidecar {
+            remove_probe_pod(self.cluster, &self.settings.namespace, &self.bare, self.events).await;
+        }
+        if let Some(pods) = &self.evading {
+            pods.remove(self.cluster, self.events).await;
+        }
     }
-    Ok(Verification::new(
-        settings.plan.seen_from(&settings.namespace),
-        settings.namespace.clone(),
-        &claims,
-        results,
-    ))
 }
 
 /// Objects that are missing or changed. Where every probe went its way without them, that is only a warning.

@@ -1,6 +1,6 @@
 //! What is printed about probes: results, and the document of `verify -o json`.
 
-use super::{Claims, CurlReport, Expected};
+use super::{AttemptResult, Claims, CurlReport, Expected};
 use crate::finding::Finding;
 use crate::vocabulary::names::API_VERSION;
 use crate::vocabulary::{BlockedBy, ClaimState, Hop, Outcome, Scheme, Verdict};
@@ -113,6 +113,9 @@ pub struct Verification {
     pub probes: Vec<ProbeResult>,
     /// What concerns the claims and no single probe.
     pub findings: Vec<Finding>,
+    /// The attempts of `verify --bypass`; not there without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bypass: Option<Vec<AttemptResult>>,
 }
 
 impl Verification {
@@ -135,7 +138,14 @@ impl Verification {
             },
             probes,
             findings: claims.findings.clone(),
+            bypass: None,
         }
+    }
+
+    /// With the matrix of attempts.
+    #[must_use]
+    pub fn with_bypass(self, rows: Option<Vec<AttemptResult>>) -> Self {
+        Self { bypass: rows, ..self }
     }
 
     /// The JSON Schema of the document.

@@ -10,6 +10,9 @@
 
 mod access_log;
 mod address;
+mod bypass;
+mod bypass_command;
+mod bypass_findings;
 mod chain;
 mod claims;
 mod counters;
@@ -29,6 +32,12 @@ mod without_sidecar;
 
 pub use access_log::{AccessLogLine, line_mentions, parse_line};
 pub use address::socket_address;
+pub use bypass::{
+    AttemptFacts, AttemptResult, DestinationState, Shown, is_refused_by_admission, judge_at_gateway,
+    judge_past_mesh, judge_probe, judge_tunnel,
+};
+pub use bypass_command::{Program, Said, judge_program, read_addresses};
+pub use bypass_findings::{bypass_findings, enforced_with, open_by_design, verdict_with};
 pub use chain::log_is_settled;
 pub use claims::{Claims, claims};
 pub use counters::{ClusterCounters, corroborate, read_counters};

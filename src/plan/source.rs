@@ -117,6 +117,19 @@ pub struct ProbePodSettings<'run> {
     pub client_labels: &'run BTreeMap<String, String>,
     /// How it is injected. Without a sidecar, what it reaches, nothing in the mesh can stop.
     pub injection: Injection,
+    /// What it does to get past its sidecar, or past NetworkPolicies.
+    pub evasion: &'run Evasion,
+}
+
+/// What a pod asks for that a pod of an application need not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Evasion {
+    /// Annotations, for example those by which the sidecar leaves addresses out.
+    pub annotations: BTreeMap<String, String>,
+    /// The user that its container runs as; `None`: that of the image.
+    pub user: Option<u32>,
+    /// Whether it is on the host's network.
+    pub host_network: bool,
 }
 
 /// The pod. With labels of somebody else's workload it never counts as ready, so that no Service sends it traffic.
@@ -130,6 +143,14 @@ pub fn probe_pod(plan: &PlanIdentity, settings: &ProbePodSettings<'_>) -> Manife
     let mut spec = pod_spec(&of_source, None);
     spec["restartPolicy"] = json!("Never");
     spec["activeDeadlineSeconds"] = json!(600);
+    if let Some(user) = settings.evasion.user {
+        spec["securityContext"]["runAsUser"] = json!(user);
+    }
+    if settings.evasion.host_network {
+        spec["hostNetwork"] = json!(true);
+        // Else it would ask the node's resolver, which need not know more than the node.
+        spec["dnsPolicy"] = json!("ClusterFirstWithHostNet");
+    }
     if !settings.labels.is_empty() {
         spec["readinessGates"] = json!([{"conditionType": names::NEVER_READY_GATE}]);
     }
@@ -142,9 +163,13 @@ pub fn probe_pod(plan: &PlanIdentity, settings: &ProbePodSettings<'_>) -> Manife
         own[name] = json!(value);
     }
     let labels = pod_labels(&own, &of_source);
-    let mut metadata = json!({"labels": labels});
+    let mut annotations = settings.evasion.annotations.clone();
     if settings.injection == Injection::None {
-        metadata["annotations"] = json!({"sidecar.istio.io/inject": "false"});
+        annotations.insert("sidecar.istio.io/inject".to_owned(), "false".to_owned());
+    }
+    let mut metadata = json!({"labels": labels});
+    if !annotations.is_empty() {
+        metadata["annotations"] = json!(annotations);
     }
     let body = json!({"metadata": metadata, "spec": spec});
     super::ownership::owned(plan, &kinds::pod(), settings.namespace, settings.name, body)
@@ -273,6 +298,7 @@ mod tests {
             labels,
             client_labels,
             injection: Injection::None,
+            evasion: &Evasion::default(),
         };
         probe_pod(&plan(), &settings).object
     }

@@ -147,6 +147,7 @@ fn document(probes: Vec<ProbeResult>, verdict: Verdict, routed: ClaimState) -> V
         },
         probes,
         findings: Vec::new(),
+        bypass: None,
     }
 }
 

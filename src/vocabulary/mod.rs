@@ -1,6 +1,7 @@
 //! The words of the design, as types: spelled out, validated once, imported by everybody, importing nobody.
 
 mod address_range;
+mod attempt;
 mod change;
 mod exit_code;
 mod host_name;
@@ -18,6 +19,7 @@ mod protocol;
 mod screen;
 
 pub use address_range::{AddressRange, AddressRangeError};
+pub use attempt::{ATTEMPTS, Attempt, AttemptFrom, AttemptOutcome, StoppedBy};
 pub use change::Change;
 pub use exit_code::ExitCode;
 pub use host_name::{HostName, HostNameError};

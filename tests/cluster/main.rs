@@ -15,6 +15,7 @@ mod support;
 
 mod adversity;
 mod bad_input;
+mod bypass;
 mod certificates;
 mod crowd;
 mod documents;

@@ -111,6 +111,7 @@ async fn a_namespace_to_export_to_that_is_not_there_is_named_before_anything_is_
 
 fn verification(source: ProbeSource) -> VerifySettings {
     VerifySettings {
+        bypass: None,
         echo: None,
         plan: plan(),
         namespace: "elsewhere".to_owned(),

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod binary;
+mod bypass;
 mod certificates;
 mod elsewhere;
 mod faults;

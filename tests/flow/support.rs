@@ -93,7 +93,13 @@ pub(crate) async fn verify_quickly(cluster: &Cluster) -> Verification {
 
 /// The same from another source.
 pub(crate) async fn verify_from(cluster: &Cluster, source: ProbeSource) -> Verification {
-    let settings = VerifySettings {
+    verify(cluster, &verification(source), &silent()).await.unwrap()
+}
+
+/// Settings for the usual plan, with no pod made for it.
+pub(crate) fn verification(source: ProbeSource) -> VerifySettings {
+    VerifySettings {
+        bypass: None,
         echo: None,
         plan: plan(),
         namespace: "demo".to_owned(),
@@ -105,8 +111,7 @@ pub(crate) async fn verify_from(cluster: &Cluster, source: ProbeSource) -> Verif
         max_time_seconds: 5,
         enforced_required: false,
         timeout: Duration::from_secs(10),
-    };
-    verify(cluster, &settings, &silent()).await.unwrap()
+    }
 }
 
 /// Codes of all findings, those of the probes first.

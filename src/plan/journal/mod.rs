@@ -4,9 +4,11 @@
 //! only kinds and field paths of closed lists, and the engine deletes only what is ours by label, field manager and
 //! recorded UID.
 
+mod bypass;
 mod entry;
 
 pub use super::lock::LockRecord;
+pub use bypass::BypassRecord;
 pub use entry::{Entry, RESTORABLE_FIELDS};
 
 use super::{GatewayTarget, Plan};
@@ -40,6 +42,9 @@ pub struct Journal {
     /// The locks that use the plan's gateway, each with what it was derived from. Their objects are entries as well.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub locks: Vec<LockRecord>,
+    /// What `verify --bypass` saw before a lock, by namespace.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bypass: Vec<BypassRecord>,
     /// The other cluster that the plan works with, which has a journal of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<TargetRecord>,
@@ -79,6 +84,7 @@ impl Journal {
             client_labels: BTreeMap::new(),
             entries: Vec::new(),
             locks: Vec::new(),
+            bypass: Vec::new(),
             target: None,
             complete: false,
         }

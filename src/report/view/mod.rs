@@ -1,5 +1,6 @@
 //! Texts of what the commands show. Each takes values and a [`Style`](super::Style) and gives text; nothing prints here.
 
+mod bypass;
 mod certificates;
 mod changes;
 mod findings;

@@ -1,6 +1,6 @@
 //! The text of `verify`.
 
-use super::{findings, probes};
+use super::{bypass, findings, probes};
 use crate::evidence::{Expected, ProbeResult, Verification};
 use crate::finding::{Finding, Severity};
 use crate::report::style::{Mark, Style, Tone};
@@ -29,6 +29,10 @@ pub fn verification(verification: &Verification, style: &Style) -> String {
             text,
             "    receipts of the {short} that went as expected: -v or -o json"
         );
+    }
+    if let Some(rows) = &verification.bypass {
+        text.push_str(&bypass::bypass(rows, style));
+        text.push('\n');
     }
     for finding in &verification.findings {
         text.push_str(&findings::headline(finding, 0, style));
@@ -96,8 +100,14 @@ pub(super) fn claim(claim: Claim, state: ClaimState, style: &Style) -> String {
         ClaimState::Inconclusive => (Mark::Open, Tone::Warning),
         ClaimState::NotRequired => (Mark::Skipped, Tone::Quiet),
     };
+    let proven = state == ClaimState::Proven;
     let state = style.color_only(tone, &format!("{state:<12}"));
-    format!("{} {claim:<8}  {state}  {meaning}\n", style.mark(mark))
+    let mut text = format!("{} {claim:<8}  {state}  {meaning}\n", style.mark(mark));
+    if (claim, proven) == (Claim::Enforced, true) {
+        // Nobody is to read more into it.
+        text.push_str("    but for what no lock closes: domain fronting, DNS tunnelling (explain EGR-607)\n");
+    }
+    text
 }
 
 fn verdict(verification: &Verification, style: &Style) -> String {

@@ -77,12 +77,14 @@ pub(super) async fn serve(host: Host, stream: TcpStream, peer: SocketAddr) -> Re
         Behaviour::Proxy if local.port() == PROXY_PORT => {
             proxy::serve(host.server.name(), &host.writer, stream, peer).await
         }
-        Behaviour::Echo | Behaviour::DemandClientCertificate | Behaviour::Redirect(_) | Behaviour::Proxy => {
-            match host.tls {
-                Some(configuration) => serve_tls(connection, stream, configuration).await,
-                None => serve_http(connection, stream).await,
-            }
-        }
+        Behaviour::Echo
+        | Behaviour::DemandClientCertificate
+        | Behaviour::Redirect(_)
+        | Behaviour::Proxy
+        | Behaviour::Resolver => match host.tls {
+            Some(configuration) => serve_tls(connection, stream, configuration).await,
+            None => serve_http(connection, stream).await,
+        },
     }
 }
 

@@ -21,6 +21,8 @@ pub enum EventKind {
     Closed,
     /// A proxy was asked for a tunnel; `path` says where to, `error` why there was none.
     Tunnel,
+    /// A resolver was asked by UDP; `host` says for which name.
+    Question,
 }
 
 /// The certificate that a client showed.

@@ -3,7 +3,8 @@
 //! - `table`: which names exist, at which address, and how their server behaves. A new name is one entry there.
 //! - `event`: one line of the log.
 //! - `log`: reading the log, for tests.
-//! - `server`: the process that answers. `proxy`: the one that passes connections on.
+//! - `server`: the process that answers. `proxy`: the one that passes connections on. `resolver`: the one
+//!   that is asked for names.
 
 mod answer;
 mod connection;
@@ -12,6 +13,7 @@ mod log;
 #[cfg(test)]
 mod loopback_tests;
 mod proxy;
+mod resolver;
 mod server;
 mod table;
 mod tls;

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 
 use super::connection::{self, Host};
-use super::table::{Behaviour, PROXY_PORT, SERVERS, Server};
+use super::resolver;
+use super::table::{Behaviour, PROXY_PORT, RESOLVER_PORT, RESOLVER_TLS_PORT, SERVERS, Server};
 use super::tls;
 use super::writer::Writer;
 use crate::output;
@@ -24,6 +25,7 @@ const PORTS: [(u16, bool); 2] = [(80, false), (443, true)];
 pub(crate) async fn serve(folder: &Path, log: &Path) -> Result<()> {
     let writer = Arc::new(Writer::open(log)?);
     let mut listening = Vec::new();
+    let mut tasks = tokio::task::JoinSet::new();
     for server in SERVERS
         .iter()
         .filter(|server| server.behaviour != Behaviour::Refuse)
@@ -40,10 +42,19 @@ pub(crate) async fn serve(folder: &Path, log: &Path) -> Result<()> {
                 listening.push((bind(address, PROXY_PORT).await?, host.clone()));
             }
         }
+        if server.behaviour == Behaviour::Resolver {
+            let host = host(folder, server, true, &writer)?;
+            for address in server.addresses() {
+                listening.push((bind(address, RESOLVER_TLS_PORT).await?, host.clone()));
+                let socket = UdpSocket::bind(SocketAddr::from((address, RESOLVER_PORT)))
+                    .await
+                    .with_context(|| format!("cannot listen on {address}:{RESOLVER_PORT} (UDP)"))?;
+                tasks.spawn(resolver::serve(server.name(), Arc::clone(&writer), socket));
+            }
+        }
     }
     // The file says that every port is open; `up` waits for it.
     std::fs::write(folder.join("ready"), listening.len().to_string())?;
-    let mut tasks = tokio::task::JoinSet::new();
     for (listener, host) in listening {
         tasks.spawn(accept(listener, host));
     }

@@ -22,7 +22,16 @@ pub enum Behaviour {
     /// A forward proxy: on [`PROXY_PORT`] it takes `CONNECT` to any name of the outside world, and connects from its own
     /// address. An echo on its other ports.
     Proxy,
+    /// A resolver that everybody may ask: on UDP [`RESOLVER_PORT`] every name has its own address, and
+    /// [`RESOLVER_TLS_PORT`] speaks TLS. An echo on its other ports.
+    Resolver,
 }
+
+/// Where the resolver takes questions.
+pub(super) const RESOLVER_PORT: u16 = 53;
+
+/// A port of TCP that is neither of HTTP nor of HTTPS (DNS over TLS, RFC 7858).
+pub(super) const RESOLVER_TLS_PORT: u16 = 853;
 
 /// Where the forward proxy takes `CONNECT`.
 pub const PROXY_PORT: u16 = 3128;
@@ -114,6 +123,10 @@ pub const SERVERS: &[Server] = &[
         behaviour: Behaviour::DemandClientCertificate,
         certificate: CertificateKind::Expired,
         ..server(&["mtls-expired.test"], &[35])
+    },
+    Server {
+        behaviour: Behaviour::Resolver,
+        ..server(&["resolver.test"], &[53])
     },
 ];
 

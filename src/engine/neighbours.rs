@@ -109,7 +109,7 @@ fn check_listener(plan: &Plan, gateway: &GatewayTarget, ours: &Value, other: &Ob
 }
 
 /// Istio merges the DestinationRules that a namespace has for one host and exports alike: of two subsets with one name one
-/// is lost, and what the other says of TLS is for our subset, too, where that says nothing (measured on the lab: the
+/// is lost (which is nothing if they are equal, as those of two plans may be), and what the other says of TLS is for our subset, too, where that says nothing (measured on the lab: the
 /// gateway's port 443 is then spoken to with Istio's mutual TLS, which passthrough does not take).
 fn check_subsets(plan: &Plan, gateway: &GatewayTarget, ours: &Object, all: &[Object]) -> Result<()> {
     let host = gateway.service_host();
@@ -131,7 +131,10 @@ fn check_subsets(plan: &Plan, gateway: &GatewayTarget, ours: &Object, all: &[Obj
         let sets_tls = !policy["tls"].is_null() || of_ports.into_iter().any(|port| !port["tls"].is_null());
         for subset in ours.items("/spec/subsets") {
             let name = subset["name"].as_str().unwrap_or_default();
-            let why = if theirs.iter().any(|other| other["name"] == subset["name"]) {
+            let why = if theirs
+                .iter()
+                .any(|other| other["name"] == subset["name"] && other != subset)
+            {
                 format!("both have a subset {name}, and Istio takes one of them")
             } else if exported_alike && sets_tls && subset["trafficPolicy"].is_null() {
                 format!(

@@ -1,6 +1,6 @@
 //! Server-side apply: what changed, whose fields are in the way, and what the server warns of.
 
-use super::harness::{Reply, Server, ok, refusal, status};
+use super::harness::{Reply, Seen, Server, ok, refusal, status};
 use kubectl_egress::cluster::{ApplyOptions, ApplyOutcome, DeleteOptions, Deleted, Notice};
 use kubectl_egress::istio::kinds;
 use kubectl_egress::vocabulary::{Change, ExitCode, Object, ObjectReference};
@@ -25,13 +25,36 @@ fn live(version: &str, spec: &Value) -> Value {
         "spec": spec, "status": {"observed": version}})
 }
 
+const GROUP: &str = "/apis/networking.istio.io";
+
+/// A server with Istio, which is asked once for the version that it serves.
+async fn with_istio(answer: impl Fn(&Seen, usize) -> Reply + Send + Sync + 'static) -> Server {
+    let group =
+        json!({"kind": "APIGroup", "versions": [{"version": "v1"}], "preferredVersion": {"version": "v1"}});
+    Server::start(move |request, before| {
+        if request.path == GROUP {
+            ok(&group)
+        } else {
+            answer(request, before)
+        }
+    })
+    .await
+}
+
+/// The requests but that one.
+fn sent(server: &Server) -> Vec<Seen> {
+    let mut requests = server.requests();
+    requests.retain(|request| request.path != GROUP);
+    requests
+}
+
 #[tokio::test]
 async fn the_request_takes_nothing_from_others_and_says_what_it_is() {
-    let server = Server::start(|_, _| status(201, &live("1", &json!({})))).await;
+    let server = with_istio(|_, _| status(201, &live("1", &json!({})))).await;
     let client = server.client().await;
     let applied = client.cluster.apply(&object(), &options()).await.unwrap();
     assert_eq!(applied.change, Change::Created);
-    let request = &server.requests()[0];
+    let request = &sent(&server)[0];
     assert_eq!(request.method, "PATCH");
     assert_eq!(
         request.path,
@@ -47,12 +70,12 @@ async fn the_request_takes_nothing_from_others_and_says_what_it_is() {
         (Some("Gateway"), Some("networking.istio.io/v1"))
     );
     assert!(body["metadata"].get("managedFields").is_none());
-    assert_eq!(client.cluster.request_count(), 1);
+    assert_eq!(client.cluster.request_count(), 2);
 }
 
 #[tokio::test]
 async fn changed_and_unchanged_are_told_apart_without_a_request_more() {
-    let server = Server::start(|request, _| {
+    let server = with_istio(|request, _| {
         if request.method == "GET" {
             return ok(
                 &json!({"metadata": {"resourceVersion": "9"}, "items": [live("1", &json!({"a": 1}))]}),
@@ -77,12 +100,12 @@ async fn changed_and_unchanged_are_told_apart_without_a_request_more() {
     assert_eq!(changed.change, Change::Configured);
     let again = client.cluster.apply(&other, &options()).await.unwrap();
     assert_eq!(again.change, Change::Unchanged);
-    assert_eq!(client.cluster.request_count(), 4);
+    assert_eq!(client.cluster.request_count(), 5);
 }
 
 #[tokio::test]
 async fn a_dry_run_says_so_and_is_not_remembered() {
-    let server = Server::start(|request, _| ok(&live("1", &request.json()["spec"]))).await;
+    let server = with_istio(|request, _| ok(&live("1", &request.json()["spec"]))).await;
     let client = server.client().await;
     client.cluster.apply(&object(), &options()).await.unwrap();
     let other = Object(json!({"spec": {"a": 2}}));
@@ -94,7 +117,7 @@ async fn a_dry_run_says_so_and_is_not_remembered() {
         let would = client.cluster.apply(&other, &dry).await.unwrap();
         assert_eq!(would.change, Change::Configured);
     }
-    assert!(server.requests()[1].path.contains("dryRun=All"));
+    assert!(sent(&server)[1].path.contains("dryRun=All"));
 }
 
 #[tokio::test]
@@ -134,7 +157,7 @@ async fn an_optimistic_lock_failure_is_not_reported_as_a_conflict_of_fields() {
 
 #[tokio::test]
 async fn warnings_of_the_server_are_heard() {
-    let server = Server::start(|_, _| {
+    let server = with_istio(|_, _| {
         let warning = r#"299 - "would violate PodSecurity \"restricted:latest\"""#.to_owned();
         Reply::Whole(
             201,

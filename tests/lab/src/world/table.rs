@@ -22,8 +22,8 @@ pub enum Behaviour {
     /// A forward proxy: on [`PROXY_PORT`] it takes `CONNECT` to any name of the outside world, and connects from its own
     /// address. An echo on its other ports.
     Proxy,
-    /// A resolver that everybody may ask: on UDP [`RESOLVER_PORT`] every name has its own address, and
-    /// [`RESOLVER_TLS_PORT`] speaks TLS. An echo on its other ports.
+    /// A resolver that everybody may ask: on UDP `RESOLVER_PORT` every name has its own address, and
+    /// `RESOLVER_TLS_PORT` speaks TLS. An echo on its other ports.
     Resolver,
 }
 

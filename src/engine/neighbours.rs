@@ -343,10 +343,10 @@ mod tests {
             !said(false, other("demo", &everywhere)),
             "exported otherwise, so not merged"
         );
-        assert!(said(
-            false,
-            other("demo", &json!({"subsets": [{"name": "egress-default"}]}))
-        ));
+        let labelled = json!({"subsets": [{"name": "egress-default", "labels": {"version": "v2"}}]});
+        assert!(said(false, other("demo", &labelled)));
+        let equal = json!({"subsets": [{"name": "egress-default"}]});
+        assert!(!said(false, other("demo", &equal)), "nothing is lost");
         assert!(!said(
             false,
             other("demo", &json!({"subsets": [{"name": "theirs"}]}))

@@ -3,7 +3,7 @@
 use super::sentinel;
 use crate::evidence::{Expected, PlannedWay, ProbeRequest, UpstreamCluster};
 use crate::plan::{GatewayTarget, Plan, PlannedHost, routing};
-use crate::vocabulary::{HostName, Scheme};
+use crate::vocabulary::{HostName, Mode, Scheme};
 
 /// A probe before it is sent.
 #[derive(Debug, Clone)]
@@ -30,6 +30,10 @@ pub fn planned_way(plan: &Plan, gateway: &GatewayTarget, planned: &PlannedHost) 
         mesh: way.gateway.as_ref().map(|leg| leg.mesh),
         outside: way.outside,
         secret: secret.map(|name| format!("{}/{name}", gateway.namespace)),
+        client_certificate: plan
+            .hosts
+            .iter()
+            .any(|other| other.host == planned.host && other.how.mode == Mode::MtlsOrigination),
     }
 }
 

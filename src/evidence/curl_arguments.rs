@@ -143,7 +143,7 @@ fn report_format(probe: &ProbeRequest) -> String {
     format!(
         "\\n{REPORT_MARK} {} id={} shown={shown} exit=%{{exitcode}} http=%{{http_code}} local=%{{local_ip}} \
          local_port=%{{local_port}} remote=%{{remote_ip}} remote_port=%{{remote_port}} time=%{{time_total}} \
-         connects=%{{num_connects}} size=%{{size_download}} error=%{{errormsg}}\\n",
+         handshake=%{{time_appconnect}} connects=%{{num_connects}} size=%{{size_download}} error=%{{errormsg}}\\n",
         probe.nonce, probe.id
     )
 }

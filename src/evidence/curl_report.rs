@@ -22,6 +22,8 @@ pub struct CurlReport {
     pub remote_address: Option<String>,
     /// Milliseconds from start to end.
     pub time_total_ms: u64,
+    /// Whether a TLS handshake was finished: over https curl has then verified the host's certificate.
+    pub handshake: bool,
     /// New connections made.
     pub num_connects: u32,
     /// Bytes of the response's body.
@@ -206,6 +208,8 @@ fn parse_report(line: &[u8]) -> Option<(CurlReport, Shown)> {
     let local = (field("local")?, field("local_port")?);
     let remote = (field("remote")?, field("remote_port")?);
     let time = field("time")?;
+    // 0.000000 where there was none.
+    let handshake = field("handshake")?.contains(|digit: char| ('1'..='9').contains(&digit));
     let num_connects = field("connects")?.parse().unwrap_or_default();
     let size_download = field("size")?.parse().ok()?;
     let error = rest.strip_prefix("error=")?.trim();
@@ -218,6 +222,7 @@ fn parse_report(line: &[u8]) -> Option<(CurlReport, Shown)> {
         local_address: end_of_connection(local),
         remote_address: end_of_connection(remote),
         time_total_ms: milliseconds(time),
+        handshake,
         num_connects,
         size_download,
         headers: None,

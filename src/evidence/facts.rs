@@ -132,6 +132,8 @@ pub struct PlannedWay {
     pub outside: Encryption,
     /// `namespace/name` of the Secret that the originating proxy needs.
     pub secret: Option<String>,
+    /// Whether the plan says of this host, at some port, that it wants a client certificate.
+    pub client_certificate: bool,
 }
 
 impl PlannedWay {

@@ -22,7 +22,7 @@ fn line(id: u32, rest: &str) -> String {
     format!("\n(kubectl-egress nonce{id} id={id} {rest}\n")
 }
 
-const GOOD: &str = "shown=none exit=0 http=200 local=198.18.0.25 local_port=37136 remote=203.0.113.10 remote_port=443 time=0.052317 connects=1 size=12 error=";
+const GOOD: &str = "shown=none exit=0 http=200 local=198.18.0.25 local_port=37136 remote=203.0.113.10 remote_port=443 time=0.052317 handshake=0.021000 connects=1 size=12 error=";
 
 #[test]
 fn each_probe_is_a_section_with_all_its_options() {
@@ -81,7 +81,7 @@ fn each_probe_is_a_section_with_all_its_options() {
 
 #[test]
 fn reports_are_read_in_order() {
-    let failed = "shown=none exit=35 http=000 local=fd00::25 local_port=1 remote=fd00::1 remote_port=443 time=10.010000 connects=1 size=0 error=Recv failure: Connection reset by peer";
+    let failed = "shown=none exit=35 http=000 local=fd00::25 local_port=1 remote=fd00::1 remote_port=443 time=10.010000 handshake=0.000000 connects=1 size=0 error=Recv failure: Connection reset by peer";
     let stdout = line(1, GOOD) + &line(2, failed);
     let reports = parse_curl_reports(stdout.as_bytes(), b"curl: (35) Recv failure");
     assert_eq!(reports.len(), 2);

@@ -177,8 +177,20 @@ fn a_host_that_wants_the_applications_certificate_was_reached() {
         (Outcome::Routed, vec!["EGR-141"]),
         "{result:?}"
     );
+    let reset = || probe("Recv failure: Connection reset by peer");
+    assert_eq!(reset().outcome(), Outcome::Unreachable);
+    // A reset that overtook the alert: the finished handshake and the plan say the same, neither does alone.
+    let cluster = "outbound|443||kyma-project.io";
+    let planned = || reset().planned(cluster, Some(Encryption::Tls), Encryption::Tls);
+    assert_eq!(planned().handshake().outcome(), Outcome::Unreachable);
     assert_eq!(
-        probe("Recv failure: Connection reset by peer").outcome(),
+        planned().wants_client_certificate().outcome(),
         Outcome::Unreachable
+    );
+    let told = planned().wants_client_certificate().handshake().judge();
+    assert_eq!(
+        (told.outcome, codes(&told)),
+        (Outcome::Routed, vec!["EGR-141"]),
+        "{told:?}"
     );
 }

@@ -151,7 +151,24 @@ impl Probe {
             mesh,
             outside,
             secret: Some("istio-system/client-credential".to_owned()),
+            client_certificate: false,
         });
+        self
+    }
+
+    /// curl had finished the TLS handshake.
+    pub(crate) fn handshake(mut self) -> Self {
+        if let CurlResult::Report(report) = &mut self.0.curl {
+            report.handshake = true;
+        }
+        self
+    }
+
+    /// The plan says that the host wants a client certificate.
+    pub(crate) fn wants_client_certificate(mut self) -> Self {
+        if let Some(planned) = &mut self.0.planned {
+            planned.client_certificate = true;
+        }
         self
     }
 

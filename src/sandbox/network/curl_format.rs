@@ -65,7 +65,9 @@ fn variable(name: &str, url: &str, request: &TransferRequest, result: &TransferR
         "remote_port" => port(&result.remote),
         "time_total" => seconds(result.time),
         "time_connect" => seconds(u64::from(result.local.is_some()) * 2),
-        "time_namelookup" | "time_appconnect" | "time_pretransfer" | "time_starttransfer" => seconds(1),
+        // A finished TLS handshake only: none over plain http, none with a certificate that is refused.
+        "time_appconnect" => seconds(u64::from(request.scheme.as_str() == "https" && result.exit == 0) * 3),
+        "time_namelookup" | "time_pretransfer" | "time_starttransfer" => seconds(1),
         "num_connects" => u8::from(result.local.is_some()).to_string(),
         "url_effective" | "url" => url.to_owned(),
         "ssl_verify_result" => u8::from(result.exit == 60).to_string(),

@@ -190,7 +190,7 @@ spec: {{host: istio-egressgateway.istio-system.svc.cluster.local, exportTo: ['.'
     };
     for spec in [
         "trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}",
-        "subsets: [{name: egress-default}]",
+        "subsets: [{name: egress-default, trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}}]",
     ] {
         theirs(spec);
         stage.changes_nothing(&format!("setup {host}")).exits(5).says(&[
@@ -199,8 +199,8 @@ spec: {{host: istio-egressgateway.istio-system.svc.cluster.local, exportTo: ['.'
             "subset egress-default",
         ]);
     }
-    // A subset of another name stands beside ours.
-    theirs("subsets: [{name: theirs}]");
+    // A subset of another name stands beside ours, and so does one that says what ours says.
+    theirs("subsets: [{name: theirs}, {name: egress-default}]");
     stage.egress(&format!("setup {host}")).exits(0);
     stage.probe_host().is("routed", &stage.gateway_addresses());
 }

@@ -27,7 +27,7 @@ pub(super) const GROUPS: &[(&str, &[&str])] = &[
             "probe",
         ],
     ),
-    ("Look", &["status", "logs", "diff", "render"]),
+    ("Look", &["status", "logs", "learn", "diff", "render"]),
     ("Learn", &["tutorial", "sandbox", "explain", "version"]),
 ];
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(after_help = "Examples:
   kubectl egress lockdown -n demo
+  kubectl egress lockdown -n demo --learn 10m
   kubectl egress lockdown -n test-egress --plan istio-system/default --in-cluster allow
 
 A Job in the namespace takes the lock back at the end of --confirm-within, unless the proof succeeded by then.")]
@@ -30,6 +31,9 @@ pub struct Lockdown {
     /// Host that must not be reachable afterwards (repeat for several) [default: www.google.com]
     #[arg(long, value_name = "HOST", value_parser = value::host_name)]
     pub forbidden: Vec<HostName>,
+    /// Watch so long what the workloads reach, before saying what the lock would break
+    #[arg(long, value_name = "DURATION", value_parser = duration::duration)]
+    pub learn: Option<Duration>,
     /// Plan.
     #[command(flatten)]
     pub plan: PlanFlags,

@@ -10,6 +10,7 @@ mod learn;
 mod lock;
 mod look;
 mod mode;
+mod observe;
 mod scheduling;
 mod secrets;
 mod shared;
@@ -27,6 +28,7 @@ pub use learn::{Explain, Platform, SandboxServer, Story, Tutorial, Version};
 pub use lock::{Lockdown, Unlock};
 pub use look::{Diff, Logs, Probe, Render, Status, Verify};
 pub use mode::ModeFlags;
+pub use observe::Learn;
 pub use scheduling::{NodeSelector, TaintEffect, Toleration};
 pub use secrets::{ClientFiles, SecretUser, Secrets};
 pub use shared::{ChangeFlags, DryRun, GatewayFlags, Inject, PlanFlags, ProbeFlags, Screen, SourceFlags};
@@ -89,6 +91,8 @@ pub enum Command {
     Probe(Box<Probe>),
     /// Show the access log of all gateway pods
     Logs(Logs),
+    /// Watch what leaves a namespace, and propose a plan
+    Learn(Learn),
     /// Show every object of the plan and its health
     Status(Status),
     /// Print the plan's manifests

@@ -18,7 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 
 /// Bytes of a line that are handed out; the rest of a longer line is dropped. An access-log line is a few kilobytes.
-const LINE_LIMIT: usize = 256 * 1024;
+pub(super) const LINE_LIMIT: usize = 256 * 1024;
 /// The server compares whole seconds, so a reopened log begins a second early and what is known is left out.
 const MARGIN: SignedDuration = SignedDuration::from_secs(1);
 

@@ -3,7 +3,9 @@
 use super::connection::{Connected, connect, or_interrupted};
 use super::source;
 use crate::cli::{self, Connection};
-use crate::engine::lockdown::{self as engine, Decision, Lockdown, LockdownEnd, LockdownSettings, Prepared};
+use crate::engine::lockdown::{
+    self as engine, Decision, Lockdown, LockdownEnd, LockdownSettings, Prepared, simulation,
+};
 use crate::engine::verify::stored_plan;
 use crate::error::{Error, Result};
 use crate::finding::Severity;
@@ -22,7 +24,7 @@ pub(super) async fn lockdown(
         let wanted = wanted(&connected, &settings, printer).await?;
         engine::prepare(&connected.cluster, wanted).await
     };
-    let prepared = match or_interrupted(deciding, &connected.plan).await? {
+    let mut prepared = match or_interrupted(deciding, &connected.plan).await? {
         Decision::Unchanged(prepared) => {
             let mut document = prepared.document();
             document.end = LockdownEnd::Unchanged;
@@ -30,6 +32,9 @@ pub(super) async fn lockdown(
         }
         Decision::Lock(prepared) => prepared,
     };
+    let events = printer.events();
+    let learning = simulation::before_lock(&connected.cluster, &prepared, settings.learn, &events);
+    prepared.simulation = Some(or_interrupted(learning, &connected.plan).await?);
     if settings.change.dry_run != cli::DryRun::None {
         return show(&connected, &prepared, settings.change.dry_run, printer).await;
     }
@@ -39,6 +44,7 @@ pub(super) async fn lockdown(
     for peer in &prepared.peers {
         printer.note(&format!("the lock lets through {}", peer.explain()));
     }
+    warn(&prepared, printer);
     let question = format!(
         "Lock {} of namespace {}, for at most {} s unless the proof succeeds?",
         which(&prepared.settings.lock),
@@ -52,8 +58,34 @@ pub(super) async fn lockdown(
         // Without a handler the signal would end us at once, and the switch would do the rest.
         let _ = tokio::signal::ctrl_c().await;
     };
-    let document = engine::run(&connected.cluster, &prepared, &printer.events(), interrupted).await?;
+    let document = engine::run(&connected.cluster, &prepared, &events, interrupted).await?;
     conclude(&document, printer)
+}
+
+/// What the lock would break, before anybody agrees to it.
+fn warn(prepared: &Prepared, printer: &Printer) {
+    const SHOWN: usize = 20;
+    let Some(simulation) = &prepared.simulation else {
+        return;
+    };
+    for broken in simulation.would_break.iter().take(SHOWN) {
+        printer.warning(&view::would_break(broken));
+    }
+    if simulation.would_break.len() > SHOWN {
+        printer.warning(&format!(
+            "the lock would break {} more; `kubectl egress learn` lists them all",
+            simulation.would_break.len() - SHOWN
+        ));
+    }
+    for unknown in &simulation.not_known {
+        printer.note(&format!(
+            "what a lock breaks of {} is not known: {}",
+            unknown.workload, unknown.why
+        ));
+    }
+    if simulation.would_break.is_empty() {
+        printer.note(&view::nothing_would_break(simulation));
+    }
 }
 
 async fn wanted(
@@ -114,6 +146,8 @@ async fn show(
     if printer.settings().output == OutputFormat::Text {
         printer.data(&view::lockdown(&prepared.document(), printer.style()));
     } else {
+        // Standard output is the manifest.
+        warn(prepared, printer);
         printer.document(&manifest.object.0, |_| String::new())?;
     }
     Ok(if prepared.is_refused() {

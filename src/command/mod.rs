@@ -8,6 +8,7 @@ mod deploy_target;
 mod diff;
 mod explain;
 mod hosts;
+mod learn;
 mod lockdown;
 mod logs;
 mod probe;
@@ -53,6 +54,7 @@ pub async fn run(invocation: Invocation, printer: &Printer) -> Result<ExitCode> 
         Command::Probe(settings) => probe::probe(&connection, *settings, printer).await,
         Command::Cleanup(settings) => cleanup::cleanup(&connection, settings, printer).await,
         Command::Logs(settings) => logs::logs(&connection, settings, printer).await,
+        Command::Learn(settings) => learn::learn(&connection, settings, printer).await,
         Command::Status(settings) => status::status(&connection, settings, printer).await,
         Command::Render(settings) => render::render(&connection, settings, printer).await,
         Command::Diff(settings) => diff::diff(&connection, settings, printer).await,

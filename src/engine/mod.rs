@@ -22,6 +22,7 @@ pub mod injection;
 pub mod inspect;
 mod istio_version;
 pub mod journal_store;
+pub mod learn;
 pub mod lease;
 mod listener;
 pub mod lockdown;

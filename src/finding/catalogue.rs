@@ -339,6 +339,10 @@ catalogue! {
     LOCK_OUTDATED = "EGR-515", Warning, "the lock was derived from what has changed since",
         "A lock names pods, ports and addresses of DNS, istiod and the gateway as they were; when these move, it stops what it should let through, or lets through what is no longer theirs.",
         "derive and prove it anew: `kubectl egress lockdown`";
+    /// Connections that a lock would end.
+    LOCK_WOULD_CUT_OFF = "EGR-516", Warning, "the lock cuts off what workloads reach now",
+        "Before a lock is made, what the sidecars' logs and counters tell is judged under its rules. Pods without a sidecar, and those whose access log is off, are not among it.",
+        "`kubectl egress learn -n NAMESPACE --write FILE` proposes a plan for what leaves; `--in-cluster allow` and `--allow-api-server` keep what stays inside";
     /// An attempt got out.
     ATTEMPT_GOT_OUT = "EGR-601", Error, "an attempt got out without the gateway",
         "`kubectl egress verify --bypass` makes pods that go past the sidecar, and tries. Without a lock nothing below the mesh stops them; under one, another NetworkPolicy or the network plugin lets them through.",

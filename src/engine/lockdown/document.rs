@@ -1,5 +1,6 @@
 //! What `lockdown -o json` prints.
 
+use super::simulation::Simulation;
 use crate::evidence::{ClaimStates, ProbeResult};
 use crate::finding::Finding;
 use crate::vocabulary::names::API_VERSION;
@@ -43,6 +44,9 @@ pub struct Lockdown {
     pub claims: ClaimStates,
     /// What the lock lets through, one line each.
     pub allows: Vec<String>,
+    /// What the lock would break, as far as was known before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simulation: Option<Simulation>,
     /// Probes before the lock.
     pub before: Vec<ProbeResult>,
     /// Probes under the lock, negative ones twice.
@@ -67,6 +71,7 @@ impl Lockdown {
                 enforced: ClaimState::Inconclusive,
             },
             allows,
+            simulation: None,
             before: Vec::new(),
             after: Vec::new(),
             findings: Vec::new(),

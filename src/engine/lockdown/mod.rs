@@ -14,6 +14,7 @@
 //! | `connections` | connections from before |
 //! | `changes` | what the run changes, recorded first |
 //! | `release` | taking a lock away: `unlock` |
+//! | [`simulation`] | what a lock would break, before there is one |
 //! | [`standing`](standing()) | how a lock stands later: for `verify` and `status` |
 //! | `outdated` | whether it would still be derived as it was |
 //!
@@ -32,6 +33,7 @@ mod prepared;
 mod proof;
 mod rehearsal;
 mod release;
+pub mod simulation;
 mod standing;
 mod switch;
 mod work;

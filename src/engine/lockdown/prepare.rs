@@ -118,6 +118,7 @@ pub async fn prepare(cluster: &Cluster, settings: LockdownSettings) -> Result<De
             .lock_of(&settings.namespace)
             .is_some_and(|record| !record.confirmed),
         findings: Vec::new(),
+        simulation: None,
         settings,
         journal,
         run,

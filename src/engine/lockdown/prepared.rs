@@ -4,6 +4,7 @@ use super::document::Lockdown;
 use super::holes::{self, Policies};
 use super::prepare::LockdownSettings;
 use super::rehearsal::Rehearsal;
+use super::simulation::Simulation;
 use crate::cluster::Cluster;
 use crate::engine::{pods, sentinel};
 use crate::error::{Error, Result};
@@ -34,6 +35,8 @@ pub struct Prepared {
     pub policies: Policies,
     /// What is wrong or worth knowing before anything is changed.
     pub findings: Vec<Finding>,
+    /// What it would break, if somebody asked ([`simulation::before_lock`](super::simulation::before_lock)).
+    pub simulation: Option<Simulation>,
     /// Whether a run that died left its unconfirmed lock: it is taken away first.
     pub(super) is_stale: bool,
     pub(super) undo: SwitchUndo,
@@ -87,6 +90,11 @@ impl Prepared {
             allows,
         );
         document.findings.clone_from(&self.findings);
+        document.simulation.clone_from(&self.simulation);
+        let namespace = &self.settings.namespace;
+        let simulated = self.simulation.as_ref();
+        let finding = simulated.and_then(|simulation| simulation.finding(namespace));
+        document.findings.extend(finding);
         document
     }
 

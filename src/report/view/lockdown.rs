@@ -10,6 +10,9 @@ use std::fmt::Write;
 /// What the lock lets through, the probes under it, what to do about findings, the claims, and how it ended last.
 pub fn lockdown(document: &Lockdown, style: &Style) -> String {
     let mut text = allows(&document.allows, style);
+    if let Some(simulation) = &document.simulation {
+        let _ = write!(text, "\n{}", super::simulation(simulation, style));
+    }
     for (title, results) in [("Before", &document.before), ("Under the lock", &document.after)] {
         // What was found before matters to those who look closely, or if it did not come to the lock.
         let shown = title != "Before" || style.verbosity > 0 || document.after.is_empty();

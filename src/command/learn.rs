@@ -1,0 +1,95 @@
+//! `learn`: listens, shows what leaves, and writes the proposal if a file is named.
+
+use super::connection::connect;
+use crate::cli::{self, Connection};
+use crate::engine::learn::{self as engine, LearnSettings, Learned, Window};
+use crate::error::{Error, Result};
+use crate::report::{Printer, view};
+use crate::vocabulary::ExitCode;
+use std::path::{Path, PathBuf};
+
+/// Listens and tells. Exit 3 if no sidecar told anything: then nothing is known.
+pub(super) async fn learn(
+    connection: &Connection,
+    settings: cli::Learn,
+    printer: &Printer,
+) -> Result<ExitCode> {
+    let files = settings.write.clone().map(Files::beside);
+    if let Some(files) = &files {
+        files.may_be_written(printer).await?;
+    }
+    let connected = connect(connection, &settings.plan, printer).await?;
+    let wanted = LearnSettings {
+        plan: connected.plan.clone(),
+        namespace: connected.namespace.clone(),
+        window: settings.since.map_or(Window::For(settings.watch), Window::Since),
+        gateway: settings.plan.gateway.as_ref().map(ToString::to_string),
+    };
+    let interrupted = async {
+        // Ends the window, not the program: what was heard is told.
+        let _ = tokio::signal::ctrl_c().await;
+    };
+    let learned = engine::learn(&connected.cluster, &wanted, &printer.events(), interrupted).await?;
+    printer.document(&learned, |style| view::learned(&learned, style))?;
+    let written = match &files {
+        Some(files) => files.write(&learned, printer)?,
+        None => None,
+    };
+    printer.next(&view::next_after_learning(&learned, written.as_deref()));
+    Ok(if learned.knows_anything() {
+        ExitCode::Success
+    } else {
+        ExitCode::Inconclusive
+    })
+}
+
+/// Where the proposal goes.
+struct Files {
+    plan: PathBuf,
+    policy: PathBuf,
+}
+
+impl Files {
+    fn beside(plan: PathBuf) -> Self {
+        Self {
+            policy: plan.with_extension("networkpolicy.yaml"),
+            plan,
+        }
+    }
+
+    /// Asks before the window, not after it, whether a file that is there may be replaced.
+    async fn may_be_written(&self, printer: &Printer) -> Result<()> {
+        for file in [&self.plan, &self.policy] {
+            let question = format!("Replace the file {}?", file.display());
+            if file.exists() && !printer.confirm(&question).await? {
+                return Err(Error::consent("nothing was done, as you did not agree").because(question));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what there is; gives the plan's file if there is one.
+    fn write(&self, learned: &Learned, printer: &Printer) -> Result<Option<String>> {
+        if let Some(policy) = &learned.network_policy {
+            let text = serde_saphyr::to_string(policy).map_err(|error| Error::bug(error.to_string()))?;
+            store(&self.policy, &text)?;
+            printer.note(&format!(
+                "wrote the lock to {}; `kubectl diff -f` shows it, `kubectl egress lockdown` makes and proves it",
+                self.policy.display()
+            ));
+        }
+        let Some(text) = learned.plan_file()? else {
+            printer.warning("there is no host to plan, so no plan was written");
+            return Ok(None);
+        };
+        store(&self.plan, &text)?;
+        printer.note(&format!("wrote the plan to {}", self.plan.display()));
+        Ok(Some(self.plan.display().to_string()))
+    }
+}
+
+fn store(file: &Path, text: &str) -> Result<()> {
+    std::fs::write(file, text).map_err(|error| {
+        Error::usage(format!("the file {} cannot be written", file.display())).because(error.to_string())
+    })
+}

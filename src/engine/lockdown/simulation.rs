@@ -1,0 +1,431 @@
+//! What a lock would break, before there is one: the connections that workloads make now, judged under the policies
+//! that would be in force. One list for `lockdown` and for `learn`'s shadow report.
+//!
+//! What the lock lets through (the gateway, istiod, DNS) does not break, and what another policy stops today is not
+//! broken by the lock. A name stands for the addresses that the sidecar connected to.
+
+use super::holes::{self, Policies};
+use super::observe::{Known, observe, read_resolv_conf};
+use super::prepared::Prepared;
+use crate::cluster::Cluster;
+use crate::engine::event::Events;
+use crate::engine::learn::{
+    self, Destination, Flow, Inside, NotKnown, Observation, Observed, Scene, Spoken, Way, Window,
+};
+use crate::engine::pods;
+use crate::engine::probe::ProbeSource;
+use crate::error::{Error, Result};
+use crate::finding::{Finding, catalogue};
+use crate::mesh::network_policy::{Endpoint, NetworkPolicies};
+use crate::plan::lock::{self, LockSettings};
+use crate::plan::{GatewayTarget, Plan, routing};
+use crate::vocabulary::{Object, PlanIdentity, Protocol, names};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+/// Lines of each sidecar that are read before a lock.
+const TAIL: u32 = 1000;
+/// How long that may take; sidecars that were not read by then are named.
+const TAIL_DEADLINE: Duration = Duration::from_secs(30);
+/// Containers that are asked for `/etc/resolv.conf` before nobody is.
+const ASKED: usize = 6;
+/// Name of the policy as it is proposed; a lock of `lockdown` has one of its run.
+const PROPOSED_NAME: &str = "kubectl-egress-lock";
+
+/// Something that works now and would not under the lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WouldBreak {
+    /// Whose connections.
+    pub workload: String,
+    /// Where to: `HOST:PORT` or `ADDRESS:PORT`.
+    pub destination: String,
+    /// What is spoken; absent for connections that only counters tell of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<Spoken>,
+    /// Which way they take.
+    pub way: Way,
+    /// Connections, of HTTP requests, that have ended.
+    pub count: u64,
+    /// Connections that are open now.
+    pub open: u64,
+    /// When the last one began, by the sidecar's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seen: Option<String>,
+    /// What would keep it working.
+    pub fix: String,
+}
+
+/// What is known before a lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Simulation {
+    /// When, and to whom, it was listened.
+    pub observed: Observed,
+    /// What would break, by workload.
+    pub would_break: Vec<WouldBreak>,
+    /// Of whom nothing, or not everything, is known: the lock holds them too.
+    pub not_known: Vec<NotKnown>,
+}
+
+impl Simulation {
+    /// As a finding; `None` if nothing would break.
+    pub fn finding(&self, namespace: &str) -> Option<Finding> {
+        let workloads: std::collections::BTreeSet<&str> = self
+            .would_break
+            .iter()
+            .map(|broken| broken.workload.as_str())
+            .collect();
+        let named: Vec<&str> = workloads.iter().copied().collect();
+        (!named.is_empty()).then(|| {
+            let message = format!("the lock cuts off what {} reach now", named.join(", "));
+            Finding::new(&catalogue::LOCK_WOULD_CUT_OFF, message).fixed_by(format!(
+                "`kubectl egress learn -n {namespace} --since 1h --write plan.yaml` proposes a plan for what leaves; `--in-cluster allow` and `--allow-api-server` keep what stays inside"
+            ))
+        })
+    }
+}
+
+/// Listens to the namespace before it is locked, and judges what was heard under the lock that was prepared.
+///
+/// # Errors
+/// If the cluster refuses.
+pub async fn before_lock(
+    cluster: &Cluster,
+    prepared: &Prepared,
+    learn: Option<Duration>,
+    events: &Events,
+) -> Result<Simulation> {
+    let (plan, namespace) = (&prepared.settings.plan, &prepared.settings.namespace);
+    let scene = Scene::gather(cluster, plan, namespace).await?;
+    let windows: Vec<Window> = [Window::Tail(TAIL)]
+        .into_iter()
+        .chain(learn.map(Window::For))
+        .collect();
+    let until = TAIL_DEADLINE + learn.unwrap_or_default();
+    let too_late = tokio::time::sleep(until.saturating_add(TAIL_DEADLINE));
+    let observation = learn::observe(cluster, &scene, &windows, events, too_late).await;
+    let policies = &prepared.policies;
+    let before = NetworkPolicies::new(&policies.policies, &policies.namespaces);
+    let replaced = (prepared.changes_a_lock() || prepared.is_stale).then_some(names::LOCK_LABEL);
+    let after = with_lock(policies, replaced, &prepared.lock_manifest().object);
+    Ok(simulate(
+        &observation,
+        &Ground {
+            inside: &scene.inside,
+            pods_of: &|workload| scene.representatives(workload),
+            before: &before,
+            after: &after,
+            plan,
+        },
+    ))
+}
+
+/// What a lock is derived from when there is no run of `lockdown`.
+#[derive(Debug)]
+pub(in crate::engine) struct Wanted<'a> {
+    /// The plan that would be in force.
+    pub(in crate::engine) plan: Option<Plan>,
+    /// Its gateway.
+    pub(in crate::engine) gateway: GatewayTarget,
+    /// What the user decides about the lock.
+    pub(in crate::engine) lock: &'a LockSettings,
+}
+
+/// A lock as it would be derived now.
+#[derive(Debug)]
+pub(in crate::engine) struct LockNow {
+    policies: Policies,
+    object: Object,
+}
+
+impl LockNow {
+    pub(in crate::engine) fn manifest(&self) -> Value {
+        self.object.0.clone()
+    }
+
+    pub(in crate::engine) fn before(&self) -> NetworkPolicies {
+        NetworkPolicies::new(&self.policies.policies, &self.policies.namespaces)
+    }
+
+    pub(in crate::engine) fn after(&self) -> NetworkPolicies {
+        with_lock(&self.policies, Some(names::LOCK_LABEL), &self.object)
+    }
+}
+
+/// Derives a lock for a namespace as it is; changes nothing.
+///
+/// # Errors
+/// If the cluster refuses, or no lock can be derived.
+pub(in crate::engine) async fn lock_now(
+    cluster: &Cluster,
+    scene: &Scene,
+    wanted: &Wanted<'_>,
+) -> Result<LockNow> {
+    let uses_http = wanted.plan.as_ref().is_some_and(routing::uses_http_port);
+    let gateway = GatewayTarget {
+        http: wanted.gateway.http.filter(|_| uses_http),
+        ..wanted.gateway.clone()
+    };
+    let known = Known {
+        namespace: &scene.namespace,
+        object: scene.facts.namespace.as_ref(),
+        resolv_conf: any_resolv_conf(cluster, &scene.pods).await?,
+        services: scene.facts.services.clone(),
+        gateway: &gateway,
+        root_namespace: scene.facts.root_namespace(),
+    };
+    let (observed, policies) =
+        futures::future::try_join(observe(cluster, known), holes::read(cluster, &scene.namespace)).await?;
+    let peers = lock::derive(&observed, wanted.lock)?;
+    let object = Object(json!({
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": PROPOSED_NAME, "namespace": scene.namespace},
+        "spec": lock::policy_spec(wanted.lock, &peers),
+    }));
+    Ok(LockNow { policies, object })
+}
+
+/// `/etc/resolv.conf` of a pod of the namespace: all containers of a pod have the same.
+async fn any_resolv_conf(cluster: &Cluster, all: &[Object]) -> Result<String> {
+    let containers = |pod: &Object| {
+        let of_application = ProbeSource::of_pod(pod, None).ok();
+        let meshed = of_application.clone().filter(|source| source.meshed);
+        let of_proxy = meshed.map(|source| ProbeSource {
+            container: names::PROXY_CONTAINER.to_owned(),
+            ..source
+        });
+        [of_application, of_proxy].into_iter().flatten()
+    };
+    let ready = all
+        .iter()
+        .filter(|pod| pods::is_ready(pod) && pod.text("/spec/dnsPolicy") != "None");
+    let mut refused = None;
+    for source in ready.flat_map(containers).take(ASKED) {
+        match read_resolv_conf(cluster, &source).await {
+            Ok(text) => return Ok(text),
+            Err(error) => drop(refused.get_or_insert(error)),
+        }
+    }
+    Err(refused.unwrap_or_else(|| {
+        Error::usage("no pod of the namespace is ready, so it is not known which DNS they use")
+    }))
+}
+
+/// The policies with the lock; those that bear a label are what it takes the place of.
+fn with_lock(policies: &Policies, replaced: Option<&str>, lock: &Object) -> NetworkPolicies {
+    let stays = |policy: &&Object| replaced.is_none_or(|label| policy.label(label).is_none());
+    let mut all: Vec<Object> = policies.policies.iter().filter(stays).cloned().collect();
+    all.push(lock.clone());
+    NetworkPolicies::new(&all, &policies.namespaces)
+}
+
+/// What connections are judged by.
+pub(in crate::engine) struct Ground<'a> {
+    pub(in crate::engine) inside: &'a Inside,
+    /// Pods that stand for a workload.
+    pub(in crate::engine) pods_of: &'a dyn Fn(&str) -> Vec<&'a Object>,
+    /// The policies now.
+    pub(in crate::engine) before: &'a NetworkPolicies,
+    /// The policies with the lock.
+    pub(in crate::engine) after: &'a NetworkPolicies,
+    pub(in crate::engine) plan: &'a PlanIdentity,
+}
+
+/// Judges what was observed. Our own source is left out: what it reaches past the gateway are probes.
+pub(in crate::engine) fn simulate(observation: &Observation, ground: &Ground<'_>) -> Simulation {
+    let (inside, plan) = (ground.inside, ground.plan);
+    let mut found: BTreeMap<(String, String, Way), WouldBreak> = BTreeMap::new();
+    let judged = |workload: &str, targets: &[Target<'_>]| {
+        (ground.pods_of)(workload).into_iter().any(|pod| {
+            let passes = |policies: &NetworkPolicies, target: &Target<'_>| {
+                policies.egress(pod, &target.endpoint()).lets_through()
+            };
+            targets
+                .iter()
+                .any(|target| passes(ground.before, target) && !passes(ground.after, target))
+        })
+    };
+    for (workload, of_workload) in &observation.tally.workloads {
+        for (to, flow) in &of_workload.flows {
+            let works = flow.count > flow.failed && to.way != Way::Refused;
+            if !works || observation.own.contains(workload) || !judged(workload, &targets(to, flow, inside)) {
+                continue;
+            }
+            let entry = found.entry((workload.clone(), to.place(), to.way));
+            let broken = entry.or_insert_with(|| empty(workload, to.place(), to.way, fix(to, plan)));
+            broken.protocol = Some(to.spoken);
+            broken.count += flow.count - flow.failed;
+            broken.last_seen = broken
+                .last_seen
+                .take()
+                .max(flow.last_seen.map(|time| time.to_string()));
+        }
+    }
+    for open in &observation.open {
+        let Some(address) = open
+            .address
+            .as_deref()
+            .and_then(|address| address.parse::<SocketAddr>().ok())
+        else {
+            continue;
+        };
+        let target = Target::at(address, inside);
+        if observation.own.contains(&open.workload) || !judged(&open.workload, &[target]) {
+            continue;
+        }
+        let place = name_of(observation, &open.workload, address).unwrap_or_else(|| address.to_string());
+        let entry = found.entry((open.workload.clone(), place.clone(), open.way));
+        let broken =
+            entry.or_insert_with(|| empty(&open.workload, place, open.way, fix_open(open.way, plan)));
+        broken.open += open.connections;
+    }
+    Simulation {
+        observed: observation.observed.clone(),
+        would_break: found.into_values().collect(),
+        not_known: observation.not_known.clone(),
+    }
+}
+
+/// One end of a connection, resolved to the pod that has it.
+struct Target<'a> {
+    address: IpAddr,
+    port: u16,
+    pod: Option<&'a Object>,
+}
+
+impl<'a> Target<'a> {
+    fn at(socket: SocketAddr, inside: &'a Inside) -> Self {
+        let address = socket.ip().to_canonical();
+        // Engines judge what comes after a Service's address was replaced by a pod's.
+        match inside.behind_address(address, socket.port()).first() {
+            Some((pod, port)) => Self::of_pod(pod, *port),
+            None => Self {
+                address,
+                port: socket.port(),
+                pod: inside.pod_at(address),
+            },
+        }
+    }
+
+    fn of_pod(pod: &'a Object, port: u16) -> Self {
+        let address = pods::addresses(pod)
+            .first()
+            .and_then(|address| address.parse().ok());
+        Self {
+            address: address.unwrap_or(NOWHERE),
+            port,
+            pod: Some(pod),
+        }
+    }
+
+    fn endpoint(&self) -> Endpoint<'a> {
+        Endpoint {
+            address: self.address,
+            port: self.port,
+            protocol: Protocol::Tcp,
+            pod: self.pod,
+        }
+    }
+}
+
+/// In no block but one of all addresses.
+const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// Whom the sidecar connects to for a destination. A pod of the log may be gone: those that stand behind the same
+/// Service now take its place.
+fn targets<'a>(to: &Destination, flow: &Flow, inside: &'a Inside) -> Vec<Target<'a>> {
+    let service = match (to.way, &to.by, &to.host) {
+        (Way::Gateway, Some(gateway), _) => gateway
+            .split_once('/')
+            .map(|(namespace, name)| format!("{name}.{namespace}.svc")),
+        (Way::InCluster, _, Some(host)) => Some(host.to_string()),
+        _ => None,
+    };
+    let behind = service.map(|host| inside.behind_host(&host)).unwrap_or_default();
+    let mut targets: Vec<Target<'_>> = Vec::new();
+    for upstream in &flow.upstreams {
+        let is_known = inside.pod_at(upstream.ip().to_canonical()).is_some();
+        match behind.first() {
+            Some(pod) if !is_known => targets.push(Target::of_pod(pod, upstream.port())),
+            _ => targets.push(Target::at(*upstream, inside)),
+        }
+    }
+    if targets.is_empty() {
+        targets.push(Target {
+            address: to.address.unwrap_or(NOWHERE),
+            port: to.port,
+            pod: None,
+        });
+    }
+    targets
+}
+
+/// The name by which a workload called an address, if its log tells exactly one.
+fn name_of(observation: &Observation, workload: &str, address: SocketAddr) -> Option<String> {
+    let flows = &observation.tally.workloads.get(workload)?.flows;
+    let mut named = flows
+        .iter()
+        .filter(|(to, flow)| to.host.is_some() && flow.upstreams.contains(&address));
+    let (to, _) = named.next()?;
+    named.next().is_none().then(|| to.place())
+}
+
+fn empty(workload: &str, destination: String, way: Way, fix: String) -> WouldBreak {
+    WouldBreak {
+        workload: workload.to_owned(),
+        destination,
+        protocol: None,
+        way,
+        count: 0,
+        open: 0,
+        last_seen: None,
+        fix,
+    }
+}
+
+fn fix(to: &Destination, plan: &PlanIdentity) -> String {
+    let is_api_server = |host: &str| host.starts_with("kubernetes.default.svc");
+    match (to.way, &to.host) {
+        (Way::InCluster, Some(host)) if is_api_server(host.as_str()) => {
+            "lockdown --allow-api-server".to_owned()
+        }
+        (Way::Gateway, _) => format!(
+            "plan it with the plan's own gateway: kubectl egress route {} -n {}",
+            to.place(),
+            plan.namespace
+        ),
+        (Way::Direct, Some(_)) if to.spoken != Spoken::Tcp => {
+            let mode = if to.spoken == Spoken::Http {
+                " --mode http"
+            } else {
+                ""
+            };
+            format!(
+                "kubectl egress route {}{mode} -n {} --plan {}",
+                to.place(),
+                plan.namespace,
+                plan.name
+            )
+        }
+        (way, _) => fix_open(way, plan),
+    }
+}
+
+fn fix_open(way: Way, plan: &PlanIdentity) -> String {
+    match way {
+        Way::InCluster => "lockdown --in-cluster allow".to_owned(),
+        Way::Gateway => format!("kubectl egress status -n {} --plan {}", plan.namespace, plan.name),
+        Way::Direct | Way::Refused => {
+            "a NetworkPolicy of your own for its address; no plan can lead an address".to_owned()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -418,3 +418,29 @@ fn codes_may_be_typed_in_any_form() {
         );
     }
 }
+
+#[test]
+fn learning_watches_or_reads() {
+    let learn = |line: &str| match parsed(line).command {
+        Command::Learn(learn) => learn,
+        other => panic!("{other:?}"),
+    };
+    let watched = learn("learn -n demo --for 10m --write plan.yaml");
+    assert_eq!((watched.watch, watched.since), (Duration::from_mins(10), None));
+    assert_eq!(watched.write.as_deref(), Some(std::path::Path::new("plan.yaml")));
+    let read = learn("learn --since 1h");
+    assert_eq!(
+        (read.watch, read.since),
+        (Duration::from_mins(1), Some(Duration::from_hours(1)))
+    );
+    assert!(
+        refused("learn --for 1m --since 1h")
+            .to_string()
+            .contains("cannot be used with")
+    );
+    assert!(refused("learn --for 0s").to_string().contains("more than zero"));
+    match parsed("lockdown --learn 90s").command {
+        Command::Lockdown(lockdown) => assert_eq!(lockdown.learn, Some(Duration::from_secs(90))),
+        other => panic!("{other:?}"),
+    }
+}

@@ -1,6 +1,8 @@
 //! `version`: build facts; with `--schema` the JSON Schema of a document.
 
 use crate::cli::Version;
+use crate::engine::learn::Learned;
+use crate::engine::lockdown::Lockdown;
 use crate::error::{Error, Result};
 use crate::evidence::Verification;
 use crate::report::Printer;
@@ -16,15 +18,25 @@ pub(super) fn version(settings: &Version, printer: &Printer) -> Result<ExitCode>
                 format!("kubectl-egress {}\n", env!("CARGO_PKG_VERSION"))
             })?;
         }
-        Some(name) if name.eq_ignore_ascii_case("verification") => {
-            let schema = Verification::schema();
+        Some(name) => {
+            let schema = schema(name).ok_or_else(|| {
+                Error::usage(format!("there is no schema `{name}`"))
+                    .hint("there are: verification, lockdown, learned")
+            })?;
             let text =
                 serde_json::to_string_pretty(&schema).map_err(|error| Error::bug(error.to_string()))?;
             printer.document(&schema, |_| format!("{text}\n"))?;
         }
-        Some(other) => {
-            return Err(Error::usage(format!("there is no schema `{other}`")).hint("there is: verification"));
-        }
     }
     Ok(ExitCode::Success)
+}
+
+/// By the kind of the document.
+fn schema(name: &str) -> Option<schemars::Schema> {
+    match name.to_ascii_lowercase().as_str() {
+        "verification" => Some(Verification::schema()),
+        "lockdown" => Some(Lockdown::schema()),
+        "learned" => Some(Learned::schema()),
+        _ => None,
+    }
 }

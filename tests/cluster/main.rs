@@ -22,6 +22,7 @@ mod documents;
 mod gateways;
 mod gitops;
 mod kyma;
+mod learn;
 mod lock;
 mod lock_rules;
 mod modes;

@@ -10,6 +10,7 @@ mod elsewhere;
 mod faults;
 mod istio;
 mod kyma;
+mod learn;
 mod lock;
 mod probing;
 mod served;

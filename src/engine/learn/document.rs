@@ -212,6 +212,11 @@ impl Learned {
         self.plan_proposed.as_ref().map(plan::to_file).transpose()
     }
 
+    /// The JSON Schema of the document.
+    pub fn schema() -> schemars::Schema {
+        schemars::schema_for!(Self)
+    }
+
     /// Whether any sidecar told anything: without one, nothing is known.
     pub fn knows_anything(&self) -> bool {
         self.observed.sidecars > 0

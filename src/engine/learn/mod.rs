@@ -39,6 +39,7 @@ pub use tally::{Flow, OfWorkload, Tally};
 pub(super) use scene::Scene;
 
 use super::event::Events;
+use super::holders;
 use super::lockdown::simulation::{self, Wanted};
 use super::pods;
 use crate::cluster::{Cluster, LogReach};
@@ -165,7 +166,11 @@ pub async fn learn(
         ),
         Err(error) => (None, Some(error.to_string())),
     };
-    let proposal = proposal::propose(&observation, stored, &scene.facts, gateway.as_ref(), settings);
+    let held = |plan: &Plan| match &gateway {
+        Some(gateway) => holders::check(plan, gateway, &scene.facts).map_err(|error| error.to_string()),
+        None => Ok(()),
+    };
+    let proposal = proposal::propose(&observation, stored, &held, settings);
     let lock = lock_settings(stored);
     let mut learned = Learned::new(settings, &observation, stored, proposal);
     match gateway {
@@ -185,6 +190,7 @@ pub async fn learn(
                         pods_of: &|workload| scene.representatives(workload),
                         before: &now.before(),
                         after: &now.after(),
+                        routed_since: &|host| scene.routed_since(host),
                         plan: &settings.plan,
                     };
                     learned.shadow = Some(simulation::simulate(&observation, &ground));

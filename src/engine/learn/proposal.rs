@@ -3,9 +3,7 @@
 use super::flow::{Destination, Spoken, Way};
 use super::tally::Flow;
 use super::{LearnSettings, NotProposed, Observation};
-use crate::engine::facts::Facts;
-use crate::engine::holders;
-use crate::plan::{GatewayTarget, Plan, PlannedHost};
+use crate::plan::{Plan, PlannedHost};
 use crate::vocabulary::{HostName, Mode};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +18,9 @@ pub(super) struct Proposal {
     pub(super) left_out: Vec<NotProposed>,
 }
 
+/// Refuses a plan whose hosts somebody else leads already.
+pub(super) type Held<'a> = &'a dyn Fn(&Plan) -> Result<(), String>;
+
 /// One place that workloads reach past the gateway.
 struct Candidate<'a> {
     to: &'a Destination,
@@ -32,8 +33,7 @@ struct Candidate<'a> {
 pub(super) fn propose(
     observation: &Observation,
     stored: Option<&Plan>,
-    facts: &Facts,
-    gateway: Option<&GatewayTarget>,
+    held: Held<'_>,
     settings: &LearnSettings,
 ) -> Proposal {
     let mut proposal = Proposal {
@@ -51,7 +51,7 @@ pub(super) fn propose(
                 Err("only our own source called it, from which `verify` and `lockdown` probe".to_owned())
             }
             Ok(None) => continue,
-            Ok(Some(host)) => add(&proposal, host, facts, gateway, settings),
+            Ok(Some(host)) => add(&proposal, host, held, settings),
             Err(why) => Err(why),
         };
         match added {
@@ -151,8 +151,7 @@ fn has(plan: &Plan, host: &HostName, port: u16) -> bool {
 fn add(
     proposal: &Proposal,
     host: PlannedHost,
-    facts: &Facts,
-    gateway: Option<&GatewayTarget>,
+    held: Held<'_>,
     settings: &LearnSettings,
 ) -> Result<(Plan, PlannedHost), String> {
     let (identity, of_plan, mut hosts) = match &proposal.plan {
@@ -161,10 +160,172 @@ fn add(
     };
     let alone = Plan::new(identity.clone(), of_plan.clone(), vec![host.clone()])
         .map_err(|error| error.to_string())?;
-    if let Some(gateway) = gateway {
-        holders::check(&alone, gateway, facts).map_err(|error| error.to_string())?;
-    }
+    held(&alone)?;
     hosts.push(host.clone());
     let plan = Plan::new(identity, of_plan, hosts).map_err(|error| error.to_string())?;
     Ok((plan, host))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Observed, Tally, Window};
+    use super::*;
+    use crate::plan::{from_file, to_file};
+    use crate::vocabulary::PlanIdentity;
+    use std::time::Duration;
+
+    fn to(host: &str, port: u16, spoken: Spoken, way: Way) -> Destination {
+        Destination {
+            host: host.parse().ok(),
+            address: host.parse().ok(),
+            port,
+            spoken,
+            way,
+            by: None,
+        }
+    }
+
+    fn seen(workload: &str, flows: &[(Destination, u64, u64)]) -> Observation {
+        let mut tally = Tally::default();
+        let of_workload = tally.workloads.entry(workload.to_owned()).or_default();
+        for (to, count, failed) in flows {
+            let flow = Flow {
+                count: *count,
+                failed: *failed,
+                ..Flow::default()
+            };
+            of_workload.flows.insert(to.clone(), flow);
+        }
+        Observation {
+            observed: Observed::default(),
+            tally,
+            open: Vec::new(),
+            not_known: Vec::new(),
+            own: BTreeSet::new(),
+        }
+    }
+
+    fn settings(namespace: &str) -> LearnSettings {
+        LearnSettings {
+            plan: PlanIdentity::new("demo", "default").unwrap(),
+            namespace: namespace.to_owned(),
+            window: Window::For(Duration::from_secs(1)),
+            gateway: Some("istio-system/gw".to_owned()),
+        }
+    }
+
+    fn why<'a>(proposal: &'a Proposal, destination: &str) -> &'a str {
+        let left_out = proposal
+            .left_out
+            .iter()
+            .find(|left_out| left_out.destination == destination);
+        left_out.map_or("", |left_out| &left_out.why)
+    }
+
+    #[test]
+    fn what_left_by_name_is_planned_and_the_rest_has_a_reason() {
+        let observation = seen(
+            "Deployment/shop",
+            &[
+                (to("a.wild.test", 443, Spoken::Tls, Way::Direct), 5, 0),
+                (to("b.wild.test", 443, Spoken::Tls, Way::Direct), 5, 4),
+                (to("plain.example", 80, Spoken::Http, Way::Direct), 1, 0),
+                (to("two.example", 443, Spoken::Tls, Way::Direct), 2, 0),
+                (to("two.example", 8443, Spoken::Tls, Way::Direct), 9, 0),
+                (to("held.example", 443, Spoken::Tls, Way::Direct), 1, 0),
+                (to("down.example", 443, Spoken::Tls, Way::Direct), 3, 3),
+                (to("refused.example", 443, Spoken::Tls, Way::Refused), 1, 1),
+                (to("mail.example", 25, Spoken::Tcp, Way::Direct), 1, 0),
+                (to("203.0.113.9", 443, Spoken::Tcp, Way::Direct), 1, 0),
+                (to("known.example", 443, Spoken::Tls, Way::Gateway), 7, 0),
+                (
+                    to("web.demo.svc.cluster.local", 80, Spoken::Http, Way::InCluster),
+                    7,
+                    0,
+                ),
+            ],
+        );
+        let stored = Plan::new(
+            settings("demo").plan,
+            settings("demo").plan_settings(),
+            vec![PlannedHost::passthrough("known.example".parse().unwrap(), 443)],
+        )
+        .unwrap();
+        let held = |plan: &Plan| match plan.hosts[0].host.as_str() {
+            "held.example" => Err("somebody has it".to_owned()),
+            _ => Ok(()),
+        };
+        let proposal = propose(&observation, Some(&stored), &held, &settings("demo"));
+        let plan = proposal.plan.as_ref().unwrap();
+        let hosts: Vec<String> = plan.hosts.iter().map(ToString::to_string).collect();
+        // No wildcard is made of several names under one domain; of two ports the busier one.
+        assert_eq!(
+            hosts,
+            [
+                "a.wild.test:443 (passthrough)",
+                "b.wild.test:443 (passthrough)",
+                "known.example:443 (passthrough)",
+                "plain.example:80 (http)",
+                "two.example:8443 (passthrough)",
+            ]
+        );
+        for (destination, says) in [
+            ("two.example:443", "one port of each kind"),
+            ("held.example:443", "somebody has it"),
+            ("down.example:443", "every attempt failed"),
+            ("refused.example:443", "REGISTRY_ONLY"),
+            ("mail.example:25", "neither TLS"),
+            ("203.0.113.9:443", "only its address is known"),
+        ] {
+            assert!(
+                why(&proposal, destination).contains(says),
+                "{destination}: {:#?}",
+                proposal.left_out
+            );
+        }
+        assert_eq!((proposal.added.len(), proposal.left_out.len()), (4, 6));
+        assert_eq!(
+            from_file("plan.yaml", &to_file(plan).unwrap(), None, "x").unwrap(),
+            *plan
+        );
+    }
+
+    #[test]
+    fn a_plan_of_another_namespace_is_shown_to_the_one_that_was_watched() {
+        let observation = seen(
+            "Deployment/shop",
+            &[(to("a.example", 443, Spoken::Tls, Way::Direct), 1, 0)],
+        );
+        let plan = propose(&observation, None, &|_| Ok(()), &settings("shop"))
+            .plan
+            .unwrap();
+        assert_eq!(
+            (
+                plan.identity.namespace.as_str(),
+                plan.settings.export_to.as_slice()
+            ),
+            ("demo", &["shop".to_owned()][..])
+        );
+        assert!(
+            propose(
+                &seen("Deployment/shop", &[]),
+                None,
+                &|_| Ok(()),
+                &settings("shop")
+            )
+            .plan
+            .is_none()
+        );
+    }
+
+    #[test]
+    fn what_only_our_own_source_calls_is_a_probe() {
+        let mut observation = seen(
+            "Deployment/curl",
+            &[(to("www.google.com", 443, Spoken::Tls, Way::Direct), 1, 0)],
+        );
+        observation.own.insert("Deployment/curl".to_owned());
+        let proposal = propose(&observation, None, &|_| Ok(()), &settings("demo"));
+        assert!(proposal.plan.is_none() && why(&proposal, "www.google.com:443").contains("our own source"));
+    }
 }

@@ -8,7 +8,9 @@ use crate::engine::facts::Facts;
 use crate::engine::{gateway_finder, pods};
 use crate::error::Result;
 use crate::istio::kinds;
-use crate::vocabulary::{Object, PlanIdentity};
+use crate::plan::ownership;
+use crate::vocabulary::{HostName, Object, PlanIdentity};
+use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -98,6 +100,27 @@ impl Scene {
     /// Whether nothing that is known switches the log of a pod on.
     pub(super) fn log_is_off(&self, pod: &Object) -> bool {
         self.logs.are_off(&self.namespace, pod.at("/metadata/labels"))
+    }
+
+    /// When a plan last declared a host: what went past the gateway until then says nothing of what it does now.
+    pub(in crate::engine) fn routed_since(&self, host: &HostName) -> Option<Timestamp> {
+        let declares = |entry: &&Object| {
+            let hosts = entry.items("/spec/hosts").iter().filter_map(Value::as_str);
+            let mut parsed = hosts.filter_map(|name| name.parse::<HostName>().ok());
+            ownership::is_ours(entry) && parsed.any(|name| name == *host || name.covers(host))
+        };
+        let times = self
+            .facts
+            .service_entries
+            .iter()
+            .filter(declares)
+            .flat_map(|entry| {
+                let fields = entry.items("/metadata/managedFields").iter();
+                fields.filter(|field| field["manager"].as_str().is_some_and(ownership::is_our_manager))
+            });
+        times
+            .filter_map(|field| field["time"].as_str()?.parse().ok())
+            .max()
     }
 
     /// One pod for each set of labels that the workload's pods have: policies select by labels.

@@ -10,7 +10,7 @@ use super::prepared::Prepared;
 use crate::cluster::Cluster;
 use crate::engine::event::Events;
 use crate::engine::learn::{
-    self, Destination, Flow, Inside, NotKnown, Observation, Observed, Scene, Spoken, Way, Window,
+    self, Destination, Flow, Inside, NotKnown, Observation, Observed, OfWorkload, Scene, Spoken, Way, Window,
 };
 use crate::engine::pods;
 use crate::engine::probe::ProbeSource;
@@ -19,7 +19,8 @@ use crate::finding::{Finding, catalogue};
 use crate::mesh::network_policy::{Endpoint, NetworkPolicies};
 use crate::plan::lock::{self, LockSettings};
 use crate::plan::{GatewayTarget, Plan, routing};
-use crate::vocabulary::{Object, PlanIdentity, Protocol, names};
+use crate::vocabulary::{HostName, Object, PlanIdentity, Protocol, names};
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -33,6 +34,8 @@ const TAIL: u32 = 1000;
 const TAIL_DEADLINE: Duration = Duration::from_secs(30);
 /// Containers that are asked for `/etc/resolv.conf` before nobody is.
 const ASKED: usize = 6;
+/// How long a route may be on its way to the sidecars after its objects were applied (truth.md 8: two seconds).
+const ON_ITS_WAY: SignedDuration = SignedDuration::from_secs(5);
 /// Name of the policy as it is proposed; a lock of `lockdown` has one of its run.
 const PROPOSED_NAME: &str = "kubectl-egress-lock";
 
@@ -120,6 +123,7 @@ pub async fn before_lock(
             pods_of: &|workload| scene.representatives(workload),
             before: &before,
             after: &after,
+            routed_since: &|host| scene.routed_since(host),
             plan,
         },
     ))
@@ -234,6 +238,8 @@ pub(in crate::engine) struct Ground<'a> {
     pub(in crate::engine) before: &'a NetworkPolicies,
     /// The policies with the lock.
     pub(in crate::engine) after: &'a NetworkPolicies,
+    /// When a plan last declared a host.
+    pub(in crate::engine) routed_since: &'a dyn Fn(&HostName) -> Option<Timestamp>,
     pub(in crate::engine) plan: &'a PlanIdentity,
 }
 
@@ -253,7 +259,8 @@ pub(in crate::engine) fn simulate(observation: &Observation, ground: &Ground<'_>
     };
     for (workload, of_workload) in &observation.tally.workloads {
         for (to, flow) in &of_workload.flows {
-            let works = flow.count > flow.failed && to.way != Way::Refused;
+            let works =
+                flow.count > flow.failed && to.way != Way::Refused && !is_past(to, flow, of_workload, ground);
             if !works || observation.own.contains(workload) || !judged(workload, &targets(to, flow, inside)) {
                 continue;
             }
@@ -290,6 +297,21 @@ pub(in crate::engine) fn simulate(observation: &Observation, ground: &Ground<'_>
         would_break: found.into_values().collect(),
         not_known: observation.not_known.clone(),
     }
+}
+
+/// Whether it went past the gateway only before a plan led it there: the workload's own later lines say so, or it has
+/// not called since.
+fn is_past(to: &Destination, flow: &Flow, of_workload: &OfWorkload, ground: &Ground<'_>) -> bool {
+    let (Way::Direct, Some(host)) = (to.way, &to.host) else {
+        return false;
+    };
+    let carried = of_workload
+        .flows
+        .iter()
+        .filter(|(other, _)| other.way == Way::Gateway && other.host == to.host && other.port == to.port);
+    let carried = carried.map(|(_, flow)| flow.last_seen).max().flatten();
+    let since = (ground.routed_since)(host).and_then(|time| time.checked_add(ON_ITS_WAY).ok());
+    flow.last_seen.is_some() && carried.max(since) >= flow.last_seen
 }
 
 /// One end of a connection, resolved to the pod that has it.

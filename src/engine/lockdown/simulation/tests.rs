@@ -111,6 +111,9 @@ fn broken(observation: &Observation, before: &[Object], after: &[Object]) -> Vec
         pods_of: &|_| vec![&shop],
         before: &NetworkPolicies::new(before, &[]),
         after: &NetworkPolicies::new(after, &[]),
+        routed_since: &|host| {
+            (host.as_str() == "routed.example").then(|| "2026-11-21T02:01:18Z".parse().unwrap())
+        },
         plan: &PlanIdentity::new("demo", "default").unwrap(),
     };
     simulate(observation, &ground).would_break
@@ -254,4 +257,57 @@ fn probes_of_our_own_source_are_not_counted() {
     );
     seen.own.insert("Deployment/shop".to_owned());
     assert_eq!(broken(&seen, &[], &[lock()]), []);
+}
+
+#[test]
+fn what_went_past_the_gateway_before_it_was_routed_is_no_news() {
+    let at = |time: &str, upstream: &str| Flow {
+        last_seen: time.parse().ok(),
+        ..flow(upstream, 0)
+    };
+    let gateway = Some("istio-system/istio-egressgateway");
+    let outside = "203.0.113.12:443";
+    let seen = observation(
+        vec![
+            // Declared a second before, and on its way to the sidecars.
+            (
+                to(Some("routed.example"), 443, Way::Direct, None),
+                at("2026-11-21T02:01:19Z", outside),
+            ),
+            // Carried later.
+            (
+                to(Some("later.example"), 443, Way::Direct, None),
+                at("2026-11-21T02:01:19Z", outside),
+            ),
+            (
+                to(Some("later.example"), 443, Way::Gateway, gateway),
+                at("2026-11-21T02:01:20Z", "198.18.0.20:8443"),
+            ),
+            // Carried, and then not.
+            (
+                to(Some("again.example"), 443, Way::Direct, None),
+                at("2026-11-21T02:01:21Z", outside),
+            ),
+            (
+                to(Some("again.example"), 443, Way::Gateway, gateway),
+                at("2026-11-21T02:01:20Z", "198.18.0.20:8443"),
+            ),
+        ],
+        Vec::new(),
+    );
+    assert_eq!(
+        places(&broken(&seen, &[], &[lock()])),
+        [("again.example:443", 2, 0)]
+    );
+    let still_past = observation(
+        vec![(
+            to(Some("routed.example"), 443, Way::Direct, None),
+            at("2026-11-21T02:05:00Z", outside),
+        )],
+        Vec::new(),
+    );
+    assert_eq!(
+        places(&broken(&still_past, &[], &[lock()])),
+        [("routed.example:443", 2, 0)]
+    );
 }

@@ -25,6 +25,9 @@ pub(super) async fn learn(
         window: settings.since.map_or(Window::For(settings.watch), Window::Since),
         gateway: settings.plan.gateway.as_ref().map(ToString::to_string),
     };
+    if settings.since.is_none() {
+        printer.note("Ctrl-C ends the window early; what was heard until then is told");
+    }
     let interrupted = async {
         // Ends the window, not the program: what was heard is told.
         let _ = tokio::signal::ctrl_c().await;

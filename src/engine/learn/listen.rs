@@ -98,7 +98,7 @@ pub(super) async fn watch(
             watching.count_before().await;
             end = Instant::now() + window;
             events(Event::Note(format!(
-                "watching {} sidecars of namespace {} for {} s; Ctrl-C ends it early and still tells",
+                "watching {} sidecars of namespace {} for {} s",
                 watching.followed.len(),
                 scene.namespace,
                 window.as_secs()
@@ -157,11 +157,10 @@ impl Watching<'_> {
     }
 
     fn follow(&mut self, pod: &Object) {
+        self.roster.meet(self.scene, pod);
         if self.followed.contains(pod.name()) || Scene::without_witness(pod).is_some() || is_over(pod) {
-            self.roster.meet(self.scene, pod);
             return;
         }
-        self.roster.meet(self.scene, pod);
         if self.followed.len() >= MOST_FOLLOWED {
             self.roster
                 .broken(pod.name(), &format!("only {MOST_FOLLOWED} sidecars are watched"));

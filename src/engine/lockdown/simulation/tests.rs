@@ -1,6 +1,7 @@
 //! Connections judged under a lock, without a cluster.
 
 use super::*;
+use serde_json::{Value, json};
 use crate::engine::learn::{Open, Tally};
 
 fn pod(namespace: &str, name: &str, labels: &Value, address: &str) -> Object {
@@ -200,10 +201,10 @@ fn other_policies_count_before_and_after() {
         "theirs",
         &json!([{"to": [{"ipBlock": {"cidr": "203.0.113.9/32"}}]}]),
     );
-    assert_eq!(broken(&seen, &[opens.clone()], &[opens, lock()]), []);
+    assert_eq!(broken(&seen, std::slice::from_ref(&opens), &[opens.clone(), lock()]), []);
     // What another policy stops already is not broken by the lock.
     let closed = policy("closed", &json!([]));
-    assert_eq!(broken(&seen, &[closed.clone()], &[closed, lock()]), []);
+    assert_eq!(broken(&seen, std::slice::from_ref(&closed), &[closed.clone(), lock()]), []);
     assert_eq!(broken(&seen, &[], &[lock()]).len(), 1);
 }
 

@@ -290,14 +290,12 @@ fn targets<'a>(to: &Destination, flow: &Flow, inside: &'a Inside) -> Vec<Target<
     targets
 }
 
-/// The name by which a workload called an address, if its log tells exactly one.
+/// The name by which a workload called an address, if it called it by one name alone.
 fn name_of(observation: &Observation, workload: &str, address: SocketAddr) -> Option<String> {
     let flows = &observation.tally.workloads.get(workload)?.flows;
-    let mut named = flows
-        .iter()
-        .filter(|(to, flow)| to.host.is_some() && flow.upstreams.contains(&address));
-    let (to, _) = named.next()?;
-    named.next().is_none().then(|| to.place())
+    let mut there = flows.iter().filter(|(_, flow)| flow.upstreams.contains(&address));
+    let (to, _) = there.next()?;
+    (there.next().is_none() && to.host.is_some()).then(|| to.place())
 }
 
 fn empty(workload: &str, destination: String, way: Way, fix: String) -> WouldBreak {

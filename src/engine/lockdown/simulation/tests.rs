@@ -1,8 +1,8 @@
 //! Connections judged under a lock, without a cluster.
 
 use super::*;
-use serde_json::{Value, json};
 use crate::engine::learn::{Open, Tally};
+use serde_json::{Value, json};
 
 fn pod(namespace: &str, name: &str, labels: &Value, address: &str) -> Object {
     Object(
@@ -201,10 +201,16 @@ fn other_policies_count_before_and_after() {
         "theirs",
         &json!([{"to": [{"ipBlock": {"cidr": "203.0.113.9/32"}}]}]),
     );
-    assert_eq!(broken(&seen, std::slice::from_ref(&opens), &[opens.clone(), lock()]), []);
+    assert_eq!(
+        broken(&seen, std::slice::from_ref(&opens), &[opens.clone(), lock()]),
+        []
+    );
     // What another policy stops already is not broken by the lock.
     let closed = policy("closed", &json!([]));
-    assert_eq!(broken(&seen, std::slice::from_ref(&closed), &[closed.clone(), lock()]), []);
+    assert_eq!(
+        broken(&seen, std::slice::from_ref(&closed), &[closed.clone(), lock()]),
+        []
+    );
     assert_eq!(broken(&seen, &[], &[lock()]).len(), 1);
 }
 
@@ -243,6 +249,21 @@ fn open_connections_break_under_the_name_that_the_log_tells() {
             ("www.google.com:443", 2, 3)
         ]
     );
+    // Called by two names, or by its address too: the connection is told by its address.
+    let mut twice = observation(
+        vec![
+            (
+                to(Some("www.google.com"), 443, Way::Direct, None),
+                flow("203.0.113.12:443", 0),
+            ),
+            (to(None, 443, Way::Direct, None), flow("203.0.113.12:443", 0)),
+        ],
+        Vec::new(),
+    );
+    twice
+        .open
+        .push(open("203.0.113.12:443", "PassthroughCluster", Way::Direct));
+    assert!(places(&broken(&twice, &[], &[lock()])).contains(&("203.0.113.12:443", 0, 3)));
     let web = policy("web", &json!([to_pods("demo", &json!({"app": "web"}), 8080)]));
     assert_eq!(broken(&seen, &[], &[lock(), web]).len(), 2);
 }

@@ -426,12 +426,12 @@ fn learning_watches_or_reads() {
         other => panic!("{other:?}"),
     };
     let watched = learn("learn -n demo --for 10m --write plan.yaml");
-    assert_eq!((watched.watch, watched.since), (Duration::from_mins(10), None));
+    assert_eq!((watched.watch, watched.since), (Duration::from_secs(600), None));
     assert_eq!(watched.write.as_deref(), Some(std::path::Path::new("plan.yaml")));
     let read = learn("learn --since 1h");
     assert_eq!(
         (read.watch, read.since),
-        (Duration::from_mins(1), Some(Duration::from_hours(1)))
+        (Duration::from_secs(60), Some(Duration::from_secs(3600)))
     );
     assert!(
         refused("learn --for 1m --since 1h")

@@ -30,7 +30,7 @@ use std::time::Duration;
 /// Lines of each sidecar that are read before a lock.
 const TAIL: u32 = 1000;
 /// How long that, and opening what is watched, may take; sidecars that were not read by then are named.
-const DEADLINE: Duration = Duration::from_mins(1);
+const DEADLINE: Duration = Duration::from_secs(60);
 /// How long a route may be on its way to the sidecars after its objects were applied (truth.md 8: two seconds).
 const ON_ITS_WAY: SignedDuration = SignedDuration::from_secs(5);
 

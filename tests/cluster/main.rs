@@ -26,6 +26,7 @@ mod kyma;
 mod learn;
 mod lock;
 mod lock_rules;
+mod log_formats;
 mod modes;
 mod outcomes;
 mod permissions;

@@ -8,6 +8,7 @@ use super::tally::Tally;
 use crate::cluster::{Cluster, LogEvent, LogReach, LogStart, PodChange};
 use crate::engine::event::{Event, Events};
 use crate::engine::pods;
+use crate::evidence::LogFormats;
 use crate::vocabulary::{Object, PodName, names};
 use futures::stream::{self, StreamExt};
 use std::collections::BTreeSet;
@@ -35,11 +36,11 @@ pub(super) async fn read(
     (tally, roster): (&mut Tally, &mut Roster),
     interrupted: impl Future<Output = ()>,
 ) -> bool {
-    let readable: Vec<(PodName, String)> = scene
+    let readable: Vec<(PodName, String, LogFormats)> = scene
         .pods
         .iter()
         .filter(|pod| Scene::without_witness(pod).is_none())
-        .map(|pod| (pods::name(pod), scene.workload(pod)))
+        .map(|pod| (pods::name(pod), scene.workload(pod), scene.formats(pod)))
         .collect();
     let shared = Mutex::new((tally, roster));
     let with = |work: &mut dyn FnMut(&mut Tally, &mut Roster)| {
@@ -47,10 +48,12 @@ pub(super) async fn read(
         let (tally, roster) = &mut *guard;
         work(tally, roster);
     };
-    let one = |(pod, workload): (PodName, String)| async move {
+    let one = |(pod, workload, formats): (PodName, String, LogFormats)| async move {
         with(&mut |_, roster| roster.begin(&pod.name));
         let each = |raw: &[u8]| {
-            with(&mut |tally, roster| roster.line(&pod.name, tally.add(&workload, raw, &scene.inside)));
+            with(&mut |tally, roster| {
+                roster.line(&pod.name, tally.add(&workload, raw, &formats, &scene.inside))
+            });
         };
         match cluster.read_log(&pod, names::PROXY_CONTAINER, reach, each).await {
             Ok(()) => with(&mut |_, roster| roster.done(&pod.name)),
@@ -202,8 +205,10 @@ impl Watching<'_> {
                 self.roster.done(pod);
             }
             LogEvent::Line(raw) => {
-                let workload = self.roster.workload(pod);
-                let is_access_log = self.tally.add(&workload, &raw, &self.scene.inside);
+                let Some((workload, formats)) = self.roster.reader(pod) else {
+                    return;
+                };
+                let is_access_log = self.tally.add(workload, &raw, formats, &self.scene.inside);
                 self.roster.line(pod, is_access_log);
             }
             LogEvent::Gap(why) => self

@@ -4,6 +4,7 @@
 use super::inside::is_over;
 use super::open::{Counted, MOST};
 use super::scene::Scene;
+use crate::evidence::{LogFormats, Needs};
 use crate::vocabulary::{Object, names};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,7 +28,8 @@ struct Member {
     /// Why its sidecar cannot tell.
     no_witness: Option<&'static str>,
     past_the_sidecar: Option<String>,
-    log_is_off: bool,
+    /// How its log is laid out; none at all: it is off, as far as is known.
+    formats: LogFormats,
     is_over: bool,
     is_ours: bool,
     reading: Reading,
@@ -77,16 +79,15 @@ impl Roster {
         member.workload = scene.workload(pod);
         member.no_witness = Scene::without_witness(pod);
         member.past_the_sidecar = Scene::past_the_sidecar(pod);
-        member.log_is_off = scene.log_is_off(pod);
+        member.formats = scene.formats(pod);
         member.is_over = is_over(pod);
         member.is_ours = pod.label(names::ROLE_LABEL).is_some();
     }
 
-    pub(super) fn workload(&self, pod: &str) -> String {
-        self.0
-            .get(pod)
-            .map(|member| member.workload.clone())
-            .unwrap_or_default()
+    /// Whose lines a pod's are, and how they are read.
+    pub(super) fn reader(&self, pod: &str) -> Option<(&str, &LogFormats)> {
+        let member = self.0.get(pod)?;
+        Some((&member.workload, &member.formats))
     }
 
     pub(super) fn begin(&mut self, pod: &str) {
@@ -165,7 +166,7 @@ impl Roster {
 impl Member {
     /// Whether its log is off, as far as is known and as its silence says.
     fn is_mute(&self) -> bool {
-        self.log_is_off && self.lines == 0
+        self.formats.is_empty() && self.lines == 0
     }
 
     fn gaps(&self) -> Vec<String> {
@@ -183,6 +184,8 @@ impl Member {
             gaps.push("its access log is off".to_owned());
         } else if self.reading != Reading::Done {
             gaps.push("its log was not read".to_owned());
+        } else if let Some(lacks) = self.lacks() {
+            gaps.push(format!("its access log does not tell {lacks}"));
         } else if let Some(unseen) = self.unlogged() {
             gaps.push(format!(
                 "its sidecar counted {unseen} connections that its access log does not show: a filter, or a format that cannot be read"
@@ -194,6 +197,17 @@ impl Member {
             ));
         }
         gaps
+    }
+
+    /// Fields without which a line does not tell where a connection went.
+    fn lacks(&self) -> Option<String> {
+        let needs = Needs {
+            source: false,
+            http: false,
+        };
+        let mut lacks = self.formats.lacks(needs);
+        lacks.retain(|field| *field != "DOWNSTREAM_REMOTE_ADDRESS");
+        (!lacks.is_empty()).then(|| lacks.join(", "))
     }
 
     /// Connections that were made and ended while the log was followed, of which it does not say a word.
@@ -210,10 +224,12 @@ impl Member {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::istio::access_log::LogTemplate;
 
     fn member() -> Member {
         Member {
             reading: Reading::Done,
+            formats: LogFormats::new(&[LogTemplate::Default]),
             ..Member::default()
         }
     }
@@ -231,7 +247,7 @@ mod tests {
             ),
             (
                 Member {
-                    log_is_off: true,
+                    formats: LogFormats::default(),
                     ..member()
                 },
                 "log is off",
@@ -269,10 +285,17 @@ mod tests {
             let gaps = member.gaps();
             assert!(gaps.len() == 1 && gaps[0].contains(says), "{says}: {gaps:?}");
         }
+        let short = LogTemplate::Text("%UPSTREAM_HOST% %REQUESTED_SERVER_NAME% %RESPONSE_FLAGS%".to_owned());
+        let short = Member {
+            formats: LogFormats::new(&[short]),
+            lines: 1,
+            ..member()
+        };
+        assert_eq!(short.gaps(), ["its access log does not tell UPSTREAM_CLUSTER"]);
         // Something switches it on in a way that is not read.
         assert_eq!(
             Member {
-                log_is_off: true,
+                formats: LogFormats::default(),
                 lines: 1,
                 ..member()
             }

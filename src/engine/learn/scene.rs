@@ -7,6 +7,7 @@ use crate::engine::access_logs::AccessLogs;
 use crate::engine::facts::Facts;
 use crate::engine::{gateway_finder, pods};
 use crate::error::Result;
+use crate::evidence::LogFormats;
 use crate::istio::kinds;
 use crate::plan::ownership;
 use crate::vocabulary::{HostName, Object, PlanIdentity};
@@ -97,9 +98,9 @@ impl Scene {
         (!set.is_empty()).then(|| format!("part of its traffic goes past the sidecar by {}", set.join(", ")))
     }
 
-    /// Whether nothing that is known switches the log of a pod on.
-    pub(super) fn log_is_off(&self, pod: &Object) -> bool {
-        self.logs.are_off(&self.namespace, pod.at("/metadata/labels"))
+    /// How the log of a pod is laid out; none at all if nothing that is known switches it on.
+    pub(super) fn formats(&self, pod: &Object) -> LogFormats {
+        self.logs.formats(&self.namespace, pod.at("/metadata/labels"))
     }
 
     /// When a plan last declared a host: what went past the gateway until then says nothing of what it does now.

@@ -3,7 +3,7 @@
 
 use super::flow::{Destination, sent};
 use super::inside::Inside;
-use crate::evidence::parse_line;
+use crate::evidence::LogFormats;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -50,8 +50,8 @@ pub struct Tally {
 
 impl Tally {
     /// Counts one raw line of a workload's sidecar; whether it is a line of an access log. Any bytes may come.
-    pub(super) fn add(&mut self, workload: &str, raw: &[u8], inside: &Inside) -> bool {
-        let Some(line) = parse_line(raw) else {
+    pub(super) fn add(&mut self, workload: &str, raw: &[u8], formats: &LogFormats, inside: &Inside) -> bool {
+        let Some(line) = formats.parse(raw) else {
             return false;
         };
         self.lines += 1;

@@ -3,7 +3,8 @@
 use super::flow::{Spoken, Way};
 use super::inside::Inside;
 use super::tally::{Flow, MOST_DESTINATIONS, OfWorkload, Tally};
-use crate::evidence::{AccessLogLine, UpstreamCluster, render_text};
+use crate::evidence::{AccessLogLine, LogFormats, UpstreamCluster, render_text};
+use crate::istio::access_log::LogTemplate;
 use crate::vocabulary::Object;
 use serde_json::json;
 
@@ -62,7 +63,15 @@ pub(super) fn tls(cluster: &str, sni: Option<&str>, upstream: &str) -> AccessLog
 fn tallied(lines: &[AccessLogLine]) -> OfWorkload {
     let (mut tally, inside) = (Tally::default(), inside());
     for line in lines {
-        assert!(tally.add(SHOP, render_text(line).as_bytes(), &inside), "{line:?}");
+        assert!(
+            tally.add(
+                SHOP,
+                render_text(line).as_bytes(),
+                &LogFormats::default(),
+                &inside
+            ),
+            "{line:?}"
+        );
     }
     tally.workloads.remove(SHOP).unwrap_or_default()
 }
@@ -222,7 +231,7 @@ fn incoming_requests_and_other_output_are_no_destinations() {
         &[b'['; 4096],
     ];
     for raw in garbage {
-        assert!(!tally.add(SHOP, raw, &inside), "{raw:?}");
+        assert!(!tally.add(SHOP, raw, &LogFormats::default(), &inside), "{raw:?}");
     }
     assert_eq!(tally.lines, 0);
 }
@@ -260,12 +269,27 @@ fn one_workload_that_calls_names_by_chance_is_bounded_and_crowds_out_nobody() {
             Some(&format!("n{number}.example.com")),
             "203.0.113.10:443",
         );
-        tally.add(SHOP, render_text(&line).as_bytes(), &inside);
+        tally.add(
+            SHOP,
+            render_text(&line).as_bytes(),
+            &LogFormats::default(),
+            &inside,
+        );
     }
     // One that is known already still counts.
     let known = tls("PassthroughCluster", Some("n0.example.com"), "203.0.113.11:443");
-    tally.add(SHOP, render_text(&known).as_bytes(), &inside);
-    tally.add("Deployment/cart", render_text(&known).as_bytes(), &inside);
+    tally.add(
+        SHOP,
+        render_text(&known).as_bytes(),
+        &LogFormats::default(),
+        &inside,
+    );
+    tally.add(
+        "Deployment/cart",
+        render_text(&known).as_bytes(),
+        &LogFormats::default(),
+        &inside,
+    );
     let shop = &tally.workloads[SHOP];
     assert_eq!((shop.flows.len(), shop.beyond), (MOST_DESTINATIONS, 50));
     assert_eq!(shop.flows.values().map(|flow| flow.count).max(), Some(2));
@@ -280,4 +304,18 @@ fn one_workload_that_calls_names_by_chance_is_bounded_and_crowds_out_nobody() {
         })
         .collect();
     assert_eq!(only(&many).4.upstreams.len(), 8);
+}
+
+#[test]
+fn a_format_of_the_operators_own_is_read_by_its_template() {
+    let text = "%UPSTREAM_CLUSTER_RAW% %UPSTREAM_HOST% %DOWNSTREAM_LOCAL_ADDRESS% %RESPONSE_FLAGS% %REQUESTED_SERVER_NAME%";
+    let formats = LogFormats::new(&[LogTemplate::Text(text.to_owned())]);
+    let (mut tally, inside) = (Tally::default(), inside());
+    let raw = b"PassthroughCluster 203.0.113.10:443 203.0.113.10:443 - a.example";
+    assert!(tally.add(SHOP, raw, &formats, &inside));
+    let (to, flow) = tally.workloads[SHOP].flows.first_key_value().unwrap();
+    assert_eq!(
+        (to.place().as_str(), to.way, flow.count),
+        ("a.example:443", Way::Direct, 1)
+    );
 }

@@ -256,7 +256,10 @@ fn open_connections_break_under_the_name_that_the_log_tells() {
                 to(Some("www.google.com"), 443, Way::Direct, None),
                 flow("203.0.113.12:443", 0),
             ),
-            (to(Some("also.example"), 443, Way::Direct, None), flow("203.0.113.12:443", 0)),
+            (
+                to(Some("also.example"), 443, Way::Direct, None),
+                flow("203.0.113.12:443", 0),
+            ),
         ],
         Vec::new(),
     );

@@ -52,7 +52,7 @@ pub(super) async fn read(
         with(&mut |_, roster| roster.begin(&pod.name));
         let each = |raw: &[u8]| {
             with(&mut |tally, roster| {
-                roster.line(&pod.name, tally.add(&workload, raw, &formats, &scene.inside))
+                roster.line(&pod.name, tally.add(&workload, raw, &formats, &scene.inside));
             });
         };
         match cluster.read_log(&pod, names::PROXY_CONTAINER, reach, each).await {

@@ -37,6 +37,12 @@ struct Operator {
     is_free: bool,
 }
 
+impl Piece {
+    fn is_free(&self) -> bool {
+        matches!(self, Self::Operator(operator) if operator.is_free)
+    }
+}
+
 /// A text with operators in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Template(Vec<Piece>);
@@ -194,14 +200,10 @@ impl Template {
         }
     }
 
-    fn free(&self, piece: &Piece) -> bool {
-        matches!(piece, Piece::Operator(operator) if operator.is_free)
-    }
-
     /// Pieces that are read from the beginning, and those from the end; with nothing free all are the former.
     fn ends(&self) -> (&[Piece], &[Piece]) {
-        let first = self.0.iter().position(|piece| self.free(piece));
-        let last = self.0.iter().rposition(|piece| self.free(piece));
+        let first = self.0.iter().position(Piece::is_free);
+        let last = self.0.iter().rposition(Piece::is_free);
         match (first, last) {
             (Some(first), Some(last)) => (&self.0[..first], &self.0[last + 1..]),
             _ => (&self.0, &[]),

@@ -24,6 +24,7 @@ mod gateway_way;
 mod json_format;
 mod judge;
 mod log_format;
+mod log_template;
 mod originated;
 mod protection;
 mod sidecar_way;

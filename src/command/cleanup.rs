@@ -125,11 +125,19 @@ async fn undo(connected: &Connected, settings: &cli::Cleanup, printer: &Printer)
     Ok(Undone { remains, leftovers })
 }
 
+/// Who named the other cluster.
+enum Named {
+    /// A flag.
+    Here,
+    /// The journal, with the UID of the plan's namespace there if it knows that.
+    InJournal(Option<String>),
+}
+
 /// The other cluster of a plan.
 struct Target {
     cluster: TargetCluster,
-    /// The journal's word for it, where no flag names it: UID of the plan's namespace there.
-    namespace_uid: Option<Option<String>>,
+    /// Who named it.
+    named: Named,
 }
 
 impl Target {
@@ -140,7 +148,7 @@ impl Target {
     /// A journal can be edited by anybody in the namespace, and a kubeconfig leads to many clusters: one that the
     /// journal names has to be the one in which this plan was set up.
     async fn confirm(&self, there: &Connected) -> Result<()> {
-        let Some(recorded) = &self.namespace_uid else {
+        let Named::InJournal(recorded) = &self.named else {
             return Ok(());
         };
         let namespace = ObjectReference::cluster(kinds::namespace(), &there.plan.namespace);
@@ -165,7 +173,7 @@ async fn target_of(connected: &Connected, settings: &cli::Cleanup) -> Result<Opt
     if settings.target.target_context.is_some() {
         return Ok(Some(Target {
             cluster: settings.target.clone(),
-            namespace_uid: None,
+            named: Named::Here,
         }));
     }
     let salvaged = journal_store::salvage(&connected.cluster, &connected.plan).await?;
@@ -176,6 +184,6 @@ async fn target_of(connected: &Connected, settings: &cli::Cleanup) -> Result<Opt
                 target_context: Some(record.context),
                 target_kubeconfig: settings.target.target_kubeconfig.clone(),
             },
-            namespace_uid: Some(record.namespace_uid),
+            named: Named::InJournal(record.namespace_uid),
         }))
 }

@@ -16,3 +16,4 @@ mod served;
 mod story;
 mod support;
 mod tutorial;
+mod undo;

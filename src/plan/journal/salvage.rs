@@ -69,7 +69,7 @@ impl Journal {
 
 impl Salvaged {
     fn take(&mut self, said: &Value, plan: &PlanIdentity) {
-        if said["version"] != Value::from(VERSION) {
+        if said["version"] != VERSION {
             let version = shown(&said["version"].to_string());
             return self.refuse(format!("it has version {version}, which never was"));
         }

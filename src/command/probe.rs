@@ -155,6 +155,7 @@ fn request(
         show_headers: settings.show_headers || settings.follow,
         show_body: settings.show_body,
         resolve: None,
+        host_header: None,
         connect_to: None,
         proxy: None,
     }

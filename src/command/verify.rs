@@ -4,6 +4,7 @@ use super::connection::{connect, or_interrupted};
 use super::source;
 use crate::cli::{self, Connection};
 use crate::engine::bypass::BypassSettings;
+use crate::engine::probe::ProbeSource;
 use crate::engine::verify::{self as engine, VerifySettings};
 use crate::error::Result;
 use crate::report::{Printer, view};
@@ -24,6 +25,16 @@ pub(super) async fn verify(
     let image = settings.image.as_deref().unwrap_or(names::SOURCE_IMAGE);
     let finding = source::find(&connected, &settings.probe, image, settings.plan.timeout, printer);
     let source = or_interrupted(finding, &connected.plan).await?;
+    let bypass = if settings.bypass {
+        Some(BypassSettings {
+            all: settings.attempts == "all",
+            resolver: settings.outside_resolver,
+            into_workload: into_workload(&settings, &source, printer).await,
+            image: image.to_owned(),
+        })
+    } else {
+        None
+    };
     let wanted = VerifySettings {
         plan: connected.plan.clone(),
         namespace: connected.namespace.clone(),
@@ -40,10 +51,7 @@ pub(super) async fn verify(
         max_time_seconds: settings.probe.max_time,
         enforced_required: settings.require.contains(&Claim::Enforced),
         timeout: settings.plan.timeout,
-        bypass: settings.bypass.then_some(BypassSettings {
-            all: settings.attempts == "all",
-            resolver: settings.outside_resolver,
-        }),
+        bypass,
     };
     let events = printer.events();
     let interrupted = async {
@@ -58,6 +66,19 @@ pub(super) async fn verify(
         Verdict::Disproven => ExitCode::Disproven,
         Verdict::Inconclusive => ExitCode::Inconclusive,
     })
+}
+
+/// Whether the battery may put a container into the workload that `--from` names; `None` without one.
+async fn into_workload(settings: &cli::Verify, source: &ProbeSource, printer: &Printer) -> Option<bool> {
+    if settings.probe.from.is_empty() {
+        return None;
+    }
+    let question = format!(
+        "Put a container that runs as the proxy's user past the sidecar into pod {}, for this run? It stays listed there, as ended, until the pod is replaced.",
+        source.pod
+    );
+    // Nobody there to ask: the other attempts are made all the same, and this one says why it was not.
+    Some(printer.confirm(&question).await.unwrap_or(false))
 }
 
 fn default_forbidden() -> Vec<HostName> {

@@ -22,6 +22,8 @@ pub(super) fn add(result: &mut ProbeResult, curl: &CurlResult, plan: &Plan) {
         hop.receipts.push(Receipt {
             witness: Witness::HostEcho,
             pod: at.clone(),
+            container: None,
+            time: None,
             text: format!("saw the headers {}", headers.join(", ")),
         });
     }

@@ -30,6 +30,7 @@ pub(super) fn compare<'run>(
     results: impl Iterator<Item = &'run mut ProbeResult>,
     before: &Counted,
     after: &Counted,
+    read_at: Option<&str>,
 ) {
     for result in results {
         let receipts = result.hops.iter().flat_map(|hop| &hop.receipts);
@@ -42,7 +43,7 @@ pub(super) fn compare<'run>(
         let Some((pod, cluster)) = told else { continue };
         let of = |counted: &Counted| read_counters(counted.get(&pod)?, &cluster);
         if let (Some(earlier), Some(later)) = (of(before), of(after)) {
-            corroborate(result, &pod, earlier, later);
+            corroborate(result, &pod, earlier, later, read_at);
         }
     }
 }

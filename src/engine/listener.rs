@@ -137,6 +137,7 @@ impl<'run> Listener<'run> {
             show_headers: false,
             show_body: false,
             resolve: Some(format!("{name}:{port}:{address}")),
+            host_header: None,
             connect_to: None,
             proxy: None,
         }

@@ -176,6 +176,7 @@ mod tests {
             show_headers: false,
             show_body: false,
             resolve: None,
+            host_header: None,
             connect_to: None,
             proxy: None,
         }

@@ -143,6 +143,7 @@ fn request(id: u32, host: &HostName, port: u16, scheme: Scheme, plan: &ProbePlan
         show_headers: false,
         show_body: false,
         resolve: None,
+        host_header: None,
         connect_to: None,
         proxy: None,
     };

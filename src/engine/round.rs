@@ -81,6 +81,7 @@ impl<'run> Round<'run> {
             }
         };
         let meshed_requests = requests(&meshed_probes);
+        let asked_at = server_time(self.cluster);
         let (meshed_results, bare_results, live) = tokio::join!(
             probe::send(self.cluster, meshed, &meshed_requests),
             send_bare,
@@ -104,7 +105,7 @@ impl<'run> Round<'run> {
             id: "probe".to_owned(),
             on: "the proxies' lines about them".to_owned(),
         });
-        let evidence = self.settle(&sent, &live).await;
+        let evidence = self.settle(&sent, &live, asked_at.as_deref()).await;
         (self.events)(Event::StepFinished {
             id: "probe".to_owned(),
             detail: None,
@@ -116,7 +117,9 @@ impl<'run> Round<'run> {
             .collect();
         if !counted.is_empty() {
             let after = gateway_counters::read(self.cluster, &gateway_pods).await;
-            gateway_counters::compare(results.iter_mut().map(|(result, _)| result), &counted, &after);
+            let read_at = server_time(self.cluster);
+            let compared = results.iter_mut().map(|(result, _)| result);
+            gateway_counters::compare(compared, &counted, &after, read_at.as_deref());
         }
         results
     }
@@ -126,17 +129,18 @@ impl<'run> Round<'run> {
         &self,
         sent: &[(Planned, CurlResult, &ProbeSource)],
         live: &Arc<LiveConfiguration>,
+        asked_at: Option<&str>,
     ) -> Vec<ProbeEvidence> {
         let deadline = Instant::now() + LINE_DEADLINE;
         loop {
             let changed = self.witness.changed();
-            let evidence = self.evidence(sent, live, &self.witness.gateway_facts());
+            let evidence = self.evidence(sent, live, asked_at, &self.witness.gateway_facts());
             let left = deadline.saturating_duration_since(Instant::now());
             if evidence.iter().all(log_is_settled) {
                 return evidence;
             }
             if left.is_zero() {
-                return self.evidence(sent, live, &self.witness.gateway_facts_in_the_end());
+                return self.evidence(sent, live, asked_at, &self.witness.gateway_facts_in_the_end());
             }
             // Only wakes us: at the deadline the loop ends above.
             let _ = tokio::time::timeout(left, changed).await;
@@ -163,6 +167,7 @@ impl<'run> Round<'run> {
         &self,
         sent: &[(Planned, CurlResult, &ProbeSource)],
         live: &Arc<LiveConfiguration>,
+        asked_at: Option<&str>,
         gateway: &GatewayFacts,
     ) -> Vec<ProbeEvidence> {
         let gateway_lines = self.witness.gateway_lines();
@@ -192,6 +197,7 @@ impl<'run> Round<'run> {
                 expected: planned.expected,
                 source: SourceFacts {
                     pod: from.pod.to_string(),
+                    container: from.container.clone(),
                     addresses: from.addresses.clone(),
                     meshed: from.meshed,
                     interception: from.interception.clone(),
@@ -202,6 +208,7 @@ impl<'run> Round<'run> {
                     },
                     log_switch: from.log_switch.clone(),
                 },
+                asked_at: asked_at.map(str::to_owned),
                 curl: curl.clone(),
                 sidecar_lines: self.witness.sidecar_lines(&from.pod),
                 gateway_lines: gateway_lines.clone(),
@@ -212,6 +219,11 @@ impl<'run> Round<'run> {
             })
             .collect()
     }
+}
+
+/// RFC 3339, by the API server's clock.
+fn server_time(cluster: &Cluster) -> Option<String> {
+    cluster.server_time().map(|time| time.to_string())
 }
 
 fn requests(planned: &[Planned]) -> Vec<ProbeRequest> {

@@ -93,6 +93,7 @@ pub async fn verify_until(
         bare: ProbePod::unmeshed(labels.clone()),
         evading: settings
             .bypass
+            .as_ref()
             .map(|bypass| bypass::Pods::new(bypass, &settings.namespace, &labels, &settings.source)),
         journal,
         standing,
@@ -138,11 +139,11 @@ impl Work<'_> {
         );
         let mut meshed_probes = self.meshed_probes();
         let number = meshed_probes.len();
-        let elsewhere = targets.as_ref().map(|targets| {
-            let id = u32::try_from(number).unwrap_or(u32::MAX);
-            bypass::elsewhere(targets, journal, id, settings.max_time_seconds)
-        });
-        meshed_probes.extend(elsewhere.iter().flatten().cloned());
+        let extra = targets
+            .as_ref()
+            .map(|targets| bypass::Extra::new(targets, journal, number, settings.max_time_seconds));
+        meshed_probes.extend(extra.iter().flat_map(bypass::Extra::probes));
+        let extra_number = meshed_probes.len() - number;
         let bare_probes = bare
             .as_ref()
             .ok()
@@ -150,17 +151,20 @@ impl Work<'_> {
         let mut results = listener
             .round(meshed_probes, bare_probes, standing.reached_before())
             .await;
-        let elsewhere = elsewhere.map(|planned| planned.map(|_| results.remove(number).0));
+        let heard = results
+            .drain(number..number + extra_number)
+            .map(|(result, _)| result);
+        let extra = extra.map(|extra| extra.heard(heard.collect::<Vec<_>>()));
         let results: Vec<ProbeResult> = results.into_iter().map(|heard| self.with_echo(heard)).collect();
         for result in &results {
             events(Event::Probed(Box::new(result.clone())));
         }
-        let matrix = match (&targets, elsewhere) {
-            (Some(targets), Some(elsewhere)) => {
+        let matrix = match (&targets, extra) {
+            (Some(targets), Some(extra)) => {
                 let known = bypass::Known {
                     targets,
                     results: &results,
-                    elsewhere,
+                    extra,
                     standing,
                     record: journal.bypass_of(&settings.namespace),
                 };
@@ -239,7 +243,7 @@ impl Work<'_> {
     }
 
     async fn targets(&self) -> Option<bypass::Targets> {
-        let bypass = self.settings.bypass?;
+        let bypass = self.settings.bypass.as_ref()?;
         let forbidden = match self.plan.forbidden.first() {
             Some(host) => host.clone(),
             None => names::DEFAULT_FORBIDDEN_HOST.parse().ok()?,

@@ -4,7 +4,7 @@
 
 use super::ProbeResult;
 use crate::finding::{Finding, catalogue};
-use crate::vocabulary::{HopEnd, Outcome, Receipt, Witness};
+use crate::vocabulary::{HopEnd, Outcome, Receipt, Witness, names};
 use serde::Deserialize;
 
 /// Counters of one cluster, summed over its hosts.
@@ -85,7 +85,15 @@ pub fn read_counters(clusters_json: &[u8], cluster: &str) -> Option<ClusterCount
 /// - A routed probe whose request was not counted is contradicted: inconclusive, EGR-115.
 /// - A counter that went back (the proxy restarted, or an address left the cluster) says nothing.
 /// - Nothing becomes better by counters.
-pub fn corroborate(result: &mut ProbeResult, pod: &str, before: ClusterCounters, after: ClusterCounters) {
+///
+/// `read_at`: when the later ones were read, RFC 3339.
+pub fn corroborate(
+    result: &mut ProbeResult,
+    pod: &str,
+    before: ClusterCounters,
+    after: ClusterCounters,
+    read_at: Option<&str>,
+) {
     let (Some(requests), Some(connections)) = (
         after.requests.checked_sub(before.requests),
         after.connections.checked_sub(before.connections),
@@ -114,6 +122,8 @@ pub fn corroborate(result: &mut ProbeResult, pod: &str, before: ClusterCounters,
         hop.receipts.push(Receipt {
             witness: Witness::GatewayCounters,
             pod: pod.to_owned(),
+            container: Some(names::PROXY_CONTAINER.to_owned()),
+            time: read_at.map(str::to_owned),
             text,
         });
     }

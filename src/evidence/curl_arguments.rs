@@ -33,6 +33,8 @@ pub struct ProbeRequest {
     pub show_body: bool,
     /// `HOST:PORT:ADDRESS` for curl's `--resolve`.
     pub resolve: Option<String>,
+    /// The header Host, if it is to differ from the URL's host.
+    pub host_header: Option<String>,
     /// `HOST:PORT:HOST:PORT` for curl's `--connect-to`: another name to connect to, the request stays the same.
     pub connect_to: Option<String>,
     /// `HOST:PORT` of a proxy that curl asks for a tunnel by CONNECT.
@@ -119,6 +121,9 @@ fn push_section(arguments: &mut Vec<String>, probe: &ProbeRequest) {
     }
     if let Some(resolve) = &probe.resolve {
         option("--resolve", resolve);
+    }
+    if let Some(host) = &probe.host_header {
+        option("-H", &format!("Host: {host}"));
     }
     if let Some(other) = &probe.connect_to {
         option("--connect-to", other);

@@ -13,6 +13,8 @@ use std::sync::Arc;
 pub struct SourceFacts {
     /// `namespace/name` of the pod.
     pub pod: String,
+    /// The container that curl runs in.
+    pub container: String,
     /// Its IP addresses. Empty if unknown; then curl's own word for its address is taken.
     pub addresses: Vec<String>,
     /// Whether a sidecar carries its traffic.
@@ -165,6 +167,8 @@ pub struct ProbeEvidence {
     pub expected: Expected,
     /// The pod that it started from.
     pub source: SourceFacts,
+    /// When curl was started, RFC 3339, by the API server's clock; `None` if that is not known.
+    pub asked_at: Option<String>,
     /// What curl said.
     pub curl: CurlResult,
     /// Lines of the source's sidecar; other connections' lines among them do no harm.

@@ -8,7 +8,7 @@ use super::originated::{self, Fault};
 use super::sidecar_way::{is_failure_behind_proxy, not_explained};
 use super::{AccessLogLine, LogState, UpstreamCluster};
 use crate::finding::{Finding, catalogue};
-use crate::vocabulary::{BlockedBy, Hop, HopEnd, Outcome, Receipt, Witness};
+use crate::vocabulary::{BlockedBy, Hop, HopEnd, Outcome, Receipt, Witness, names};
 
 pub(super) fn judge(case: &Case, sidecar: &AccessLogLine) -> Judgement {
     // No endpoint at all: nothing left the sidecar, and nothing is shown about the way.
@@ -319,6 +319,8 @@ impl Pair<'_> {
         Receipt {
             witness: Witness::GatewayLog,
             pod: self.pod.to_owned(),
+            container: Some(names::PROXY_CONTAINER.to_owned()),
+            time: self.line.start_time.clone(),
             text: self.line.raw.clone(),
         }
     }

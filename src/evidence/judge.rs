@@ -11,7 +11,7 @@ use super::{
     ProbeResult, protection, sidecar_way, without_sidecar,
 };
 use crate::finding::{Article, Finding, Severity, catalogue};
-use crate::vocabulary::{BlockedBy, Encryption, Hop, HopEnd, Outcome, Receipt, Scheme, Witness};
+use crate::vocabulary::{BlockedBy, Encryption, Hop, HopEnd, Outcome, Receipt, Scheme, Witness, names};
 use std::net::SocketAddr;
 
 /// What to do where reading a log failed on the way.
@@ -295,6 +295,8 @@ impl Case<'_> {
         Receipt {
             witness: Witness::Curl,
             pod: self.source().to_owned(),
+            container: Some(self.evidence.source.container.clone()),
+            time: self.evidence.asked_at.clone(),
             text: CurlSummary::from(self.report).sentence(),
         }
     }
@@ -303,6 +305,8 @@ impl Case<'_> {
         Receipt {
             witness: Witness::SidecarLog,
             pod: self.source().to_owned(),
+            container: Some(names::PROXY_CONTAINER.to_owned()),
+            time: line.start_time.clone(),
             text: line.raw.clone(),
         }
     }

@@ -23,6 +23,8 @@ fn hop(from: HopEnd, to: HopEnd, pod: Option<&str>, encryption: Encryption, witn
     let receipt = |witness: &Witness| Receipt {
         witness: *witness,
         pod: "demo/curl-5d7c9b6f4-x2x4z".into(),
+        container: Some("istio-proxy".into()),
+        time: Some("2026-11-20T09:00:00.123Z".into()),
         text: "\"- - -\" 0 - - - \"-\" 1018 4621 103".into(),
     };
     Hop {

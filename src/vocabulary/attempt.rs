@@ -19,6 +19,8 @@ pub enum AttemptFrom {
     ExcludedRanges,
     /// A pod with sidecar that includes no address by annotation.
     NoIncludedRanges,
+    /// A container that is put into a running pod of a named workload, as the proxy's user.
+    IntoWorkload,
     /// A pod on the host's network.
     HostNetwork,
     /// A pod without sidecar in a namespace of its own, which no lock holds.
@@ -37,7 +39,11 @@ impl AttemptFrom {
     pub fn is_past_sidecar(self) -> bool {
         matches!(
             self,
-            Self::ProxyUser | Self::ExcludedPorts | Self::ExcludedRanges | Self::NoIncludedRanges
+            Self::ProxyUser
+                | Self::ExcludedPorts
+                | Self::ExcludedRanges
+                | Self::NoIncludedRanges
+                | Self::IntoWorkload
         )
     }
 }
@@ -133,6 +139,12 @@ pub const ATTEMPTS: &[Attempt] = &[
         "the gateway, which resolves the name itself",
     ),
     attempt(
+        "declared-host-inside",
+        "a pod with sidecar, the Host of a declared host inside another server name",
+        AttemptFrom::Meshed,
+        "a lock, or outboundTrafficPolicy REGISTRY_ONLY",
+    ),
+    attempt(
         "uid-1337",
         "a pod with sidecar, as the proxy's user 1337",
         AttemptFrom::ProxyUser,
@@ -155,6 +167,12 @@ pub const ATTEMPTS: &[Attempt] = &[
         "a pod with sidecar, annotation includeOutboundIPRanges that is empty",
         AttemptFrom::NoIncludedRanges,
         LOCK,
+    ),
+    attempt(
+        "ephemeral-container",
+        "a container put into a running pod with sidecar, as the proxy's user 1337",
+        AttemptFrom::IntoWorkload,
+        "a lock; and nobody's right to patch pods/ephemeralcontainers",
     ),
     attempt(
         "gateway-port",

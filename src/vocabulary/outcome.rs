@@ -90,6 +90,11 @@ pub struct Receipt {
     pub witness: Witness,
     /// `namespace/pod` of the witness.
     pub pod: String,
+    /// The container of that pod that said it; `None` for the host itself.
+    pub container: Option<String>,
+    /// When, RFC 3339: by the proxy's clock where a log line says it, else by the API server's, at sending (curl) or
+    /// at reading (counters). `None` if nobody said.
+    pub time: Option<String>,
     /// What it saw: the raw log line, or a short sentence made of counters.
     pub text: String,
 }

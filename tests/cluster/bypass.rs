@@ -69,12 +69,18 @@ impl Seen {
             | "exclude-outbound-ports"
             | "exclude-outbound-ip-ranges"
             | "include-no-ip-ranges"
+            | "ephemeral-container"
             | "host-network"
             | "other-namespace" => {
                 self.any(|event| at(event, UNDECLARED, 443) && event.sni.as_deref() == Some(UNDECLARED))
             }
             "declared-sni-elsewhere" => self
                 .any(|event| event.server == UNDECLARED && event.sni.as_deref() == Some(self.host.as_str())),
+            "declared-host-inside" => self.any(|event| {
+                at(event, UNDECLARED, 443)
+                    && event.sni.as_deref() == Some(UNDECLARED)
+                    && named(event, &self.host)
+            }),
             "gateway-port-undeclared" => {
                 self.any(|event| self.gateway.contains(&event.peer_ip()) && event.server == UNDECLARED)
             }
@@ -209,6 +215,7 @@ fn the_matrix_agrees_with_the_world_before_the_lock_and_under_it() {
         "udp-53",
         "undeclared-host",
         "plain-http-80",
+        "declared-host-inside",
         "uid-1337",
         "exclude-outbound-ports",
         "exclude-outbound-ip-ranges",
@@ -222,7 +229,14 @@ fn the_matrix_agrees_with_the_world_before_the_lock_and_under_it() {
     }
     assert_eq!(before.row("gateway-port-undeclared")["stoppedBy"], "gateway");
     assert_eq!(before.row("ingress-gateway")["stoppedBy"], "gateway");
-    for id in ["host-network", "other-namespace", "udp-443", "icmp", "ipv6"] {
+    for id in [
+        "host-network",
+        "other-namespace",
+        "ephemeral-container",
+        "udp-443",
+        "icmp",
+        "ipv6",
+    ] {
         assert_eq!(before.outcome(id), "notTried", "{}", before.run);
     }
     assert!(pods(&stage).is_empty(), "{:?}", pods(&stage));
@@ -307,4 +321,60 @@ fn an_interrupted_run_leaves_no_pod() {
     running.interrupt();
     running.finish().exits(130);
     assert!(pods(&stage).is_empty(), "{:?}", pods(&stage));
+}
+
+/// Under REGISTRY_ONLY the sidecar lets nothing undeclared out, so that whatever comes from the workload's address went
+/// past it.
+#[test]
+fn a_container_put_into_a_workload_goes_past_its_sidecar_until_the_lock() {
+    let stage = open!(alone).with_namespace("istio-injection=enabled");
+    let namespace = &stage.namespace;
+    stage
+        .kubectl
+        .apply(&manifests::workload(namespace, "shop", manifests::CURL, true));
+    stage.rolled_out(namespace, "shop");
+    let host = &stage.host;
+    stage
+        .egress(&format!(
+            "setup {host} --from deploy/shop --outbound-policy registry-only"
+        ))
+        .exits(0);
+
+    let unasked = Battery::of(&stage, "--from deploy/shop");
+    assert_eq!(
+        unasked.outcome("ephemeral-container"),
+        "notTried",
+        "{}",
+        unasked.run
+    );
+    unasked.agrees_with_the_world();
+
+    let open = Battery::of(&stage, "--from deploy/shop --yes");
+    // The sidecar has the same address: of all that came from it, one request is the container's, and there is no other.
+    let shop = stage.addresses(namespace, "app=shop");
+    let out = |event: &&WorldEvent| {
+        event.server == UNDECLARED && event.is_request() && shop.contains(&event.peer_ip())
+    };
+    assert_eq!(open.seen.events.iter().filter(out).count(), 1, "{}", open.run);
+    assert_eq!(open.outcome("ephemeral-container"), "out", "{}", open.run);
+    for id in ["undeclared-host", "declared-host-inside"] {
+        assert_eq!(open.row(id)["stoppedBy"], "registry-only", "{id}: {}", open.run);
+    }
+    // It must not stay as a hole.
+    stage.kubectl.run(&format!(
+        "wait pod -n {namespace} -l app=shop --timeout=60s --for=jsonpath={{.status.ephemeralContainerStatuses[0].state.terminated.reason}}=Completed"
+    ));
+
+    stage.egress("lockdown --yes").exits(0);
+    let locked = Battery::of(&stage, "--from deploy/shop --yes");
+    locked.agrees_with_the_world();
+    assert_eq!(
+        locked.row("ephemeral-container")["stoppedBy"],
+        "network-policy",
+        "{}",
+        locked.run
+    );
+    assert_eq!(locked.row("ephemeral-container")["before"], "out");
+    let said = stage.egress("cleanup --verify");
+    said.exits(0).says(&["shop"]);
 }

@@ -16,6 +16,7 @@ mod support;
 mod adversity;
 mod bad_input;
 mod bypass;
+mod capture;
 mod certificates;
 mod crowd;
 mod documents;

@@ -15,7 +15,7 @@ fn counted(connections: u64, requests: u64) -> ClusterCounters {
 #[test]
 fn a_counted_request_is_one_more_receipt() {
     let mut result = routed().judge();
-    corroborate(&mut result, GATEWAY_POD, counted(5, 5), counted(6, 6));
+    corroborate(&mut result, GATEWAY_POD, counted(5, 5), counted(6, 6), None);
     assert_eq!(result.outcome, Outcome::Routed);
     let receipt = result.hops[1].receipts.last().unwrap();
     assert_eq!(
@@ -28,7 +28,7 @@ fn a_counted_request_is_one_more_receipt() {
 #[test]
 fn a_request_that_was_not_counted_contradicts() {
     let mut result = routed().judge();
-    corroborate(&mut result, GATEWAY_POD, counted(5, 5), counted(6, 5));
+    corroborate(&mut result, GATEWAY_POD, counted(5, 5), counted(6, 5), None);
     assert_eq!(result.outcome, Outcome::Inconclusive);
     assert_eq!(codes(&result), ["EGR-115"]);
 }
@@ -37,7 +37,7 @@ fn a_request_that_was_not_counted_contradicts() {
 fn counters_that_went_back_say_nothing() {
     let mut result = routed().judge();
     let before = result.clone();
-    corroborate(&mut result, GATEWAY_POD, counted(5, 5), counted(1, 1));
+    corroborate(&mut result, GATEWAY_POD, counted(5, 5), counted(1, 1), None);
     assert_eq!(result, before);
 }
 
@@ -46,6 +46,6 @@ fn counters_alone_prove_nothing() {
     let mut result = probe("https://kyma-project.io")
         .curl(0, 200, "198.18.0.25:37136", "203.0.113.10:443")
         .judge();
-    corroborate(&mut result, GATEWAY_POD, counted(5, 5), counted(6, 6));
+    corroborate(&mut result, GATEWAY_POD, counted(5, 5), counted(6, 6), None);
     assert_eq!(result.outcome, Outcome::Inconclusive);
 }

@@ -33,6 +33,7 @@ fn each_probe_is_a_section_with_all_its_options() {
         path: "/a?b=[1]".to_owned(),
         ca_certificate: Some("/tmp/ca.crt".to_owned()),
         resolve: Some("kyma-project.io:8080:203.0.113.10".to_owned()),
+        host_header: None,
         connect_to: None,
         proxy: None,
         show_headers: true,

@@ -18,6 +18,8 @@ async fn wanted(cluster: &kubectl_egress::cluster::Cluster) -> VerifySettings {
         bypass: Some(BypassSettings {
             all: false,
             resolver: "8.8.8.8".parse().unwrap(),
+            into_workload: None,
+            image: "curlimages/curl".to_owned(),
         }),
         ..verification(source)
     }

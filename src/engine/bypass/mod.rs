@@ -17,16 +17,21 @@ mod tries;
 mod work;
 
 pub(super) use pods::{Made, Pods};
-pub(super) use targets::{Targets, elsewhere};
+pub(super) use targets::{Extra, Targets};
 pub(super) use work::{Known, attempt_all};
 
 use std::net::IpAddr;
 
 /// What the user decided about the attempts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BypassSettings {
     /// Also from pods of another namespace and on the host's network.
     pub all: bool,
     /// A resolver outside: it is asked by UDP, pinged, and connected to at port 853.
     pub resolver: IpAddr,
+    /// Whether a container may be put into the pod that the probes leave from, which is of a workload that the user
+    /// named; `None`: no workload was named.
+    pub into_workload: Option<bool>,
+    /// Image of that container.
+    pub image: String,
 }

@@ -2,28 +2,34 @@
 
 use super::BypassSettings;
 use crate::cluster::Cluster;
-use crate::engine::event::Events;
+use crate::engine::ephemeral_container::{self, PROXY_USER};
+use crate::engine::event::{Event, Events};
 use crate::engine::probe::ProbeSource;
 use crate::engine::probe_pod::{ProbePod, make_probe_pod, remove_probe_pod};
 use crate::evidence::{Shown, is_refused_by_admission};
 use crate::plan::journal::Journal;
 use crate::plan::source::Evasion;
 use crate::vocabulary::{AttemptFrom, StoppedBy};
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// The user that Istio's proxies run as, and whose traffic is not redirected (Istio documentation, Application
-/// Requirements).
-const PROXY_USER: u32 = 1337;
 const EXCLUDED_PORTS: &str = "traffic.sidecar.istio.io/excludeOutboundPorts";
 const EXCLUDED_RANGES: &str = "traffic.sidecar.istio.io/excludeOutboundIPRanges";
 const INCLUDED_RANGES: &str = "traffic.sidecar.istio.io/includeOutboundIPRanges";
 /// A namespace that every cluster has.
 const OTHER_NAMESPACE: &str = "default";
 
-/// Pods to be made, by where an attempt starts.
-pub(in crate::engine) struct Pods(Vec<(AttemptFrom, String, ProbePod)>);
+/// Pods to be made, by where an attempt starts, and the container to be put into the source's.
+pub(in crate::engine) struct Pods {
+    pods: Vec<(AttemptFrom, String, ProbePod)>,
+    /// The pod of a named workload, if a container may be put into it; or why not.
+    workload: Result<ProbeSource, Shown>,
+    image: String,
+    /// The container that was put into it, to be ended.
+    container: Mutex<Option<ProbeSource>>,
+}
 
 /// What came of them.
 pub(in crate::engine) type Made = BTreeMap<AttemptFrom, Result<ProbeSource, Shown>>;
@@ -31,7 +37,7 @@ pub(in crate::engine) type Made = BTreeMap<AttemptFrom, Result<ProbeSource, Show
 impl Pods {
     /// One of each kind that the settings allow. `labels`: what the lock selects by.
     pub(in crate::engine) fn new(
-        settings: BypassSettings,
+        settings: &BypassSettings,
         namespace: &str,
         labels: &BTreeMap<String, String>,
         source: &ProbeSource,
@@ -56,7 +62,20 @@ impl Pods {
                 pods.push((AttemptFrom::OtherNamespace, OTHER_NAMESPACE.to_owned(), pod));
             }
         }
-        Self(pods)
+        let workload = match settings.into_workload {
+            None => Err(Shown::not_tried(
+                "only with --from WORKLOAD, whose pod it is put into",
+            )),
+            Some(false) => Err(Shown::not_tried("not without your word: --yes")),
+            Some(true) if !source.meshed => Err(Shown::not_tried("the workload has no sidecar")),
+            Some(true) => Ok(source.clone()),
+        };
+        Self {
+            pods,
+            workload,
+            image: settings.image.clone(),
+            container: Mutex::default(),
+        }
     }
 
     /// Makes all of them, and says of each that could not be made why.
@@ -67,7 +86,7 @@ impl Pods {
         timeout: Duration,
         events: &Events,
     ) -> Made {
-        let making = self.0.iter().map(|(from, namespace, pod)| async move {
+        let making = self.pods.iter().map(|(from, namespace, pod)| async move {
             let made = make_probe_pod(cluster, journal, namespace, pod, timeout, events).await;
             (
                 *from,
@@ -75,16 +94,42 @@ impl Pods {
                     .and_then(|made| fits(*from, made)),
             )
         });
-        join_all(making).await.into_iter().collect()
+        let (made, put) = join(join_all(making), self.put(cluster, timeout)).await;
+        made.into_iter()
+            .chain([(AttemptFrom::IntoWorkload, put)])
+            .collect()
+    }
+
+    /// Puts the container into the workload's pod.
+    async fn put(&self, cluster: &Cluster, timeout: Duration) -> Result<ProbeSource, Shown> {
+        let workload = self.workload.as_ref().map_err(Clone::clone)?;
+        let put = ephemeral_container::add_as_proxy_user(cluster, workload, &self.image, timeout).await;
+        let source = put.map_err(|error| not_put(&error))?;
+        *self.container() = Some(source.clone());
+        Ok(source)
+    }
+
+    fn container(&self) -> MutexGuard<'_, Option<ProbeSource>> {
+        self.container.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes all of them away.
     pub(in crate::engine) async fn remove(&self, cluster: &Cluster, events: &Events) {
         let removing = self
-            .0
+            .pods
             .iter()
             .map(|(_, namespace, pod)| remove_probe_pod(cluster, namespace, pod, events));
-        join_all(removing).await;
+        let ending = async {
+            let put = self.container().take();
+            let Some(put) = put else { return };
+            if let Err(error) = ephemeral_container::end(cluster, &put).await {
+                events(Event::Warning(format!(
+                    "container {} in pod {} runs for up to five minutes more: it could not be ended: {error}",
+                    put.container, put.pod
+                )));
+            }
+        };
+        join(join_all(removing), ending).await;
     }
 }
 
@@ -118,6 +163,16 @@ fn past_sidecar() -> [(AttemptFrom, &'static str, Evasion); 4] {
             annotated(INCLUDED_RANGES, ""),
         ),
     ]
+}
+
+fn not_put(error: &crate::error::Error) -> Shown {
+    let why = error.to_string();
+    if is_refused_by_admission(&why) {
+        return Shown::blocked(StoppedBy::Admission, why);
+    }
+    Shown::not_tried(format!(
+        "the container could not be put into the workload's pod: {why}"
+    ))
 }
 
 fn not_made(error: &crate::error::Error) -> Shown {

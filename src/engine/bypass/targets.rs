@@ -6,11 +6,12 @@ use crate::engine::pods;
 use crate::engine::probe::ProbeSource;
 use crate::engine::probe_plan::{Planned, planned_way};
 use crate::engine::sentinel;
-use crate::evidence::{Expected, ProbeRequest, Said, read_addresses};
+use crate::evidence::{Expected, ProbeRequest, ProbeResult, Said, read_addresses};
 use crate::istio::kinds;
 use crate::plan::PlannedHost;
 use crate::plan::journal::Journal;
 use crate::vocabulary::{HostName, Scheme, names};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -49,7 +50,7 @@ impl Targets {
         journal: &Journal,
         source: &ProbeSource,
         forbidden: HostName,
-        settings: BypassSettings,
+        settings: &BypassSettings,
     ) -> Self {
         let gateway = &journal.gateway;
         let declared = declared(journal);
@@ -179,24 +180,71 @@ pub(super) async fn run(
     }
 }
 
-/// The probe from the source that names a declared host and goes to another one's address: the proxies' logs tell what
-/// came of it, so it is sent with the others.
-pub(in crate::engine) fn elsewhere(
-    targets: &Targets,
-    journal: &Journal,
-    id: u32,
-    max_time_seconds: u32,
-) -> Result<Planned, String> {
+/// Probes from the source that `verify` would not make by itself: the proxies' logs tell what came of them, so they are
+/// sent with the others.
+pub(in crate::engine) struct Extra(Vec<(&'static str, Result<Planned, String>)>);
+
+/// What came of them, by attempt.
+pub(in crate::engine) type Heard = BTreeMap<&'static str, Result<ProbeResult, String>>;
+
+impl Extra {
+    /// Their requests, numbered from `id` on.
+    pub(in crate::engine) fn new(
+        targets: &Targets,
+        journal: &Journal,
+        id: usize,
+        max_time_seconds: u32,
+    ) -> Self {
+        let mut extra = Self(vec![
+            (
+                "declared-sni-elsewhere",
+                elsewhere(targets, journal, max_time_seconds),
+            ),
+            ("declared-host-inside", inside(targets, max_time_seconds)),
+        ]);
+        for (number, planned) in extra.0.iter_mut().flat_map(|(_, made)| made).enumerate() {
+            planned.request.id = u32::try_from(id + number).unwrap_or(u32::MAX);
+        }
+        extra
+    }
+
+    /// Those that can be sent, in order.
+    pub(in crate::engine) fn probes(&self) -> impl Iterator<Item = Planned> + '_ {
+        self.0.iter().flat_map(|(_, made)| made).cloned()
+    }
+
+    /// Joins each with its result; `results` are those of [`Self::probes`], in their order.
+    pub(in crate::engine) fn heard(self, results: impl IntoIterator<Item = ProbeResult>) -> Heard {
+        let mut results = results.into_iter();
+        let lost = || "it was not sent".to_owned();
+        let mut join = |made: Result<Planned, String>| made.and_then(|_| results.next().ok_or_else(lost));
+        self.0.into_iter().map(|(id, made)| (id, join(made))).collect()
+    }
+}
+
+/// The server name of a declared host, to another one's address.
+fn elsewhere(targets: &Targets, journal: &Journal, max_time_seconds: u32) -> Result<Planned, String> {
     let planned = targets.declared.as_ref().ok_or_else(no_declared)?;
     let address = targets.address()?;
     let (host, port) = (name_of(planned), planned.port());
     let mut request = request(planned.how.scheme(), &host, port, max_time_seconds);
-    request.id = id;
     request.resolve = Some(format!("{host}:{port}:{address}"));
     Ok(Planned {
         request,
         expected: Expected::Nothing,
         way: Some(planned_way(&journal.plan, &journal.gateway, planned)),
+    })
+}
+
+/// The Host of a declared host, inside the TLS to another one.
+fn inside(targets: &Targets, max_time_seconds: u32) -> Result<Planned, String> {
+    let planned = targets.declared.as_ref().ok_or_else(no_declared)?;
+    let mut request = request(Scheme::Https, targets.forbidden.as_str(), 443, max_time_seconds);
+    request.host_header = Some(name_of(planned));
+    Ok(Planned {
+        request,
+        expected: Expected::Nothing,
+        way: None,
     })
 }
 
@@ -220,6 +268,7 @@ pub(super) fn request(scheme: Scheme, host: &str, port: u16, max_time_seconds: u
         show_headers: false,
         show_body: false,
         resolve: None,
+        host_header: None,
         connect_to: None,
         proxy: None,
     }

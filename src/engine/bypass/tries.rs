@@ -74,6 +74,7 @@ pub(super) fn of(from: AttemptFrom, targets: &Targets) -> Vec<Try> {
                 | "exclude-outbound-ports"
                 | "exclude-outbound-ip-ranges"
                 | "include-no-ip-ranges"
+                | "ephemeral-container"
                 | "host-network"
                 | "other-namespace" => Ok(What::Straight(https(targets.forbidden.as_str(), 443))),
                 "gateway-port" | "other-namespace-gateway-port" => at_gateway(targets, true),

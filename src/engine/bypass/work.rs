@@ -1,7 +1,7 @@
 //! Makes all tries side by side, a few per pod in one exec, and judges each.
 
 use super::pods::Made;
-use super::targets::{self, Targets};
+use super::targets::{self, Heard, Targets};
 use super::tries::{self, Try, What};
 use crate::cluster::Cluster;
 use crate::engine::event::{Event, Events};
@@ -29,8 +29,8 @@ pub(in crate::engine) struct Known<'run> {
     pub(in crate::engine) targets: &'run Targets,
     /// The probes of `verify`.
     pub(in crate::engine) results: &'run [ProbeResult],
-    /// The probe with the name of a declared host to another address; or why it was not made.
-    pub(in crate::engine) elsewhere: Result<ProbeResult, String>,
+    /// Probes that were made for the matrix alone.
+    pub(in crate::engine) extra: Heard,
     /// The lock.
     pub(in crate::engine) standing: &'run Standing,
     /// What was seen before it.
@@ -239,11 +239,10 @@ impl Judge<'_> {
             }
             "undeclared-host" => self.probe(true, targets.forbidden.as_str(), 443),
             "plain-http-80" => self.probe(true, targets.forbidden.as_str(), 80),
-            "declared-sni-elsewhere" => match &self.known.elsewhere {
+            id => match self.known.extra.get(id)? {
                 Ok(probe) => Some(probe),
                 Err(why) => return Some((Shown::not_tried(why.clone()), (None, None))),
             },
-            _ => return None,
         };
         let Some(probe) = probe else {
             let why = if attempt.from == AttemptFrom::Meshed {

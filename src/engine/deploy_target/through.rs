@@ -57,6 +57,7 @@ pub async fn through(
         show_headers: false,
         show_body: true,
         resolve: None,
+        host_header: None,
         connect_to: None,
         proxy: None,
     };

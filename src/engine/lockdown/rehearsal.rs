@@ -261,6 +261,7 @@ fn request(id: u32, scheme: Scheme, host: &str, port: u16, address: Option<&str>
         show_headers: false,
         show_body: false,
         resolve: address.map(|address| format!("{host}:{port}:{address}")),
+        host_header: None,
         connect_to: None,
         proxy: None,
     }

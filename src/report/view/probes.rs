@@ -3,7 +3,7 @@
 use super::findings;
 use crate::evidence::{Expected, ProbeResult};
 use crate::report::style::{Mark, Style, Tone};
-use crate::vocabulary::{Hop, Outcome};
+use crate::vocabulary::{Hop, Outcome, Receipt};
 use std::fmt::Write;
 
 /// How a probe went, measured by what was expected of it.
@@ -105,11 +105,23 @@ fn hop_lines(hop: &Hop, style: &Style) -> String {
     }
     if style.verbosity > 0 {
         for receipt in &hop.receipts {
-            let line = format!("{} of {}: {}", receipt.witness, receipt.pod, receipt.text);
+            let line = format!("{}: {}", said_by(receipt), receipt.text);
             let _ = writeln!(text, "      {}", style.paint(Tone::Quiet, &line));
         }
     }
     text
+}
+
+/// `WITNESS of NAMESPACE/POD CONTAINER at TIME`, as far as known.
+fn said_by(receipt: &Receipt) -> String {
+    let mut said = format!("{} of {}", receipt.witness, receipt.pod);
+    if let Some(container) = &receipt.container {
+        let _ = write!(said, " {container}");
+    }
+    if let Some(time) = &receipt.time {
+        let _ = write!(said, " at {time}");
+    }
+    said
 }
 
 fn expectation(expected: Expected) -> Option<&'static str> {

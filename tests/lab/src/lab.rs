@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::build;
+use crate::capture::Capture;
 use crate::component::{Cluster, istio, node_dns, policy};
 use crate::layout::ClusterLayout;
 use crate::output;
@@ -73,6 +74,14 @@ impl Lab {
     /// The folder with this lab's state.
     pub fn state_dir(&self) -> PathBuf {
         self.layout.state_dir()
+    }
+
+    /// Begins to capture the TCP connections on their way through the node.
+    ///
+    /// # Errors
+    /// tcpdump is not installed, or does not start.
+    pub fn capture(&self) -> Result<Capture> {
+        Capture::start(&self.layout)
     }
 
     /// The API server's audit log: one JSON object a line, level Metadata.

@@ -3,7 +3,7 @@
 //! A lab of two clusters has a second one, the *target*, on the other side of the same outside world. Its pods have
 //! addresses of their own range, so that each side's logs name the other side's pods.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -261,7 +261,12 @@ impl ClusterLayout {
 
     /// The URL of the API server, reachable from the machine's own network namespace.
     pub fn server_url(&self) -> String {
-        format!("https://{}:6443", self.node_address())
+        format!("https://{}", self.server_address())
+    }
+
+    /// Where the API server listens.
+    pub fn server_address(&self) -> SocketAddr {
+        SocketAddr::new(self.node_address().into(), 6443)
     }
 
     /// The folder with this lab's state: logs, keys, kubeconfig, sockets.

@@ -7,6 +7,7 @@
 //! - `policy`: NetworkPolicy, enforced. `dns_relay`: the node's own resolver.
 //! - `kyma`: a process that plays Kyma's Istio module.
 //! - `up`, `down`, `status`, `traffic`: the commands. [`Lab`]: a running lab as a test suite sees it.
+//! - `capture`: packets on their way through the node, for tests.
 //! - `release`: krew's manifest, filled in.
 //! - `state`, `process`, `shell`, `wait`, `digest`, `output`: what all of them need.
 
@@ -16,6 +17,7 @@
 )]
 
 pub mod build;
+mod capture;
 mod cli;
 mod cluster;
 mod component;
@@ -39,6 +41,7 @@ pub mod up;
 mod wait;
 mod world;
 
+pub use capture::{Capture, CapturedConnection, Carried};
 pub use cli::main;
 pub use kyma::{KymaProfile, Platform};
 pub use lab::{DEFAULT_NAME, Lab};

@@ -63,9 +63,8 @@ pub(super) async fn give_back(
         remains.left.extend(decision.left);
         break (live, after);
     };
-    if let Some(after) = &after {
+    if after.is_some() {
         say(events, claim.reference, Change::Configured, settings.dry_run);
-        debug_assert_eq!(after.uid(), live.uid());
     }
     let after = after.unwrap_or_else(|| live.clone());
     let Some(changes) = changes.filter(|_| !module::wants_gateway(&after)) else {

@@ -296,7 +296,7 @@ async fn known(
     }
     let at = Journal::reference_of(plan);
     for why in &salvaged.refused {
-        events(Event::Warning(format!("the journal {at}: {why}; refused")));
+        events(Event::Warning(format!("refused of the journal {at}: {why}")));
     }
     let mut journal = salvaged.journal;
     // Somebody who writes into it can also have taken something out.

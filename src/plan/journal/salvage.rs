@@ -7,6 +7,7 @@ use crate::plan::field_owner::owners_of;
 use crate::plan::{Plan, PlanSettings, gateway_workload, ownership};
 use crate::vocabulary::{Object, PlanIdentity, names};
 use serde_json::Value;
+use std::fmt::Write as _;
 
 /// What can be used of a journal.
 #[derive(Debug, Clone, PartialEq)]
@@ -124,9 +125,8 @@ impl Salvaged {
             .filter(|manager| manager != names::MANAGER)
             .map(|manager| format!("`{}`", shown(&manager)))
             .collect();
-        if !others.is_empty() {
-            self.refused
-                .push(format!("it was last written by {}", others.join(", ")));
+        if let Some(first) = self.refused.first_mut().filter(|_| !others.is_empty()) {
+            let _ = write!(first, " (the journal was last written by {})", others.join(", "));
         }
     }
 }

@@ -89,7 +89,7 @@ fn nothing_that_a_tenant_wrote_into_the_journal_is_done_and_all_that_is_honest_i
         "the value {\"a\":\"b\"}",
         &format!("it names the namespace {victim}, not its own"),
         "unknown variant `shell`",
-        "it was last written by `kubectl",
+        "(the journal was last written by `kubectl",
         &format!("kubectl get configmap kubectl-egress-default -n {name} -o yaml"),
         &format!("kubectl delete configmap kubectl-egress-default -n {name}"),
     ]);

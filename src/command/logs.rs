@@ -3,9 +3,9 @@
 use super::connection::{connect, or_interrupted};
 use crate::cli::{self, Connection};
 use crate::cluster::{Cluster, LogEvent, LogStart};
-use crate::engine::{pods, verify};
+use crate::engine::{access_logs, pods, verify};
 use crate::error::{Error, Result};
-use crate::evidence::{AccessLogLine, line_mentions, parse_line};
+use crate::evidence::{AccessLogLine, LogFormats, line_mentions};
 use crate::istio::kinds;
 use crate::plan::GatewayTarget;
 use crate::report::{Printer, Tone};
@@ -30,7 +30,7 @@ pub(super) async fn logs(
     let gateway = verify::stored_plan(&connected.cluster, &connected.plan)
         .await?
         .gateway;
-    let pods = pods_of(&connected.cluster, &gateway).await?;
+    let (pods, formats) = pods_of(&connected.cluster, &gateway).await?;
     let tail = settings
         .tail
         .unwrap_or(if settings.follow { FOLLOW_TAIL } else { ALL });
@@ -63,7 +63,7 @@ pub(super) async fn logs(
             };
             match event {
                 None => return Ok(()),
-                Some((pod, LogEvent::Line(raw))) => print_line(&pod, &raw, &settings, printer)?,
+                Some((pod, LogEvent::Line(raw))) => print_line(&pod, &raw, &formats, &settings, printer)?,
                 Some((pod, LogEvent::Gap(why))) => {
                     printer.warning(&format!("lines of {pod} may be missing: {why}"));
                 }
@@ -79,7 +79,8 @@ pub(super) async fn logs(
     Ok(ExitCode::Success)
 }
 
-async fn pods_of(cluster: &Cluster, gateway: &GatewayTarget) -> Result<Vec<PodName>> {
+/// The gateway's pods, and how they lay out their log.
+async fn pods_of(cluster: &Cluster, gateway: &GatewayTarget) -> Result<(Vec<PodName>, LogFormats)> {
     let pods = cluster
         .list(
             &kinds::pod(),
@@ -87,20 +88,27 @@ async fn pods_of(cluster: &Cluster, gateway: &GatewayTarget) -> Result<Vec<PodNa
             Some(&gateway.label_selector()),
         )
         .await?;
-    if pods.is_empty() {
+    let Some(first) = pods.first() else {
         return Err(Error::usage(format!("the gateway {gateway} has no pods"))
             .hint("`kubectl egress status` shows its state"));
-    }
-    Ok(pods.iter().map(pods::name).collect())
+    };
+    let formats = access_logs::of_gateway(cluster, gateway, first.at("/metadata/labels")).await;
+    Ok((pods.iter().map(pods::name).collect(), formats))
 }
 
-fn print_line(pod: &PodName, raw: &[u8], settings: &cli::Logs, printer: &Printer) -> Result<()> {
+fn print_line(
+    pod: &PodName,
+    raw: &[u8],
+    formats: &LogFormats,
+    settings: &cli::Logs,
+    printer: &Printer,
+) -> Result<()> {
     // Of a long log most lines are about other hosts: looking for a word is many times cheaper than reading a line.
     let mentioned = |host: &HostName| line_mentions(raw, host.as_str());
     if !settings.hosts.is_empty() && !settings.hosts.iter().any(mentioned) {
         return Ok(());
     }
-    let Some(line) = parse_line(raw) else {
+    let Some(line) = formats.parse(raw) else {
         return Ok(());
     };
     if !settings.hosts.is_empty() && !settings.hosts.iter().any(|host| concerns(&line, host)) {

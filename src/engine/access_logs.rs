@@ -1,8 +1,11 @@
-//! Whether the proxies that are to be witnesses write an access log at all, read from the mesh configuration and the
+//! Whether the proxies that are to be witnesses write an access log at all, and how it is laid out, read from the mesh configuration and the
 //! Telemetry resources before anybody waits for a line.
 
 use crate::cluster::Cluster;
+use crate::evidence::LogFormats;
+use crate::istio::access_log::LogTemplate;
 use crate::istio::kinds;
+use crate::plan::GatewayTarget;
 use crate::plan::access_log::{self, Workload};
 use crate::vocabulary::{Object, ObjectReference, names};
 use serde_json::Value;
@@ -29,15 +32,23 @@ impl AccessLogs {
         }))
     }
 
-    /// Whether nothing that is known switches the log of a pod on. Some switch it on in ways that are not read here (an
-    /// `EnvoyFilter`, the configuration of another revision), so that this is a reason to wait less, not to look away.
-    pub(super) fn are_off(&self, namespace: &str, labels: &Value) -> bool {
+    /// How the log of a pod is laid out. None at all: nothing that is known switches it on; some switch it on in ways
+    /// that are not read here (an `EnvoyFilter`, the configuration of another revision), so that this is a reason to wait
+    /// less, not to look away. Not known: Istio's own.
+    pub(super) fn formats(&self, namespace: &str, labels: &Value) -> LogFormats {
         let Some(Known { telemetries, mesh }) = &self.0 else {
-            return false;
+            return LogFormats::new(&[LogTemplate::Default]);
         };
         let root = mesh["rootNamespace"].as_str().unwrap_or(names::ISTIO_NAMESPACE);
-        !access_log::is_on(&Workload { namespace, labels }, telemetries, root, mesh)
+        let workload = Workload { namespace, labels };
+        LogFormats::new(&access_log::templates(&workload, telemetries, root, mesh))
     }
+}
+
+/// How the pods of a gateway lay out their log; `labels` are those of any of them.
+pub async fn of_gateway(cluster: &Cluster, gateway: &GatewayTarget, labels: &Value) -> LogFormats {
+    let logs = AccessLogs::read(cluster, &[&gateway.namespace]).await;
+    logs.formats(&gateway.namespace, labels)
 }
 
 /// Of all namespaces, or where that is not allowed of those that count.

@@ -4,7 +4,7 @@ use super::pods;
 use super::proxy::ProxyAdmin;
 use crate::cluster::Cluster;
 use crate::error::Result;
-use crate::evidence::{ProbeResult, UpstreamCluster, corroborate, parse_line, read_counters};
+use crate::evidence::{AccessLogLine, ProbeResult, UpstreamCluster, corroborate, read_counters};
 use crate::plan::journal::Journal;
 use crate::vocabulary::{PodName, Witness};
 use futures::future::join_all;
@@ -25,9 +25,33 @@ pub(super) async fn read(cluster: &Cluster, pods: &[PodName]) -> Counted {
     read.into_iter().flatten().collect()
 }
 
+/// What some pods counted meanwhile, by cluster, in words; of Istio's own clusters and those with plain names nothing.
+pub(super) fn rose(before: &Counted, after: &Counted) -> String {
+    let mut risen = Vec::new();
+    for (pod, later) in after {
+        let Some(earlier) = before.get(pod) else { continue };
+        for name in cluster_names(later) {
+            if matches!(UpstreamCluster::parse(&name), UpstreamCluster::Other(_)) {
+                continue;
+            }
+            let requests = |counted: &[u8]| read_counters(counted, &name).unwrap_or_default().requests;
+            let more = requests(later).saturating_sub(requests(earlier));
+            if more > 0 {
+                risen.push(format!("{pod} +{more} at {name}"));
+            }
+        }
+    }
+    if risen.is_empty() {
+        "the proxies counted nothing meanwhile".to_owned()
+    } else {
+        format!("counted meanwhile, whoever sent it: {}", risen.join(", "))
+    }
+}
+
 /// Compares each probe that a gateway pod's line tells of with what that pod counted meanwhile.
 pub(super) fn compare<'run>(
     results: impl Iterator<Item = &'run mut ProbeResult>,
+    lines: &[(String, AccessLogLine)],
     before: &Counted,
     after: &Counted,
     read_at: Option<&str>,
@@ -37,8 +61,10 @@ pub(super) fn compare<'run>(
         let told = receipts
             .filter(|receipt| receipt.witness == Witness::GatewayLog)
             .find_map(|receipt| {
-                let cluster = parse_line(receipt.text.as_bytes())?.upstream_cluster?;
-                Some((receipt.pod.clone(), cluster.to_string()))
+                let told =
+                    |(pod, line): &&(String, AccessLogLine)| *pod == receipt.pod && line.raw == receipt.text;
+                let (pod, line) = lines.iter().find(told)?;
+                Some((pod.clone(), line.upstream_cluster.as_ref()?.to_string()))
             });
         let Some((pod, cluster)) = told else { continue };
         let of = |counted: &Counted| read_counters(counted.get(&pod)?, &cluster);

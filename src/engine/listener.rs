@@ -36,11 +36,21 @@ impl<'run> Listener<'run> {
         events: &'run Events,
     ) -> Self {
         let logs = AccessLogs::read(cluster, &[&gateway.namespace, &meshed.pod.namespace]).await;
+        let http = plan
+            .hosts
+            .iter()
+            .any(|planned| planned.how.scheme() == Scheme::Http);
         Self {
             cluster,
             gateway,
             meshed,
-            witness: Witness::start(cluster, gateway, sentinel::door(plan, gateway), meshed, logs),
+            witness: Witness::start(
+                cluster,
+                gateway,
+                sentinel::door(plan, gateway),
+                meshed,
+                (logs, http),
+            ),
             events,
         }
     }

@@ -1,6 +1,6 @@
 //! Runs steps as a graph, journals before it changes, undoes, probes; says what happens as events.
 
-mod access_logs;
+pub mod access_logs;
 mod admission;
 pub mod bypass;
 pub mod client_secret;

@@ -9,6 +9,7 @@ use crate::evidence::{
     Control, CurlResult, GatewayFacts, LiveConfiguration, LogState, ProbeEvidence, ProbeRequest, ProbeResult,
     SourceFacts, judge, log_is_settled,
 };
+use crate::finding::catalogue;
 use crate::istio::kinds;
 use crate::mesh::network_policy::NetworkPolicies;
 use crate::plan::GatewayTarget;
@@ -69,10 +70,15 @@ impl<'run> Round<'run> {
             title: format!("send {number} probes"),
         });
         let gateway_pods = self.witness.gateway_pods();
+        // The source's sidecar is asked as well where its log cannot tell.
+        let mut counting = gateway_pods;
+        if matches!(self.witness.sidecar_state(&meshed.pod), LogState::Lacking(_)) {
+            counting.push(meshed.pod.clone());
+        }
         let counted = if meshed_probes.is_empty() {
             gateway_counters::Counted::new()
         } else {
-            gateway_counters::read(self.cluster, &gateway_pods).await
+            gateway_counters::read(self.cluster, &counting).await
         };
         let send_bare = async {
             match bare {
@@ -116,10 +122,17 @@ impl<'run> Round<'run> {
             .map(|evidence| (judge(&evidence), evidence.curl))
             .collect();
         if !counted.is_empty() {
-            let after = gateway_counters::read(self.cluster, &gateway_pods).await;
+            let after = gateway_counters::read(self.cluster, &counting).await;
             let read_at = server_time(self.cluster);
             let compared = results.iter_mut().map(|(result, _)| result);
-            gateway_counters::compare(compared, &counted, &after, read_at.as_deref());
+            let lines = self.witness.gateway_lines();
+            gateway_counters::compare(compared, &lines, &counted, &after, read_at.as_deref());
+            for finding in results.iter_mut().flat_map(|(result, _)| &mut result.findings) {
+                if finding.code == catalogue::LOG_FORMAT_LACKS.code {
+                    let rose = gateway_counters::rose(&counted, &after);
+                    finding.message = format!("{}; {rose}", finding.message);
+                }
+            }
         }
         results
     }

@@ -77,7 +77,10 @@ pub struct GatewayPodFacts {
 impl LogState {
     /// Whether no line can come any more, so that nobody waits for one.
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Off | Self::Forbidden(_) | Self::Unreadable(_))
+        matches!(
+            self,
+            Self::Off | Self::Lacking(_) | Self::Forbidden(_) | Self::Unreadable(_)
+        )
     }
 }
 
@@ -90,6 +93,8 @@ pub enum LogState {
     Silent,
     /// No configuration that is known switches the access log on, and no sentinel arrived either.
     Off,
+    /// Its format tells too little: what is not in it, as Envoy's command operators are called.
+    Lacking(Vec<&'static str>),
     /// We may not read it; why.
     Forbidden(String),
     /// It cannot be read, and not for lack of permission; why. Nothing more comes.

@@ -2,7 +2,7 @@
 
 use super::chain::{Found, gateway_line, owners};
 use super::judge::{
-    AGAIN, Case, Judgement, inconclusive, is_certificate_refused, is_without_answer, pod_object,
+    AGAIN, Case, Judgement, inconclusive, is_certificate_refused, is_without_answer, lacking, pod_object,
 };
 use super::originated::{self, Fault};
 use super::sidecar_way::{is_failure_behind_proxy, not_explained};
@@ -112,6 +112,7 @@ fn missing_line(case: &Case, sidecar: &AccessLogLine) -> Finding {
             &catalogue::ACCESS_LOG_OFF,
             format!("the sidecar sent {target} to {pod}, whose access log is off"),
         ),
+        LogState::Lacking(fields) => lacking(case, pod, fields),
         LogState::Silent => case.finding(
             &catalogue::FOLLOWER_SILENT,
             format!("the sidecar sent {target} to {pod}, whose log does not arrive"),

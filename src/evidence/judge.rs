@@ -145,6 +145,7 @@ fn no_sidecar_line(case: &Case) -> Judgement {
                 case.source()
             ),
         )),
+        LogState::Lacking(fields) => lacking(case, case.source(), fields),
         LogState::Silent | LogState::Absent => case.with_switch(case.finding(
             &catalogue::NO_SIDECAR_LINE,
             format!(
@@ -163,6 +164,16 @@ fn no_sidecar_line(case: &Case) -> Judgement {
     } else {
         judgement
     }
+}
+
+/// The access log of a pod has no field for what must be known; what was counted meanwhile is said elsewhere.
+pub(super) fn lacking(case: &Case, pod: &str, fields: &[&str]) -> Finding {
+    let message = format!(
+        "the access log of {pod} does not tell the way to {}: its format has no {}",
+        case.target(),
+        fields.join(", ")
+    );
+    case.finding(&catalogue::LOG_FORMAT_LACKS, message)
 }
 
 /// A forbidden host that is reached by the planned way is a hole as well.

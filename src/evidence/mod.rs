@@ -23,6 +23,8 @@ mod facts;
 mod gateway_way;
 mod json_format;
 mod judge;
+mod log_format;
+mod log_template;
 mod originated;
 mod protection;
 mod sidecar_way;
@@ -49,5 +51,6 @@ pub use facts::{
     ProbeEvidence, SourceFacts, Transports,
 };
 pub use judge::{is_name_not_resolved, judge};
+pub use log_format::{LogFormats, Needs};
 pub use text_format::render_text;
 pub use upstream_cluster::UpstreamCluster;

@@ -199,6 +199,10 @@ catalogue! {
     GATEWAY_LABEL_MISSING = "EGR-206", Warning, "a pod may not reach the egress gateway",
         "The network policies of Kyma's Istio module let only pods with the label networking.kyma-project.io/to-egressgateway=allowed reach the egress gateway.",
         "add the label networking.kyma-project.io/to-egressgateway=allowed to the pod template of its workload";
+    /// The access log's format tells too little.
+    LOG_FORMAT_LACKS = "EGR-207", Warning, "the access log's format lacks what a proof rests on",
+        "The log is on, but the format of this mesh (meshConfig.accessLogFormat, or the provider's logFormat) leaves out a field, or has it between two headers, where a client could forge it. The proxies' counters say that something was carried, not whose it was.",
+        "add the operators that are named to the format, as %NAME%, before or behind all headers; or let a Telemetry use a provider with Istio's own format for this proxy";
     /// A routing object of the plan is missing.
     OBJECT_MISSING = "EGR-301", Error, "an object of the plan is missing",
         "Somebody deleted it after the set-up.",

@@ -5,6 +5,7 @@
 //! namespace the oldest wins) and the mesh configuration's `accessLogFile`, `defaultProviders`, `extensionProviders`.
 
 use super::ownership::{self, Manifest, shared};
+use crate::istio::access_log::LogTemplate;
 use crate::istio::{AccessLogging, ProviderReference, TelemetrySpec, WorkloadSelector, kinds};
 use crate::vocabulary::{Object, ObjectReference, PlanIdentity};
 use serde_json::{Value, json};
@@ -34,10 +35,16 @@ pub struct Workload<'a> {
     pub labels: &'a Value,
 }
 
-/// Whether `workload` writes its access log to standard output as things are, our own Telemetry counted.
-pub fn is_on(workload: &Workload<'_>, telemetries: &[Object], root_namespace: &str, mesh: &Value) -> bool {
+/// How the lines are laid out that `workload` writes to standard output as things are, our own Telemetry counted; empty
+/// if it writes none.
+pub fn templates(
+    workload: &Workload<'_>,
+    telemetries: &[Object],
+    root_namespace: &str,
+    mesh: &Value,
+) -> Vec<LogTemplate> {
     let all = telemetries.iter().collect();
-    matches!(decide(workload, all, root_namespace, mesh), AccessLog::On(_))
+    decide(workload, all, root_namespace, mesh).1
 }
 
 /// Decides whether `workload` would write its access log to standard output without us.
@@ -53,15 +60,16 @@ pub fn state(
     let others = telemetries
         .iter()
         .filter(|telemetry| !ownership::is_ours(telemetry));
-    decide(workload, others.collect(), root_namespace, mesh)
+    decide(workload, others.collect(), root_namespace, mesh).0
 }
 
+/// Who decides, and what is written; nothing, where it is off.
 fn decide(
     workload: &Workload<'_>,
     mut candidates: Vec<&Object>,
     root_namespace: &str,
     mesh: &Value,
-) -> AccessLog {
+) -> (AccessLog, Vec<LogTemplate>) {
     // RFC 3339 in UTC sorts by time.
     candidates.sort_by_key(|telemetry| telemetry.text("/metadata/creationTimestamp"));
     let in_namespace = |namespace: &str| {
@@ -89,90 +97,124 @@ fn decide(
             .as_object()
             .is_none_or(serde_json::Map::is_empty)
     };
-    let by_workload = own.iter().copied().find(selects);
-    if let Some(telemetry) = by_workload {
-        return match logs(telemetry, mesh) {
-            Some(true) => AccessLog::On(telemetry.reference(&kinds::telemetry()).to_string()),
-            Some(false) => AccessLog::Held(telemetry.reference(&kinds::telemetry())),
-            // It does not speak of logs: the wider levels decide, and a second one for the workload is ignored.
-            None => match wider(&own, &in_namespace(root_namespace), wide, mesh) {
-                Some(by) => AccessLog::On(by),
-                None => AccessLog::Held(telemetry.reference(&kinds::telemetry())),
-            },
-        };
-    }
-    match wider(&own, &in_namespace(root_namespace), wide, mesh) {
-        Some(by) => AccessLog::On(by),
-        None => AccessLog::Off,
+    let by_wider = || wider(&own, &in_namespace(root_namespace), wide, mesh);
+    let off = |who: AccessLog| (who, Vec::new());
+    let Some(telemetry) = own.iter().copied().find(selects) else {
+        return by_wider().map_or_else(
+            || off(AccessLog::Off),
+            |(by, written)| (AccessLog::On(by), written),
+        );
+    };
+    let reference = telemetry.reference(&kinds::telemetry());
+    match logs(telemetry, mesh) {
+        Some(written) if !written.is_empty() => (AccessLog::On(reference.to_string()), written),
+        Some(_) => off(AccessLog::Held(reference)),
+        // It does not speak of logs: the wider levels decide, and a second one for the workload is ignored.
+        None => match by_wider() {
+            Some((by, written)) => (AccessLog::On(by), written),
+            None => off(AccessLog::Held(reference)),
+        },
     }
 }
 
-fn wider(own: &[&Object], root: &[&Object], wide: impl Fn(&&Object) -> bool, mesh: &Value) -> Option<String> {
+fn wider(
+    own: &[&Object],
+    root: &[&Object],
+    wide: impl Fn(&&Object) -> bool,
+    mesh: &Value,
+) -> Option<(String, Vec<LogTemplate>)> {
     for level in [own, root] {
         if let Some(telemetry) = level.iter().copied().find(|telemetry| wide(telemetry))
-            && let Some(on) = logs(telemetry, mesh)
+            && let Some(written) = logs(telemetry, mesh)
         {
-            return on.then(|| telemetry.reference(&kinds::telemetry()).to_string());
+            let by = telemetry.reference(&kinds::telemetry()).to_string();
+            return (!written.is_empty()).then_some((by, written));
         }
     }
     if mesh["accessLogFile"]
         .as_str()
         .is_some_and(|file| file == "/dev/stdout")
     {
-        return Some("meshConfig.accessLogFile".to_owned());
+        return Some(("meshConfig.accessLogFile".to_owned(), vec![of_mesh(mesh)]));
     }
-    let defaults = mesh["defaultProviders"]["accessLogging"].as_array();
-    defaults
-        .is_some_and(|names| {
-            names
-                .iter()
-                .filter_map(Value::as_str)
-                .any(|name| writes_to_stdout(name, mesh))
-        })
-        .then(|| "meshConfig.defaultProviders".to_owned())
+    let written = by_default(mesh);
+    (!written.is_empty()).then(|| ("meshConfig.defaultProviders".to_owned(), written))
 }
 
-/// What a Telemetry says about logs to standard output; `None` if nothing.
-fn logs(telemetry: &Object, mesh: &Value) -> Option<bool> {
+/// What the mesh's default providers write.
+fn by_default(mesh: &Value) -> Vec<LogTemplate> {
+    let names = mesh["defaultProviders"]["accessLogging"].as_array();
+    names
+        .into_iter()
+        .flatten()
+        .filter_map(|name| template_of(name.as_str()?, mesh))
+        .collect()
+}
+
+/// What a Telemetry lets be written to standard output; `None` if it does not speak of logs.
+fn logs(telemetry: &Object, mesh: &Value) -> Option<Vec<LogTemplate>> {
     let entries = telemetry.items("/spec/accessLogging");
     if entries.is_empty() {
         return None;
     }
-    let default_writes = || {
-        mesh["defaultProviders"]["accessLogging"]
-            .as_array()
-            .is_some_and(|names| {
-                names
-                    .iter()
-                    .filter_map(Value::as_str)
-                    .any(|name| writes_to_stdout(name, mesh))
-            })
-    };
-    Some(entries.iter().any(|entry| {
+    let full = entries.iter().filter(|entry| {
         let server_only = entry["match"]["mode"].as_str() == Some("SERVER");
         let filtered = entry["filter"]["expression"].as_str().is_some();
-        let writes = match entry["providers"].as_array() {
-            Some(providers) if !providers.is_empty() => providers
-                .iter()
-                .filter_map(|provider| provider["name"].as_str())
-                .any(|name| writes_to_stdout(name, mesh)),
-            _ => default_writes(),
-        };
-        writes && !server_only && !filtered && entry["disabled"].as_bool() != Some(true)
-    }))
+        !server_only && !filtered && entry["disabled"].as_bool() != Some(true)
+    });
+    let written = full.flat_map(|entry| match entry["providers"].as_array() {
+        Some(providers) if !providers.is_empty() => providers
+            .iter()
+            .filter_map(|provider| template_of(provider["name"].as_str()?, mesh))
+            .collect(),
+        _ => by_default(mesh),
+    });
+    Some(written.collect())
 }
 
 fn writes_to_stdout(name: &str, mesh: &Value) -> bool {
-    let configured = mesh["extensionProviders"]
-        .as_array()
-        .and_then(|providers| providers.iter().find(|provider| provider["name"] == name));
-    match configured {
-        Some(provider) => provider
-            .get("envoyFileAccessLog")
-            // Without a path it is standard output (Istio's mesh configuration reference).
-            .is_some_and(|file| matches!(file["path"].as_str(), None | Some("" | "/dev/stdout"))),
-        None => name == BUILT_IN_PROVIDER,
+    template_of(name, mesh).is_some()
+}
+
+/// How a provider lays its lines out; `None` if it does not write to standard output.
+fn template_of(name: &str, mesh: &Value) -> Option<LogTemplate> {
+    let mut configured = mesh["extensionProviders"].as_array().into_iter().flatten();
+    let Some(provider) = configured.find(|provider| provider["name"] == name) else {
+        return (name == BUILT_IN_PROVIDER).then(|| of_mesh(mesh));
+    };
+    let file = provider.get("envoyFileAccessLog")?;
+    // Without a path it is standard output (Istio's mesh configuration reference).
+    matches!(file["path"].as_str(), None | Some("" | "/dev/stdout")).then_some(())?;
+    let format = &file["logFormat"];
+    Some(match (format["text"].as_str(), format["labels"].as_object()) {
+        (Some(text), _) if !text.is_empty() => LogTemplate::Text(text.to_owned()),
+        (_, Some(labels)) if !labels.is_empty() => of_labels(labels),
+        _ => LogTemplate::Default,
+    })
+}
+
+/// The mesh's own format, which the built-in provider writes too.
+fn of_mesh(mesh: &Value) -> LogTemplate {
+    let format = mesh["accessLogFormat"].as_str().unwrap_or_default();
+    if format.is_empty() {
+        return LogTemplate::Default;
     }
+    if mesh["accessLogEncoding"].as_str() != Some("JSON") {
+        return LogTemplate::Text(format.to_owned());
+    }
+    match serde_json::from_str(format) {
+        Ok(Value::Object(labels)) => of_labels(&labels),
+        // Istio falls back to its own.
+        _ => LogTemplate::Default,
+    }
+}
+
+/// Labels with nested values are left out: none of Envoy's operators gives one that is needed.
+fn of_labels(labels: &serde_json::Map<String, Value>) -> LogTemplate {
+    let texts = labels
+        .iter()
+        .filter_map(|(label, value)| Some((label.clone(), value.as_str()?.to_owned())));
+    LogTemplate::Labels(texts.collect())
 }
 
 /// Name of the provider that a Telemetry of ours can use: `envoy`, or where the mesh configuration gives that name
@@ -327,9 +369,44 @@ mod tests {
         let mut ours = telemetry(&plan, "gw", "ours", selector, BUILT_IN_PROVIDER).object;
         ours.0["metadata"]["managedFields"] = json!([{"manager": plan.shared_manager()}]);
         let all = [ours];
-        assert!(is_on(&workload, &all, "istio-system", &json!({})));
-        assert!(!is_on(&workload, &[], "istio-system", &json!({})));
+        let written = |telemetries: &[Object]| templates(&workload, telemetries, "istio-system", &json!({}));
+        assert_eq!(written(&all), [LogTemplate::Default]);
+        assert_eq!(written(&[]), []);
         assert_eq!(state(&workload, &all, "istio-system", &json!({})), AccessLog::Off);
+    }
+
+    /// Istio's documentation (mesh configuration): the built-in provider writes the mesh's own format, another one its
+    /// own or Istio's.
+    #[test]
+    fn the_format_is_the_mesh_s_or_the_provider_s_own() {
+        let labels = json!({"istio": "egressgateway"});
+        let workload = Workload {
+            namespace: "gw",
+            labels: &labels,
+        };
+        let by = |names: &[&str], mesh: &Value| {
+            let providers: Vec<Value> = names.iter().map(|name| json!({"name": name})).collect();
+            let spec = json!({"accessLogging": [{"providers": providers}]});
+            let telemetry = telemetry_object("istio-system", "mesh-default", "2026-01-01T00:00:00Z", &spec);
+            templates(&workload, &[telemetry], "istio-system", mesh)
+        };
+        let text = |text: &str| LogTemplate::Text(text.to_owned());
+        let mesh = json!({"accessLogFile": "/dev/stdout", "accessLogFormat": "%DURATION%", "extensionProviders": [
+            {"name": "plain", "envoyFileAccessLog": {}},
+            {"name": "short", "envoyFileAccessLog": {"logFormat": {"text": "%PROTOCOL%"}}}]});
+        assert_eq!(
+            templates(&workload, &[], "istio-system", &mesh),
+            [text("%DURATION%")]
+        );
+        assert_eq!(by(&["envoy"], &mesh), [text("%DURATION%")]);
+        assert_eq!(by(&["plain"], &mesh), [LogTemplate::Default]);
+        assert_eq!(
+            by(&["short", "plain"], &mesh),
+            [text("%PROTOCOL%"), LogTemplate::Default]
+        );
+        let json = json!({"accessLogFile": "/dev/stdout", "accessLogEncoding": "JSON", "accessLogFormat": r#"{"t": "%DURATION%"}"#});
+        let labelled = LogTemplate::Labels([("t".to_owned(), "%DURATION%".to_owned())].into());
+        assert_eq!(templates(&workload, &[], "istio-system", &json), [labelled]);
     }
 
     #[test]

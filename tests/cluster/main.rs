@@ -25,6 +25,7 @@ mod gitops;
 mod kyma;
 mod lock;
 mod lock_rules;
+mod log_formats;
 mod modes;
 mod outcomes;
 mod permissions;

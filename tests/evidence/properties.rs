@@ -2,7 +2,8 @@
 
 use super::lines::{ALL_TEXT, JSON_HTTP};
 use super::probe::routed;
-use kubectl_egress::evidence::{AccessLogLine, UpstreamCluster, parse_line, render_text};
+use kubectl_egress::evidence::{AccessLogLine, LogFormats, Needs, UpstreamCluster, parse_line, render_text};
+use kubectl_egress::istio::access_log::LogTemplate;
 use kubectl_egress::vocabulary::Outcome;
 use proptest::option::of;
 use proptest::prelude::*;
@@ -69,6 +70,32 @@ proptest! {
     #[test]
     fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         let _ = parse_line(&bytes);
+    }
+
+    /// Templates are the operator's, lines anybody's.
+    #[test]
+    fn any_template_and_any_line_are_survived(template in "[%A-Z_():? -~é]{0,80}", bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let templates = [
+            LogTemplate::Text(template.clone()),
+            LogTemplate::Labels([("label".to_owned(), template)].into()),
+        ];
+        for template in templates {
+            let formats = LogFormats::new(&[template]);
+            let _ = formats.parse(&bytes);
+            let _ = formats.lacks(Needs { source: true, http: true });
+        }
+    }
+
+    /// Whatever a client writes into a header, the fields at both ends stay the proxy's.
+    #[test]
+    fn no_header_moves_a_field_of_a_format_of_the_operators_own(agent in "[ -~é]{0,60}") {
+        let template = "%RESPONSE_FLAGS% \"%REQ(USER-AGENT)%\" %UPSTREAM_CLUSTER% %DOWNSTREAM_REMOTE_ADDRESS%";
+        let formats = LogFormats::new(&[LogTemplate::Text(template.to_owned())]);
+        let raw = format!("UF \"{agent}\" PassthroughCluster 10.0.0.9:1");
+        let line = formats.parse(raw.as_bytes()).unwrap();
+        prop_assert_eq!(line.response_flags, ["UF"]);
+        prop_assert_eq!(line.upstream_cluster, Some(UpstreamCluster::Passthrough));
+        prop_assert_eq!(line.downstream_remote_address.as_deref(), Some("10.0.0.9:1"));
     }
 
     #[test]

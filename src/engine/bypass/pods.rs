@@ -23,7 +23,7 @@ const OTHER_NAMESPACE: &str = "default";
 
 /// Pods to be made, by where an attempt starts, and the container to be put into the source's.
 pub(in crate::engine) struct Pods {
-    pods: Vec<(AttemptFrom, String, ProbePod)>,
+    own: Vec<(AttemptFrom, String, ProbePod)>,
     /// The pod of a named workload, if a container may be put into it; or why not.
     workload: Result<ProbeSource, Shown>,
     image: String,
@@ -71,7 +71,7 @@ impl Pods {
             Some(true) => Ok(source.clone()),
         };
         Self {
-            pods,
+            own: pods,
             workload,
             image: settings.image.clone(),
             container: Mutex::default(),
@@ -86,7 +86,7 @@ impl Pods {
         timeout: Duration,
         events: &Events,
     ) -> Made {
-        let making = self.pods.iter().map(|(from, namespace, pod)| async move {
+        let making = self.own.iter().map(|(from, namespace, pod)| async move {
             let made = make_probe_pod(cluster, journal, namespace, pod, timeout, events).await;
             (
                 *from,
@@ -116,7 +116,7 @@ impl Pods {
     /// Takes all of them away.
     pub(in crate::engine) async fn remove(&self, cluster: &Cluster, events: &Events) {
         let removing = self
-            .pods
+            .own
             .iter()
             .map(|(_, namespace, pod)| remove_probe_pod(cluster, namespace, pod, events));
         let ending = async {

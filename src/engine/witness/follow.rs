@@ -4,7 +4,7 @@ use super::{Followed, KEPT_LINES, OFF_DEADLINE, Role, SENTINEL_DEADLINE, SENTINE
 use crate::cluster::{Cluster, LogEvent, LogStart, PodChange};
 use crate::engine::pods;
 use crate::engine::sentinel::{self, Door};
-use crate::evidence::{AccessLogLine, LogState, parse_line};
+use crate::evidence::{AccessLogLine, LogState};
 use crate::plan::GatewayTarget;
 use crate::vocabulary::{PodName, names};
 use std::collections::BTreeSet;
@@ -55,6 +55,7 @@ pub(super) async fn follow(
 ) {
     let mut log = cluster.follow_log(&pod, names::PROXY_CONTAINER, LogStart::Now);
     let nonce = sentinel::server_name();
+    let formats = with(&shared, role, &pod, |followed| followed.formats.clone()).unwrap_or_default();
     let mut deadline: Option<tokio::time::Instant> = None;
     let mut next_sentinel: Option<tokio::time::Instant> = None;
     loop {
@@ -80,12 +81,16 @@ pub(super) async fn follow(
                     && with(&shared, role, &pod, |followed| followed.decided) == Some(false) =>
             {
                 let now = tokio::time::Instant::now();
-                let off = with(&shared, role, &pod, |followed| followed.off) == Some(true);
+                let off = with(&shared, role, &pod, |followed| followed.formats.is_empty()) == Some(true);
                 let patience = if off { OFF_DEADLINE } else { SENTINEL_DEADLINE };
                 (deadline, next_sentinel) = (Some(now + patience), Some(now));
             }
             // Nothing that is planned goes through this gateway, so nothing is waited for.
-            LogEvent::Opened if role == Role::Gateway && door.is_none() => {
+            LogEvent::Opened
+                if role == Role::Gateway
+                    && door.is_none()
+                    && with(&shared, role, &pod, |followed| followed.decided) == Some(false) =>
+            {
                 decide(&shared, role, &pod, LogState::Silent);
             }
             LogEvent::Opened => {}
@@ -93,7 +98,7 @@ pub(super) async fn follow(
                 if !shared.may_concern(&raw) {
                     continue;
                 }
-                let Some(line) = parse_line(&raw) else { continue };
+                let Some(line) = formats.parse(&raw) else { continue };
                 if is_about(&line, |name| name == nonce) {
                     (deadline, next_sentinel) = (None, None);
                     decide(&shared, role, &pod, LogState::Delivering);

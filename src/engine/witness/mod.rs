@@ -11,7 +11,9 @@ use super::access_logs::AccessLogs;
 use super::probe::ProbeSource;
 use super::sentinel::{self, Door};
 use crate::cluster::Cluster;
-use crate::evidence::{AccessLogLine, GatewayFacts, GatewayPodFacts, LogState, line_mentions};
+use crate::evidence::{
+    AccessLogLine, GatewayFacts, GatewayPodFacts, LogFormats, LogState, Needs, line_mentions,
+};
 use crate::plan::GatewayTarget;
 use crate::vocabulary::PodName;
 use serde_json::Value;
@@ -49,6 +51,8 @@ struct Shared {
     /// Addresses of the sources: lines of other clients are not kept.
     sources: BTreeSet<String>,
     logs: AccessLogs,
+    /// Whether plain HTTP is to be judged.
+    http: bool,
 }
 
 #[derive(Debug, Default)]
@@ -61,8 +65,8 @@ struct State {
 #[derive(Debug)]
 struct Followed {
     addresses: Vec<String>,
-    /// Whether no configuration that is known switches its log on.
-    off: bool,
+    /// How its log is laid out; empty if no configuration that is known switches it on.
+    formats: LogFormats,
     state: LogState,
     /// Whether `state` is the last word, so that a probe may leave.
     decided: bool,
@@ -72,7 +76,11 @@ struct Followed {
 impl Followed {
     /// What it means that no sentinel's line came.
     fn unanswered(&self) -> LogState {
-        if self.off { LogState::Off } else { LogState::Silent }
+        if self.formats.is_empty() {
+            LogState::Off
+        } else {
+            LogState::Silent
+        }
     }
 }
 
@@ -109,7 +117,7 @@ impl Witness {
         gateway: &GatewayTarget,
         door: Option<Door>,
         source: &ProbeSource,
-        logs: AccessLogs,
+        (logs, http): (AccessLogs, bool),
     ) -> Self {
         let addresses = if source.meshed {
             source.addresses.clone()
@@ -121,6 +129,7 @@ impl Witness {
             changed: Notify::new(),
             sources: addresses.iter().cloned().collect(),
             logs,
+            http,
         });
         let mut tasks = Vec::new();
         if source.meshed {
@@ -167,7 +176,7 @@ impl Witness {
     pub(super) fn sidecar_deadline(&self, pod: &PodName) -> Duration {
         let state = self.shared.state();
         match state.sidecars.get(pod) {
-            Some(followed) if followed.off => OFF_DEADLINE,
+            Some(followed) if followed.formats.is_empty() => OFF_DEADLINE,
             _ => SIDECAR_DEADLINE,
         }
     }
@@ -253,7 +262,7 @@ impl Witness {
         let mut facts = self.gateway_facts();
         let state = self.shared.state();
         for (followed, pod) in state.gateways.values().zip(&mut facts.pods) {
-            if followed.off && pod.log_state == LogState::Delivering {
+            if followed.formats.is_empty() && pod.log_state == LogState::Delivering {
                 pod.log_state = LogState::Off;
             }
         }
@@ -299,11 +308,22 @@ impl Drop for Witness {
 }
 
 fn add(shared: &Shared, role: Role, pod: &PodName, addresses: Vec<String>, labels: &Value) {
+    let formats = shared.logs.formats(&pod.namespace, labels);
+    let lacks = formats.lacks(Needs {
+        source: role == Role::Sidecar,
+        http: shared.http,
+    });
+    // Nobody waits for lines that cannot tell what is asked.
+    let (state, decided) = if lacks.is_empty() {
+        (LogState::Absent, false)
+    } else {
+        (LogState::Lacking(lacks), true)
+    };
     let followed = Followed {
         addresses,
-        off: shared.logs.are_off(&pod.namespace, labels),
-        state: LogState::Absent,
-        decided: false,
+        formats,
+        state,
+        decided,
         lines: VecDeque::new(),
     };
     shared.state().of(role).insert(pod.clone(), followed);

@@ -111,7 +111,7 @@ impl Capture {
             server,
         };
         std::thread::spawn(move || {
-            let mut buffer = [0; 64 * 1024];
+            let mut buffer = [0; 8 * 1024];
             while let Ok(length @ 1..) = stdout.read(&mut buffer) {
                 locked(&written).extend_from_slice(&buffer[..length]);
             }

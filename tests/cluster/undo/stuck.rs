@@ -28,8 +28,6 @@ impl<'stage> Hanging<'stage> {
         arguments.extend(["--type=merge", "-p", &patch]);
         self.stage.kubectl.with(&arguments);
     }
-
-    fn is_over(self) {}
 }
 
 impl Drop for Hanging<'_> {
@@ -64,7 +62,7 @@ fn an_object_that_hangs_is_named_and_all_else_is_undone() {
         "get serviceentries,gateways.networking.istio.io,virtualservices,deployments,services -n {name}"
     ));
     assert_eq!(left, ["virtualservice.networking.istio.io/egress-default"]);
-    hanging.is_over();
+    drop(hanging);
     stage.egress("cleanup --verify").exits(0);
     Dump::of_namespace(&stage.kubectl, name).equals(&before);
 }
@@ -82,7 +80,7 @@ fn behind_a_service_entry_that_hangs_the_route_stays() {
     stage.kubectl.run(&format!(
         "get virtualservices.networking.istio.io egress-default -n {name}"
     ));
-    hanging.is_over();
+    drop(hanging);
     stage.egress("cleanup --verify").exits(0);
 }
 
@@ -99,7 +97,7 @@ fn a_namespace_that_hangs_is_named_with_what_holds_it() {
     ]);
     // It is on its way out, which another run waits for no longer.
     ends_in_time(&stage.egress("cleanup --timeout 5s"));
-    hanging.is_over();
+    drop(hanging);
     stage.egress("cleanup --verify").exits(0);
 }
 
@@ -124,6 +122,6 @@ fn what_somebody_left_in_a_namespace_that_is_going_is_named() {
             .contains(&format!("kubectl-egress/{name}/")),
         "what is outside of it is undone nevertheless"
     );
-    hanging.is_over();
+    drop(hanging);
     stage.egress("cleanup --verify").exits(0);
 }

@@ -5,10 +5,12 @@ use super::setup::dry_run;
 use super::two_clusters::connect_to_target;
 use crate::cli::{self, Connection, TargetCluster};
 use crate::engine::journal_store;
+use crate::engine::remains::Remains;
 use crate::engine::undo::{self, UndoSettings};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::istio::kinds;
 use crate::report::Printer;
-use crate::vocabulary::{ExitCode, names};
+use crate::vocabulary::{ExitCode, ObjectReference, names};
 use serde_json::json;
 use std::fmt::Write as _;
 
@@ -25,11 +27,14 @@ pub(super) async fn cleanup(
     let mut there = None;
     let mut unreached = None;
     if let Some(target) = &target {
-        match connect_to_target(connection, target, &settings.plan, printer).await {
-            Ok(connected) => {
-                printer.note(&format!("the target cluster, context {}", context_of(target)));
-                there = Some(undo(&connected, &settings, printer).await?);
-            }
+        match connect_to_target(connection, &target.cluster, &settings.plan, printer).await {
+            Ok(connected) => match target.confirm(&connected).await {
+                Ok(()) => {
+                    printer.note(&format!("the target cluster, context {}", target.context()));
+                    there = Some(undo(&connected, &settings, printer).await?);
+                }
+                Err(error) => unreached = Some(error),
+            },
             Err(error) => unreached = Some(error),
         }
     }
@@ -37,8 +42,11 @@ pub(super) async fn cleanup(
     let document = json!({
         "apiVersion": names::API_VERSION, "kind": "Cleanup",
         "plan": plan.name, "namespace": plan.namespace, "dryRun": dry_run,
-        "kept": here.kept, "leftovers": here.leftovers,
-        "target": there.as_ref().map(|there| json!({"kept": there.kept, "leftovers": there.leftovers})),
+        "kept": here.kept(), "refused": here.remains.refused, "stuck": here.stuck(), "leftovers": here.leftovers,
+        "target": there.as_ref().map(|there| json!({
+            "kept": there.kept(), "refused": there.remains.refused, "stuck": there.stuck(),
+            "leftovers": there.leftovers,
+        })),
     });
     printer.document(&document, |_| {
         let mut text = here.text(&format!("the plan {plan}"));
@@ -52,10 +60,16 @@ pub(super) async fn cleanup(
             .while_doing("what is in the target cluster stays")
             .hint(format!(
                 "when it can be reached: kubectl egress cleanup --context {} -n {} --plan {}",
-                context_of(target),
+                target.context(),
                 plan.namespace,
                 plan.name
             )));
+    }
+    if let Some(error) = here.remains.error(plan) {
+        return Err(error);
+    }
+    if let Some(error) = there.as_ref().and_then(|there| there.remains.error(plan)) {
+        return Err(error.while_doing("undoing the plan in the target cluster"));
     }
     let clean = |undone: &Undone| undone.leftovers.as_ref().is_none_or(Vec::is_empty);
     Ok(if clean(&here) && there.as_ref().is_none_or(clean) {
@@ -67,15 +81,23 @@ pub(super) async fn cleanup(
 
 /// What undoing left in one cluster.
 struct Undone {
-    kept: Vec<String>,
+    remains: Remains,
     /// What was found afterwards, if it was looked for.
     leftovers: Option<Vec<String>>,
 }
 
 impl Undone {
+    fn kept(&self) -> Vec<&String> {
+        self.remains.kept.iter().chain(&self.remains.left).collect()
+    }
+
+    fn stuck(&self) -> Vec<String> {
+        self.remains.stuck.iter().map(ToString::to_string).collect()
+    }
+
     fn text(&self, what: &str) -> String {
         let mut text = String::new();
-        for kept in &self.kept {
+        for kept in self.kept() {
             let _ = writeln!(text, "kept: {kept}");
         }
         match &self.leftovers {
@@ -94,30 +116,74 @@ async fn undo(connected: &Connected, settings: &cli::Cleanup, printer: &Printer)
         keep_namespace: settings.keep_namespace,
         timeout: settings.plan.timeout,
     };
-    let kept = or_interrupted(undo::whole_plan(cluster, plan, how, &printer.events()), plan).await?;
+    let remains = or_interrupted(undo::whole_plan(cluster, plan, how, &printer.events()), plan).await?;
     let leftovers = if settings.verify && !how.dry_run.is_dry() {
         Some(undo::leftovers(cluster, plan).await?)
     } else {
         None
     };
-    Ok(Undone { kept, leftovers })
+    Ok(Undone { remains, leftovers })
+}
+
+/// Who named the other cluster.
+enum Named {
+    /// A flag.
+    Here,
+    /// The journal, with the UID of the plan's namespace there if it knows that.
+    InJournal(Option<String>),
+}
+
+/// The other cluster of a plan.
+struct Target {
+    cluster: TargetCluster,
+    /// Who named it.
+    named: Named,
+}
+
+impl Target {
+    fn context(&self) -> &str {
+        self.cluster.target_context.as_deref().unwrap_or_default()
+    }
+
+    /// A journal can be edited by anybody in the namespace, and a kubeconfig leads to many clusters: one that the
+    /// journal names has to be the one in which this plan was set up.
+    async fn confirm(&self, there: &Connected) -> Result<()> {
+        let Named::InJournal(recorded) = &self.named else {
+            return Ok(());
+        };
+        let namespace = ObjectReference::cluster(kinds::namespace(), &there.plan.namespace);
+        let live = there.cluster.get(&namespace).await?;
+        if live.is_some_and(|live| Some(live.uid()) == recorded.as_deref()) {
+            return Ok(());
+        }
+        Err(Error::consent(format!(
+            "the journal names the context {}, and nothing shows that the plan was set up there",
+            self.context().escape_debug()
+        ))
+        .because(format!(
+            "{namespace} there is not the one that the journal says, by its UID"
+        ))
+        .hint("if it is the right one, name it yourself: --target-context NAME"))
+    }
 }
 
 /// The other cluster: as the flags say, else as the journal does. A journal that cannot be read names none; undoing will
 /// say why it cannot.
-async fn target_of(connected: &Connected, settings: &cli::Cleanup) -> Result<Option<TargetCluster>> {
+async fn target_of(connected: &Connected, settings: &cli::Cleanup) -> Result<Option<Target>> {
     if settings.target.target_context.is_some() {
-        return Ok(Some(settings.target.clone()));
+        return Ok(Some(Target {
+            cluster: settings.target.clone(),
+            named: Named::Here,
+        }));
     }
-    let journal = journal_store::read(&connected.cluster, &connected.plan).await?;
-    Ok(journal
-        .and_then(|journal| journal.target)
-        .map(|record| TargetCluster {
-            target_context: Some(record.context),
-            target_kubeconfig: settings.target.target_kubeconfig.clone(),
+    let salvaged = journal_store::salvage(&connected.cluster, &connected.plan).await?;
+    Ok(salvaged
+        .and_then(|salvaged| salvaged.journal.target)
+        .map(|record| Target {
+            cluster: TargetCluster {
+                target_context: Some(record.context),
+                target_kubeconfig: settings.target.target_kubeconfig.clone(),
+            },
+            named: Named::InJournal(record.namespace_uid),
         }))
-}
-
-fn context_of(target: &TargetCluster) -> &str {
-    target.target_context.as_deref().unwrap_or_default()
 }

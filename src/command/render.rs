@@ -144,7 +144,7 @@ async fn from_cluster(connection: &Connection, settings: &cli::Render, printer: 
     let counted = kyma.and_then(|kyma| kyma.modules.counted.as_ref());
     let module = counted
         .filter(|_| istio_module::is_modules(&gateway))
-        .map(|counted| istio_module::change(&plan.identity, counted, None).manifest);
+        .map(|counted| istio_module::change(&plan.identity, counted).manifest);
     Ok(Source {
         plan,
         gateway,
@@ -170,6 +170,15 @@ fn without_ownership(manifest: &Manifest) -> Value {
         });
         if empty {
             metadata.remove("labels");
+        }
+        // Notes for our own clean-up, which has no part in this.
+        let notes = metadata.get_mut("annotations").and_then(Value::as_object_mut);
+        let none = notes.is_none_or(|notes| {
+            notes.retain(|name, _| !name.starts_with(names::BEFORE_ANNOTATION_PREFIX));
+            notes.is_empty()
+        });
+        if none {
+            metadata.remove("annotations");
         }
     }
     object

@@ -361,7 +361,10 @@ async fn take_back(
     };
     match undo::whole_plan(&connected.cluster, plan, settings, &printer.events()).await {
         Ok(remains) if remains.is_empty() => error.hint("everything was taken back (--atomic)"),
-        Ok(remains) => error.hint(format!("taken back (--atomic), but for: {}", remains.join("; "))),
+        Ok(remains) => error.hint(format!(
+            "taken back (--atomic), but for: {}",
+            remains.sentences().join("; ")
+        )),
         Err(undone) => error.hint(format!(
             "taking it back failed too ({undone}); again: kubectl egress cleanup -n {} --plan {}",
             plan.namespace, plan.name

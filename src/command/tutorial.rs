@@ -191,7 +191,7 @@ async fn story(connected: &Connected, printer: &Printer) -> Result<ExitCode> {
     };
     let kept = undo::whole_plan(&connected.cluster, &connected.plan, how, &printer.events()).await?;
     let left = undo::leftovers(&connected.cluster, &connected.plan).await?;
-    for text in kept.iter().chain(&left) {
+    for text in kept.sentences().iter().chain(&left) {
         printer.warning(text);
     }
     if left.is_empty() {

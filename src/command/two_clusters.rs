@@ -70,7 +70,12 @@ pub(super) async fn setup(
     let done = in_one_cluster(connection, &here, &settings, vec![wish], printer).await;
     if proof.is_some() {
         // Also after a failure: `cleanup` is to find both.
-        let record = TargetRecord { context };
+        let namespace = ObjectReference::cluster(kinds::namespace(), &target.plan.namespace);
+        let live = target.cluster.get(&namespace).await?;
+        let record = TargetRecord {
+            context,
+            namespace_uid: live.map(|live| live.uid().to_owned()),
+        };
         standing::remember(&here.cluster, &here.plan, record).await?;
     }
     let (Some(proof), Some(verification)) = (proof, done?) else {

@@ -59,7 +59,7 @@ pub(super) async fn choose(
         .or_else(|| stored.map(ToString::to_string));
     let found = facts.gateway(cluster, named.as_deref()).await;
     if facts.platform.kyma().is_some() {
-        return on_kyma(cluster, facts, plan, settings, named.as_deref(), found).await;
+        return on_kyma(facts, plan, settings, named.as_deref(), found);
     }
     let found = match found {
         // A gateway of ours that was deleted meanwhile is made again.
@@ -79,8 +79,7 @@ fn ours(facts: &Facts) -> Choice {
     choice
 }
 
-async fn on_kyma(
-    cluster: &Cluster,
+fn on_kyma(
     facts: &Facts,
     plan: &Plan,
     settings: &SetupSettings,
@@ -113,10 +112,7 @@ async fn on_kyma(
         }
         return Ok(choice);
     }
-    match kyma
-        .change(cluster, &plan.identity, settings.create_istio_cr)
-        .await
-    {
+    match kyma.change(&plan.identity, settings.create_istio_cr) {
         Ok(module) => {
             choice.consents.extend(question(&module));
             choice.module = Some(module);

@@ -1,29 +1,22 @@
 //! Gives back a field of somebody else's object: our ownership goes, and where the plan replaced a value that one
-//! returns, to those who owned it.
+//! returns, to those who owned it. What somebody changed meanwhile is theirs.
 
 use super::event::{Event, Events};
 use super::module::{self, Follower};
 use super::prepare::DryRun;
-use super::undo::{STEP, UndoSettings, release, say};
+use super::remains::Remains;
+use super::undo::{STEP, UndoSettings};
+use super::undo_object::{release, say};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::istio::kinds;
-use crate::plan::field_owner::{FieldOwner, handed_over, nested, owners_of, removable};
-use crate::plan::ownership;
-use crate::vocabulary::{Change, Object, ObjectReference};
-use serde_json::{Value, json};
+use crate::plan::field_owner::{handed_over, nested, removable};
+use crate::plan::foreign_field::{Before, Claim, GivingBack};
+use crate::vocabulary::{Change, ExitCode, Object};
+use serde_json::json;
 
 /// Attempts to write who owns a field: others write to the object too, and each write makes ours begin anew.
 const ATTEMPTS: usize = 5;
-
-/// A field that the plan set.
-pub(super) struct Lent<'entry> {
-    pub(super) reference: &'entry ObjectReference,
-    pub(super) manager: &'entry str,
-    pub(super) pointer: &'entry str,
-    pub(super) before: Option<&'entry Value>,
-    pub(super) owners: &'entry [FieldOwner],
-}
 
 /// Gives it back; with other plans on it only our share goes. Of the Kyma module's switch it also waits until the
 /// module did what that means.
@@ -32,29 +25,50 @@ pub(super) struct Lent<'entry> {
 /// If the cluster refuses, or the module fails or takes too long.
 pub(super) async fn give_back(
     cluster: &Cluster,
-    lent: &Lent<'_>,
+    claim: &Claim<'_>,
     settings: UndoSettings,
     events: &Events,
-) -> Result<()> {
-    let Some(live) = cluster.get(lent.reference).await? else {
-        return Ok(());
-    };
-    let of_module = lent.reference.kind == kinds::istio_module() && !settings.dry_run.is_dry();
-    let changes = if of_module {
+) -> Result<Remains> {
+    let mut remains = Remains::default();
+    let of_module = claim.reference.kind == kinds::istio_module() && !settings.dry_run.is_dry();
+    let changes = if of_module && cluster.get(claim.reference).await?.is_some() {
         Some(module::watched(cluster).await)
     } else {
         None
     };
-    let ours = live.managers().any(|owner| owner == lent.manager);
-    let after = if ours {
-        let after = take_off(cluster, lent, &live, settings).await?;
-        say(events, lent.reference, Change::Configured, settings.dry_run);
-        after
-    } else {
-        live.clone()
+    let mut attempt = 0;
+    let (live, after) = loop {
+        attempt += 1;
+        let Some(live) = cluster.get(claim.reference).await? else {
+            remains.missing.push(claim.reference.clone());
+            return Ok(remains);
+        };
+        let decision = claim.decide(&live);
+        let done = match &decision.what {
+            GivingBack::Refuse(why) => {
+                remains.refused.push(why.clone());
+                return Ok(remains);
+            }
+            GivingBack::LetGo => let_go(cluster, claim, &live, settings).await,
+            GivingBack::Write(before) => write_back(cluster, claim, before, &live, settings).await,
+        };
+        let after = match done {
+            // Somebody was faster: what they wrote decides anew.
+            Err(error) if error.code() == ExitCode::Consent && attempt < ATTEMPTS => continue,
+            done => done?,
+        };
+        for said in decision.contradicted.iter().chain(&decision.left) {
+            events(Event::Warning(said.clone()));
+        }
+        remains.left.extend(decision.left);
+        break (live, after);
     };
+    if after.is_some() {
+        say(events, claim.reference, Change::Configured, settings.dry_run);
+    }
+    let after = after.unwrap_or_else(|| live.clone());
     let Some(changes) = changes.filter(|_| !module::wants_gateway(&after)) else {
-        return Ok(());
+        return Ok(remains);
     };
     let progress = |on: &str| {
         events(Event::StepWaiting {
@@ -65,51 +79,65 @@ pub(super) async fn give_back(
     Follower::of(cluster, Some(&live), &after, settings.timeout, &progress)
         .with_watch(changes)
         .gateway_removed()
-        .await
+        .await?;
+    Ok(remains)
 }
 
-/// Takes our ownership off; gives the object as the write that changed the value left it. The value of before is written while we still own the field, so that a run that ends in
-/// between is found and continued by the next.
-async fn take_off(
+/// Takes our ownership off, of the field and of its note; gives the object as it is then, if there was any.
+async fn let_go(
     cluster: &Cluster,
-    lent: &Lent<'_>,
+    claim: &Claim<'_>,
     live: &Object,
     settings: UndoSettings,
-) -> Result<Object> {
-    let other_plan = owners_of(live, lent.pointer)
-        .iter()
-        .any(|owner| ownership::is_our_manager(&owner.manager) && owner.manager != lent.manager);
-    let Some(before) = lent.before.filter(|_| !other_plan) else {
-        let released = release(cluster, lent.reference, lent.manager, settings.dry_run).await;
-        return match released {
-            Err(error) if !settings.dry_run.is_dry() => match removable(live, lent.pointer, lent.manager) {
-                Some(pointer) => remove(cluster, lent, &pointer, error).await,
+) -> Result<Option<Object>> {
+    if !live.managers().any(|manager| manager == claim.manager) {
+        return Ok(None);
+    }
+    let released = release(cluster, claim.reference, claim.manager, settings.dry_run).await;
+    let released = match released {
+        Err(error) if !settings.dry_run.is_dry() => {
+            match removable(live, claim.field.pointer, claim.manager) {
+                Some(pointer) => remove(cluster, claim, &pointer, error).await,
                 None => Err(error),
-            },
-            released => released,
-        };
+            }
+        }
+        released => released,
     };
-    let restored = if live.at(lent.pointer) == before || settings.dry_run == DryRun::Client {
+    released.map(Some)
+}
+
+/// Writes the value of before while we still own the field and the note is still there, so that a run that ends in
+/// between is found and continued by the next; then hands it over. Gives the object as the write of the value left it.
+async fn write_back(
+    cluster: &Cluster,
+    claim: &Claim<'_>,
+    before: &Before,
+    live: &Object,
+    settings: UndoSettings,
+) -> Result<Option<Object>> {
+    let value = before.value.clone().unwrap_or_default();
+    let restored = if *live.at(claim.field.pointer) == value || settings.dry_run == DryRun::Client {
         live.clone()
     } else {
-        let fields = nested(lent.pointer, before.clone());
+        let mut fields = nested(claim.field.pointer, value);
+        // Nobody may have changed it since we looked.
+        fields["metadata"]["resourceVersion"] = json!(live.resource_version());
         cluster
-            .merge_patch(lent.reference, &fields, lent.manager, settings.dry_run.is_dry())
+            .merge_patch(claim.reference, &fields, claim.manager, settings.dry_run.is_dry())
             .await?
     };
-    if settings.dry_run.is_dry() {
-        return Ok(restored);
+    if !settings.dry_run.is_dry() {
+        hand_over(cluster, claim, before, restored.clone()).await?;
     }
-    hand_over(cluster, lent, restored.clone()).await?;
-    Ok(restored)
+    Ok(Some(restored))
 }
 
 /// Takes a field away that server-side apply cannot: where somebody owns an empty map around it, the server makes `null`
 /// of that map, and then refuses it (seen with Kubernetes 1.34, custom resources).
-async fn remove(cluster: &Cluster, lent: &Lent<'_>, pointer: &str, refused: Error) -> Result<Object> {
+async fn remove(cluster: &Cluster, claim: &Claim<'_>, pointer: &str, refused: Error) -> Result<Object> {
     let mut refused = refused;
     for _ in 0..ATTEMPTS {
-        let Some(live) = cluster.get(lent.reference).await? else {
+        let Some(live) = cluster.get(claim.reference).await? else {
             break;
         };
         let operations = json!([
@@ -117,7 +145,7 @@ async fn remove(cluster: &Cluster, lent: &Lent<'_>, pointer: &str, refused: Erro
             {"op": "remove", "path": pointer},
         ]);
         match cluster
-            .json_patch(lent.reference, &operations, lent.manager)
+            .json_patch(claim.reference, &operations, claim.manager)
             .await
         {
             Ok(object) => return Ok(object),
@@ -127,23 +155,36 @@ async fn remove(cluster: &Cluster, lent: &Lent<'_>, pointer: &str, refused: Erro
     Err(refused)
 }
 
-/// Writes who owns the field. It changes no value, so nobody is bothered.
-async fn hand_over(cluster: &Cluster, lent: &Lent<'_>, mut live: Object) -> Result<()> {
+/// Writes who owns the field, and takes the note away. It changes no other value, so nobody is bothered.
+async fn hand_over(cluster: &Cluster, claim: &Claim<'_>, before: &Before, mut live: Object) -> Result<()> {
+    let note = claim.field.note_pointer();
+    let ours = |owner: &str| owner == claim.manager;
     let mut attempt = 0;
     loop {
-        let mut entries = handed_over(&live, lent.pointer, |owner| owner == lent.manager, lent.owners);
+        let still = Some(live.at(claim.field.pointer)) == before.value.as_ref();
+        let owners = if still { before.owners.as_slice() } else { &[] };
+        let mut handed = live.clone();
+        handed.0["metadata"]["managedFields"] = handed_over(&live, claim.field.pointer, ours, owners);
+        let mut entries = handed_over(&handed, &note, ours, &[]);
         if entries == json!([]) {
             // An empty list means "leave them"; one empty entry means "nobody".
             entries = json!([{}]);
         }
-        let operations = json!([
+        let mut operations = vec![
             // Not `test`: a resourceVersion that differs must be a conflict, which tells us to read again.
-            {"op": "replace", "path": "/metadata/resourceVersion", "value": live.resource_version()},
-            {"op": "replace", "path": "/metadata/managedFields", "value": entries},
-        ]);
+            json!({"op": "replace", "path": "/metadata/resourceVersion", "value": live.resource_version()}),
+            json!({"op": "replace", "path": "/metadata/managedFields", "value": entries}),
+        ];
+        if !live.at(&note).is_null() {
+            // An empty map would stay behind, and be ours.
+            let annotations = live.at("/metadata/annotations").as_object();
+            let only = annotations.is_some_and(|all| all.len() == 1);
+            let gone = if only { "/metadata/annotations" } else { &note };
+            operations.push(json!({"op": "remove", "path": gone}));
+        }
         attempt += 1;
         match cluster
-            .json_patch(lent.reference, &operations, lent.manager)
+            .json_patch(claim.reference, &json!(operations), claim.manager)
             .await
         {
             Ok(_) => return Ok(()),
@@ -151,15 +192,15 @@ async fn hand_over(cluster: &Cluster, lent: &Lent<'_>, mut live: Object) -> Resu
                 return Err(error
                     .while_doing(format!(
                         "{} of {} has its value of before, but not its owners",
-                        lent.pointer, lent.reference
+                        claim.field.name, claim.reference
                     ))
                     .hint("run cleanup again"));
             }
             Err(_) => {
                 live = cluster
-                    .get(lent.reference)
+                    .get(claim.reference)
                     .await?
-                    .ok_or_else(|| Error::cluster(format!("{} was deleted meanwhile", lent.reference)))?;
+                    .ok_or_else(|| Error::cluster(format!("{} was deleted meanwhile", claim.reference)))?;
             }
         }
     }

@@ -3,26 +3,25 @@
 use super::facts::Facts;
 use crate::error::{Error, Result};
 use crate::istio::kinds;
-use crate::plan::field_owner::{FieldOwner, owners_of};
-use crate::plan::journal::{Entry, RESTORABLE_FIELDS};
-use crate::plan::ownership::Manifest;
+use crate::plan::field_owner::owners_of;
+use crate::plan::foreign_field::{self, Before, ForeignField};
+use crate::plan::journal::Entry;
+use crate::plan::ownership::{Manifest, is_our_manager};
 use crate::plan::source::Injection;
 use crate::vocabulary::{Object, ObjectReference, PlanIdentity};
 use serde_json::json;
 
 /// A label of the namespace that switches injection on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct InjectionLabel {
-    /// Its JSON pointer, one of the restorable fields.
-    pub pointer: &'static str,
+    /// Which of the fields that a plan may set.
+    pub field: &'static ForeignField,
     /// Its name.
     pub label: &'static str,
     /// What it is set to.
     pub value: String,
-    /// What it was before.
-    pub before: Option<String>,
-    /// Who owned it before, as far as it was there.
-    pub owners: Vec<FieldOwner>,
+    /// What it was before, and whose.
+    pub before: Before,
 }
 
 impl InjectionLabel {
@@ -32,8 +31,10 @@ impl InjectionLabel {
             "apiVersion": "v1", "kind": "Namespace",
             "metadata": {"name": plan.namespace, "labels": {self.label: self.value}},
         });
+        let mut object = Object(object);
+        self.field.add_note(&mut object, &self.before);
         Manifest {
-            object: Object(object),
+            object,
             reference: ObjectReference::cluster(kinds::namespace(), &plan.namespace),
             manager: plan.shared_manager(),
             shared: true,
@@ -42,13 +43,13 @@ impl InjectionLabel {
 
     /// What the journal says of it.
     pub(super) fn entry(&self, plan: &PlanIdentity) -> Entry {
-        Entry::Field {
-            reference: ObjectReference::cluster(kinds::namespace(), &plan.namespace),
-            manager: plan.shared_manager(),
-            pointer: self.pointer.to_owned(),
-            before: self.before.clone().map(Into::into),
-            owners: self.owners.clone(),
-        }
+        Entry::of_field(
+            self.field,
+            ObjectReference::cluster(kinds::namespace(), &plan.namespace),
+            plan.shared_manager(),
+            self.before.clone(),
+            Some(json!(self.value)),
+        )
     }
 }
 
@@ -68,7 +69,10 @@ pub(super) fn choose(
     let namespace = facts.namespace.as_ref();
     let label = |name: &str| namespace.and_then(|namespace| namespace.label(name));
     if label(REVISION).is_some() || label(INJECTION) == Some("enabled") {
-        return Ok((Injection::Namespace, None));
+        return Ok((
+            Injection::Namespace,
+            namespace.and_then(|namespace| shared_with(plan, namespace)),
+        ));
     }
     let has_default =
         facts.revisions.is_empty() || facts.revisions.iter().any(|revision| revision == "default");
@@ -96,19 +100,41 @@ pub(super) fn choose(
             plan.namespace
         ));
     }
-    let (index, label, value) = match revision {
-        Some(revision) if disabled.is_none() => (1, REVISION, revision),
-        _ => (0, INJECTION, "enabled".to_owned()),
+    let (field, label, value) = match revision {
+        Some(revision) if disabled.is_none() => (&foreign_field::REVISION, REVISION, revision),
+        _ => (&foreign_field::INJECTION, INJECTION, "enabled".to_owned()),
     };
-    let pointer = RESTORABLE_FIELDS[index];
+    let owners = namespace.map_or_else(Vec::new, |namespace| owners_of(namespace, field.pointer));
     Ok((
         Injection::Namespace,
         Some(InjectionLabel {
-            pointer,
+            field,
             label,
             value,
-            before: disabled,
-            owners: namespace.map_or_else(Vec::new, |namespace| owners_of(namespace, pointer)),
+            before: Before {
+                value: disabled.map(Into::into),
+                owners,
+            },
         }),
     ))
+}
+
+/// The label that another plan of the namespace set and this one does not own yet: with it as a second owner the label
+/// stays until both plans are cleaned up.
+fn shared_with(plan: &PlanIdentity, namespace: &Object) -> Option<InjectionLabel> {
+    let labels = [
+        (&foreign_field::INJECTION, INJECTION),
+        (&foreign_field::REVISION, REVISION),
+    ];
+    labels.into_iter().find_map(|(field, label)| {
+        let owners = owners_of(namespace, field.pointer);
+        let of_plans = !owners.is_empty() && owners.iter().all(|owner| is_our_manager(&owner.manager));
+        let owned = owners.iter().any(|owner| owner.manager == plan.shared_manager());
+        (of_plans && !owned).then(|| InjectionLabel {
+            field,
+            label,
+            value: namespace.label(label).unwrap_or_default().to_owned(),
+            before: field.noted(namespace).unwrap_or_default(),
+        })
+    })
 }

@@ -3,7 +3,7 @@
 use crate::cluster::{ApplyOptions, Cluster};
 use crate::error::Result;
 use crate::istio::kinds;
-use crate::plan::journal::Journal;
+use crate::plan::journal::{Journal, Salvaged};
 use crate::plan::ownership;
 use crate::vocabulary::{PlanIdentity, names};
 
@@ -16,6 +16,15 @@ pub async fn read(cluster: &Cluster, plan: &PlanIdentity) -> Result<Option<Journ
     object
         .map(|object| Journal::from_object(&object, plan))
         .transpose()
+}
+
+/// Reads what can be undone of the journal of a plan; `None` if there is none.
+///
+/// # Errors
+/// If a newer version of this program wrote it, or the cluster refuses.
+pub async fn salvage(cluster: &Cluster, plan: &PlanIdentity) -> Result<Option<Salvaged>> {
+    let object = cluster.get(&Journal::reference_of(plan)).await?;
+    object.map(|object| Journal::salvage(&object, plan)).transpose()
 }
 
 /// Writes the journal: one request.

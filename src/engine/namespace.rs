@@ -1,7 +1,10 @@
 //! A namespace that we created: taken away if nothing else is in it, else handed over to the user.
 
 use super::event::{Event, Events};
-use super::undo::{Remains, STEP, UndoSettings, delete, release, say};
+use super::remains::Remains;
+use super::stuck;
+use super::undo::{STEP, UndoSettings};
+use super::undo_object::{delete, release, say};
 use crate::cluster::{Cluster, DeleteOptions};
 use crate::error::{Error, Result};
 use crate::istio::kinds;
@@ -13,7 +16,7 @@ use serde_json::json;
 use std::collections::BTreeSet;
 
 /// Kinds whose objects keep a namespace from being called empty.
-fn content_kinds() -> Vec<crate::vocabulary::Kind> {
+pub(super) fn content_kinds() -> Vec<crate::vocabulary::Kind> {
     use crate::vocabulary::Kind;
     vec![
         kinds::pod(),
@@ -73,22 +76,22 @@ pub(super) async fn remove_namespace(
         _ => None,
     });
     let Some((name, uid)) = created else {
-        return Ok(Remains::new());
+        return Ok(Remains::default());
     };
     let reference = ObjectReference::cluster(kinds::namespace(), &name);
     let Some(live) = cluster.get(&reference).await? else {
-        return Ok(Remains::new());
+        return Ok(Remains::default());
     };
-    if live.uid() != uid || !ownership::is_ours(&live) {
-        return Ok(vec![format!(
+    if live.uid() != uid || ownership::plan_of(&live).as_ref() != Some(&journal.plan.identity) {
+        return Ok(Remains::kept(format!(
             "{reference} was made again or taken over by somebody else, so it is left as it is"
-        )]);
+        )));
     }
     if settings.keep_namespace {
         release(cluster, &reference, names::MANAGER, settings.dry_run).await?;
-        return Ok(vec![format!(
+        return Ok(Remains::kept(format!(
             "{reference} is kept, as asked for, without our labels"
-        )]);
+        )));
     }
     let kinds = content_kinds();
     let lists = kinds.iter().map(|kind| async move {
@@ -115,9 +118,9 @@ pub(super) async fn remove_namespace(
         };
         // It is the user's from now on.
         release(cluster, &reference, names::MANAGER, settings.dry_run).await?;
-        return Ok(vec![format!(
+        return Ok(Remains::kept(format!(
             "{reference} is kept, without our labels, for what is in it and not ours: {first}{more}"
-        )]);
+        )));
     }
     let options = DeleteOptions {
         uid: Some(uid.clone()),
@@ -130,9 +133,9 @@ pub(super) async fn remove_namespace(
             id: STEP.to_owned(),
             on: format!("{reference} to be gone"),
         });
-        cluster.wait_gone(&reference, &uid, settings.timeout).await?;
+        return stuck::wait_gone(cluster, &reference, &uid, settings.timeout).await;
     }
-    Ok(Remains::new())
+    Ok(Remains::default())
 }
 
 /// After a dry run everything is still there: what the plan alone owns would be gone, and what belongs to that.

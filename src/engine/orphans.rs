@@ -4,58 +4,33 @@
 use super::platform::{self, Listed};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
-use crate::istio::{kinds, kyma};
-use crate::plan::journal::{Entry, Journal, RESTORABLE_FIELDS};
-use crate::plan::{Plan, PlanSettings, gateway_workload, ownership};
+use crate::istio::kinds;
+use crate::plan::field_owner::owners_of;
+use crate::plan::foreign_field::fields_of;
+use crate::plan::journal::{Entry, Journal};
+use crate::plan::ownership;
 use crate::vocabulary::{ExitCode, Kind, Object, ObjectReference, PlanIdentity, names};
 use futures::future::try_join_all;
 
-/// A journal made of what is there; `None` if nothing is.
+/// A journal made of what is there; `None` if nothing is. What a value of ours replaced is read from the note on the
+/// object.
 ///
 /// # Errors
 /// If the cluster refuses to list.
 pub(super) async fn journal(cluster: &Cluster, plan: &PlanIdentity) -> Result<Option<Journal>> {
-    let kinds: Vec<_> = ownership::touchable_kinds()
+    let kinds: Vec<_> = searched_kinds()
         .into_iter()
         .filter(|kind| *kind != kinds::namespace() && *kind != kinds::pod())
         .collect();
-    let shared_manager = plan.shared_manager();
-    let lists = kinds.iter().map(|kind| {
-        let shared_manager = &shared_manager;
-        async move {
-            let objects = list_all(cluster, kind, plan).await?;
-            let ours = objects.into_iter().filter_map(|object| {
-                let shared = object.managers().any(|manager| manager == shared_manager);
-                let owned = ownership::plan_of(&object).as_ref() == Some(plan);
-                if shared && *kind == kinds::istio_module() && !ownership::is_ours(&object) {
-                    return Some(switch(object.reference(kind), shared_manager));
-                }
-                (shared || owned).then(|| Entry::Object {
-                    reference: object.reference(kind),
-                    manager: if shared {
-                        shared_manager.clone()
-                    } else {
-                        names::MANAGER.to_owned()
-                    },
-                    shared,
-                    uid: Some(object.uid().to_owned()),
-                })
-            });
-            Ok::<_, Error>(ours.collect::<Vec<_>>())
-        }
+    let lists = kinds.iter().map(|kind| async move {
+        let objects = list_all(cluster, kind, plan).await?;
+        let entries = objects.iter().flat_map(|object| entries_of(plan, kind, object));
+        Ok::<_, Error>(entries.collect::<Vec<_>>())
     });
     let mut entries: Vec<Entry> = try_join_all(lists).await?.into_iter().flatten().collect();
     let reference = ObjectReference::cluster(kinds::namespace(), &plan.namespace);
     if let Some(namespace) = cluster.get(&reference).await? {
-        if namespace.managers().any(|manager| manager == shared_manager) {
-            entries.extend(RESTORABLE_FIELDS.iter().take(1).map(|pointer| Entry::Field {
-                reference: reference.clone(),
-                manager: shared_manager.clone(),
-                pointer: (*pointer).to_owned(),
-                before: None,
-                owners: Vec::new(),
-            }));
-        }
+        entries.extend(fields(plan, &reference, &namespace));
         if ownership::plan_of(&namespace).as_ref() == Some(plan) {
             entries.push(Entry::Namespace {
                 name: plan.namespace.clone(),
@@ -66,25 +41,67 @@ pub(super) async fn journal(cluster: &Cluster, plan: &PlanIdentity) -> Result<Op
     if entries.is_empty() {
         return Ok(None);
     }
-    let empty = Plan::without_hosts(plan.clone(), PlanSettings::default());
-    let mut journal = Journal::new(
-        empty,
-        gateway_workload::target(names::ISTIO_NAMESPACE),
-        names::SOURCE_IMAGE.to_owned(),
-    );
+    let mut journal = Journal::without_entries(plan);
     journal.entries = entries;
     Ok(Some(journal))
 }
 
-/// The module's switch in a resource of somebody else's.
-fn switch(reference: ObjectReference, manager: &str) -> Entry {
-    Entry::Field {
-        reference,
-        manager: manager.to_owned(),
-        pointer: kyma::GATEWAY_SWITCH.to_owned(),
-        before: None,
-        owners: Vec::new(),
+/// The kinds of objects that a plan makes, or sets a field of.
+fn searched_kinds() -> Vec<Kind> {
+    let mut kinds = ownership::touchable_kinds();
+    kinds.extend([kinds::stateful_set(), kinds::daemon_set()]);
+    kinds
+}
+
+/// What of a plan is on one object: all of it, our share of it, or single fields.
+fn entries_of(plan: &PlanIdentity, kind: &Kind, object: &Object) -> Vec<Entry> {
+    let shared_manager = plan.shared_manager();
+    let shared = object.managers().any(|manager| manager == shared_manager);
+    if !shared && ownership::plan_of(object).as_ref() != Some(plan) {
+        return Vec::new();
     }
+    let reference = object.reference(kind);
+    if !ownership::is_ours(object) {
+        let fields = fields(plan, &reference, object);
+        if !fields.is_empty() {
+            return fields;
+        }
+    }
+    vec![Entry::Object {
+        reference,
+        manager: if shared {
+            shared_manager
+        } else {
+            names::MANAGER.to_owned()
+        },
+        shared,
+        uid: Some(object.uid().to_owned()),
+    }]
+}
+
+/// Fields of somebody else's object that the plan owns, or whose note it owns.
+fn fields(plan: &PlanIdentity, reference: &ObjectReference, live: &Object) -> Vec<Entry> {
+    let manager = plan.shared_manager();
+    let owns = |pointer: &str| {
+        owners_of(live, pointer)
+            .iter()
+            .any(|owner| owner.manager == manager)
+    };
+    let fields = fields_of(reference, plan).iter().filter_map(|field| {
+        let set = owns(field.pointer).then(|| live.at(field.pointer).clone());
+        if set.is_none() && !owns(&field.note_pointer()) {
+            return None;
+        }
+        let before = field.noted(live).unwrap_or_default();
+        Some(Entry::of_field(
+            field,
+            reference.clone(),
+            manager.clone(),
+            before,
+            set,
+        ))
+    });
+    fields.collect()
 }
 
 async fn list_all(cluster: &Cluster, kind: &Kind, plan: &PlanIdentity) -> Result<Vec<Object>> {
@@ -97,6 +114,10 @@ async fn list_all(cluster: &Cluster, kind: &Kind, plan: &PlanIdentity) -> Result
             .list_if_served(kind, None, None)
             .await?
             .unwrap_or_default());
+    }
+    if [kinds::stateful_set(), kinds::daemon_set()].contains(kind) {
+        // We make none; those of the plan's namespace may have a field of ours.
+        return cluster.list(kind, Some(&plan.namespace), None).await;
     }
     if *kind != kinds::istio_module() {
         return cluster.list(kind, None, None).await;
@@ -129,7 +150,7 @@ async fn list_secrets(cluster: &Cluster, plan: &PlanIdentity) -> Result<Vec<Obje
 /// # Errors
 /// If the cluster refuses to list.
 pub async fn leftovers(cluster: &Cluster, plan: &PlanIdentity) -> Result<Vec<String>> {
-    let mut kinds = ownership::touchable_kinds();
+    let mut kinds = searched_kinds();
     kinds.push(kinds::lease());
     let manager = plan.shared_manager();
     let lists = kinds.iter().map(|kind| {

@@ -1,15 +1,11 @@
 //! What decides about the egress gateway: on Kyma the Istio custom resource of the Kyma module, elsewhere whoever
 //! installed Istio.
 
-use super::journal_store;
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, catalogue};
 use crate::istio::{kinds, kyma};
-use crate::plan::field_owner::owners_of;
-use crate::plan::istio_module::{self, Before, ModuleChange, Modules};
-use crate::plan::journal::Entry;
-use crate::plan::ownership;
+use crate::plan::istio_module::{self, ModuleChange, Modules};
 use crate::vocabulary::{Object, PlanIdentity, names};
 use std::collections::BTreeMap;
 
@@ -116,12 +112,7 @@ impl Kyma {
     ///
     /// # Errors
     /// If there is none and it may not be made (exit 5), if it cannot be read, or is being deleted.
-    pub(super) async fn change(
-        &self,
-        cluster: &Cluster,
-        plan: &PlanIdentity,
-        may_create: bool,
-    ) -> Result<ModuleChange> {
+    pub(super) fn change(&self, plan: &PlanIdentity, may_create: bool) -> Result<ModuleChange> {
         if let Some(error) = &self.unreadable {
             return Err(error.clone().hint(format!(
                 "the Istio module's custom resource decides about the egress gateway; ask for get and patch on istios.{} in {}",
@@ -144,8 +135,7 @@ impl Kyma {
                     .hint("wait until it is gone, then add the module again"),
             );
         }
-        let inherited = inherited(cluster, plan, counted).await;
-        Ok(istio_module::change(plan, counted, inherited))
+        Ok(istio_module::change(plan, counted))
     }
 
     fn missing(&self) -> Error {
@@ -186,39 +176,6 @@ impl Kyma {
         }
         findings
     }
-}
-
-/// What the plans that set the field before us noted of the time before them. A journal that we may not read tells
-/// nothing: then the field is taken for one that was not set.
-async fn inherited(cluster: &Cluster, plan: &PlanIdentity, counted: &Object) -> Option<Before> {
-    let owners = owners_of(counted, kyma::GATEWAY_SWITCH);
-    let others = owners
-        .iter()
-        .filter(|owner| ownership::is_our_manager(&owner.manager))
-        .filter_map(|owner| PlanIdentity::of_shared_manager(&owner.manager))
-        .filter(|other| other != plan);
-    let reference = counted.reference(&kinds::istio_module());
-    for other in others {
-        let Ok(Some(journal)) = journal_store::read(cluster, &other).await else {
-            continue;
-        };
-        let known = journal.entries.into_iter().find_map(|entry| match entry {
-            Entry::Field {
-                reference: of,
-                before,
-                owners,
-                ..
-            } if of == reference => Some(Before {
-                value: before,
-                owners,
-            }),
-            _ => None,
-        });
-        if known.is_some() {
-            return known;
-        }
-    }
-    None
 }
 
 /// Why Istio is not served although the module is there: what the module says of it.

@@ -13,6 +13,7 @@
 
 use super::GatewayTarget;
 use super::field_owner::{FieldOwner, nested, owners_of};
+use super::foreign_field::{self, Before};
 use super::gateway_workload;
 use super::journal::Entry;
 use super::ownership::{Manifest, is_our_manager, is_ours, shared};
@@ -62,15 +63,6 @@ pub fn sort(resources: Vec<Object>) -> Modules {
     }
 }
 
-/// What the field was before any plan set it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Before {
-    /// Its value; absent: it was not there, or somebody else keeps it as it is.
-    pub value: Option<Value>,
-    /// Who owned it.
-    pub owners: Vec<FieldOwner>,
-}
-
 /// What a plan does to the resource.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModuleChange {
@@ -95,8 +87,8 @@ pub fn creation(plan: &PlanIdentity) -> ModuleChange {
     }
 }
 
-/// The field of the resource that counts. `inherited` is what the journals of other plans say of the time before them.
-pub fn change(plan: &PlanIdentity, counted: &Object, inherited: Option<Before>) -> ModuleChange {
+/// The field of the resource that counts. What was there before a plan set it, its note on the resource says.
+pub fn change(plan: &PlanIdentity, counted: &Object) -> ModuleChange {
     let owners = owners_of(counted, kyma::GATEWAY_SWITCH);
     let manager = plan.shared_manager();
     let owned = owners.iter().any(|owner| owner.manager == manager);
@@ -117,7 +109,13 @@ pub fn change(plan: &PlanIdentity, counted: &Object, inherited: Option<Before>) 
         .collect();
     let live = counted.at(kyma::GATEWAY_SWITCH);
     let off = *live == json!(false);
-    let before = if owned || live.is_null() {
+    let set_by_plans = owners.iter().any(|owner| is_our_manager(&owner.manager));
+    let noted = foreign_field::GATEWAY_SWITCH
+        .noted(counted)
+        .filter(|_| set_by_plans);
+    let before = if let Some(noted) = noted {
+        noted
+    } else if owned || live.is_null() {
         Before::default()
     } else if off {
         Before {
@@ -129,21 +127,23 @@ pub fn change(plan: &PlanIdentity, counted: &Object, inherited: Option<Before>) 
             value: Some(live.clone()),
             owners: Vec::new(),
         }
-    } else if foreign.is_empty() {
-        inherited.unwrap_or_default()
     } else {
         Before::default()
     };
     let reference = counted.reference(&kinds::istio_module());
     ModuleChange {
-        manifest: field(reference.clone(), manager.clone()),
-        entry: Entry::Field {
+        manifest: {
+            let mut manifest = field(reference.clone(), manager.clone());
+            foreign_field::GATEWAY_SWITCH.add_note(&mut manifest.object, &before);
+            manifest
+        },
+        entry: Entry::of_field(
+            &foreign_field::GATEWAY_SWITCH,
             reference,
             manager,
-            pointer: kyma::GATEWAY_SWITCH.to_owned(),
-            before: before.value,
-            owners: before.owners,
-        },
+            before,
+            Some(json!(true)),
+        ),
         replaces: (off && !owned).then_some(foreign),
         owned,
     }
@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn only_the_one_field_is_applied_and_as_the_plans_own_manager() {
-        let change = change(&plan(), &resource("kyma-system", "odd", "x"), None);
+        let change = change(&plan(), &resource("kyma-system", "odd", "x"));
         assert_eq!(change.manifest.manager, "kubectl-egress/demo/default");
         assert_eq!(
             change.manifest.object.0,
@@ -279,15 +279,15 @@ mod tests {
 
     #[test]
     fn somebody_elses_true_is_shared_and_nobodys_is_remembered() {
-        let theirs = change(&plan(), &switched(&json!(true), &[("kyma-cli", "Update")]), None);
+        let theirs = change(&plan(), &switched(&json!(true), &[("kyma-cli", "Update")]));
         assert_eq!((before(&theirs), theirs.replaces), (Before::default(), None));
-        let nobodys = change(&plan(), &switched(&json!(true), &[]), None);
+        let nobodys = change(&plan(), &switched(&json!(true), &[]));
         assert_eq!(before(&nobodys).value, Some(json!(true)));
     }
 
     #[test]
     fn somebody_elses_false_needs_consent_and_goes_back_to_them() {
-        let change = change(&plan(), &switched(&json!(false), &[("flux", "Apply")]), None);
+        let change = change(&plan(), &switched(&json!(false), &[("flux", "Apply")]));
         let flux = FieldOwner {
             manager: "flux".to_owned(),
             operation: Operation::Apply,
@@ -308,12 +308,19 @@ mod tests {
             value: Some(json!(false)),
             owners: Vec::new(),
         };
-        let live = switched(&json!(true), &[("kubectl-egress/other/default", "Apply")]);
-        assert_eq!(before(&change(&plan(), &live, Some(known.clone()))), known);
-        // Its own second run asks nobody: its journal knows.
-        let live = switched(&json!(true), &[("kubectl-egress/demo/default", "Apply")]);
-        let again = change(&plan(), &live, Some(known));
-        assert!(again.owned && before(&again) == Before::default());
+        for manager in ["kubectl-egress/other/default", "kubectl-egress/demo/default"] {
+            let mut live = switched(&json!(true), &[(manager, "Apply")]);
+            foreign_field::GATEWAY_SWITCH.add_note(&mut live, &known);
+            let change = change(&plan(), &live);
+            assert_eq!(before(&change), known);
+            // Applied without it, server-side apply would take the note away.
+            assert_eq!(
+                change.manifest.object.at("/metadata/annotations"),
+                live.at("/metadata/annotations")
+            );
+        }
+        let unknown = switched(&json!(true), &[("kubectl-egress/other/default", "Apply")]);
+        assert_eq!(before(&change(&plan(), &unknown)), Before::default());
     }
 
     #[test]
@@ -323,7 +330,7 @@ mod tests {
         let mut live = made.manifest.object.clone();
         live.0["metadata"]["managedFields"] =
             json!([{"manager": "kubectl-egress/other/x", "operation": "Apply"}]);
-        let second = change(&plan(), &live, None);
+        let second = change(&plan(), &live);
         assert_eq!(second.manifest, made.manifest);
     }
 

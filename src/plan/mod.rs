@@ -23,6 +23,7 @@ pub mod field_owner;
 mod file;
 mod file_fault;
 mod file_place;
+pub mod foreign_field;
 pub mod gateway_workload;
 pub mod istio_module;
 pub mod journal;

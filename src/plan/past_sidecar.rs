@@ -1,8 +1,9 @@
 //! Ranges of addresses that a workload of the user's reaches past its sidecar: one annotation on its pods' template.
 
 use super::field_owner::{FieldOwner, owners_of};
+use super::foreign_field::{Before, EXCLUDED_RANGES as FIELD};
 use super::journal::Entry;
-use super::ownership::Manifest;
+use super::ownership::{Manifest, is_our_manager};
 use crate::vocabulary::{AddressRange, Object, ObjectReference, PlanIdentity};
 use serde_json::{Value, json};
 
@@ -37,11 +38,21 @@ pub fn change(
     let found = live.at(EXCLUDED_RANGES_FIELD);
     let owners: Vec<FieldOwner> = owners_of(live, EXCLUDED_RANGES_FIELD);
     let set_by_us = owners.iter().any(|owner| owner.manager == plan.shared_manager());
-    let before = match ours {
-        Some(Entry::Field { before, .. }) if set_by_us => before.clone(),
-        _ => found.is_string().then(|| found.clone()),
+    let set_by_plans = owners.iter().any(|owner| is_our_manager(&owner.manager));
+    let before = match (FIELD.noted(live), ours) {
+        (Some(noted), _) if set_by_plans => noted,
+        // There was none, or there would be a note.
+        (_, Some(_)) if set_by_us => Before::default(),
+        _ => Before {
+            value: found.is_string().then(|| found.clone()),
+            owners: owners
+                .into_iter()
+                .filter(|owner| owner.manager != plan.shared_manager())
+                .collect(),
+        },
     };
     let mut all: Vec<String> = before
+        .value
         .iter()
         .filter_map(Value::as_str)
         .flat_map(|text| text.split(','))
@@ -59,24 +70,23 @@ pub fn change(
         "metadata": {"name": reference.name, "namespace": reference.namespace},
         "spec": {"template": {"metadata": {"annotations": {EXCLUDED_RANGES: value}}}},
     });
+    let mut object = Object(object);
+    FIELD.add_note(&mut object, &before);
     RangesChange {
         is_there: found.as_str() == Some(&value),
         manifest: Manifest {
-            object: Object(object),
+            object,
             reference: reference.clone(),
             manager: plan.shared_manager(),
             shared: true,
         },
-        entry: Entry::Field {
-            reference: reference.clone(),
-            manager: plan.shared_manager(),
-            pointer: EXCLUDED_RANGES_FIELD.to_owned(),
+        entry: Entry::of_field(
+            &FIELD,
+            reference.clone(),
+            plan.shared_manager(),
             before,
-            owners: owners
-                .into_iter()
-                .filter(|owner| owner.manager != plan.shared_manager())
-                .collect(),
-        },
+            Some(json!(value)),
+        ),
         value,
     }
 }
@@ -86,7 +96,7 @@ mod tests {
     use super::*;
     use crate::istio::kinds;
 
-    fn changed(annotation: Option<&str>, ours: Option<&Entry>, manager: &str) -> RangesChange {
+    fn changed(annotation: Option<&str>, first: Option<&RangesChange>, manager: &str) -> RangesChange {
         let plan = PlanIdentity::new("demo", "default").unwrap();
         let reference = ObjectReference::namespaced(kinds::deployment(), "demo", "shop");
         let mut live = json!({"metadata": {"name": "shop", "namespace": "demo"}, "spec": {"template": {}}});
@@ -96,6 +106,10 @@ mod tests {
             live["metadata"]["managedFields"] = json!([{"manager": manager, "operation": "Apply", "fieldsV1":
                 {"f:spec": {"f:template": {"f:metadata": {"f:annotations": {field: {}}}}}}}]);
         }
+        if let Some(first) = first {
+            live["metadata"]["annotations"] = first.manifest.object.at("/metadata/annotations").clone();
+        }
+        let ours = first.map(|first| &first.entry);
         let ranges = ["203.0.113.0/24".parse().unwrap()];
         change(&plan, &reference, &Object(live), ours, &ranges)
     }
@@ -112,11 +126,7 @@ mod tests {
         let first = changed(Some("10.0.0.0/8"), None, "helm");
         assert_eq!(first.value, "10.0.0.0/8,203.0.113.0/24");
         assert_eq!(before(&first.entry), Some(json!("10.0.0.0/8")));
-        let again = changed(
-            Some(&first.value),
-            Some(&first.entry),
-            "kubectl-egress/demo/default",
-        );
+        let again = changed(Some(&first.value), Some(&first), "kubectl-egress/demo/default");
         assert!(again.is_there);
         assert_eq!(before(&again.entry), Some(json!("10.0.0.0/8")));
         assert_eq!(before(&changed(None, None, "").entry), None);

@@ -43,3 +43,5 @@ pub const SECRET_READER_PREFIX: &str = "kubectl-egress-secrets-";
 pub const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
 /// Condition that nobody ever sets: a pod with this readiness gate gets no traffic of any Service.
 pub const NEVER_READY_GATE: &str = "kubectl-egress.dev/never-serves";
+/// Beginning of the annotations that note on a foreign object what a value of ours replaced; one per field.
+pub const BEFORE_ANNOTATION_PREFIX: &str = "kubectl-egress.dev/before-";

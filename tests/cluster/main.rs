@@ -33,6 +33,7 @@ mod permissions;
 mod plans;
 mod runs;
 mod two_clusters;
+mod undo;
 mod versions;
 mod whole_story;
 mod workloads;

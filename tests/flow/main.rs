@@ -17,3 +17,4 @@ mod served;
 mod story;
 mod support;
 mod tutorial;
+mod undo;

@@ -82,7 +82,8 @@ pub(crate) async fn clean_up_plan(cluster: &Cluster, plan: &PlanIdentity) -> Res
         keep_namespace: false,
         timeout: Duration::from_secs(10),
     };
-    undo::whole_plan(cluster, plan, how, &silent()).await
+    let remains = undo::whole_plan(cluster, plan, how, &silent()).await?;
+    Ok(remains.sentences())
 }
 
 /// What `verify` proves of the usual plan from its own source, with no pod made for it.

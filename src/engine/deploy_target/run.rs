@@ -157,7 +157,7 @@ impl<'run> Run<'run> {
         };
         let manifest = label.manifest(&self.prepared.settings.plan);
         // The user agreed to replacing what was there.
-        self.apply("target-injection", &manifest, label.before.is_some())
+        self.apply("target-injection", &manifest, label.before.value.is_some())
             .await?;
         Ok(StepEnd::Done(None))
     }

@@ -25,7 +25,7 @@ impl Run<'_> {
             .prepared
             .injection_label
             .as_ref()
-            .is_some_and(|label| label.before.is_some());
+            .is_some_and(|label| label.before.value.is_some());
         let options = ApplyOptions {
             // The user agreed to replacing `disabled`; anything else that conflicts is refused.
             force: replaces || self.prepared.settings.force_conflicts,

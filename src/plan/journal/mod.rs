@@ -1,15 +1,19 @@
 //! The journal: what a plan changed and what was there before, kept in the cluster; and what undoing it means.
 //!
-//! It is written before anything is changed. It is not trusted: anybody in the namespace can edit it. Undo touches
-//! only kinds and field paths of closed lists, and the engine deletes only what is ours by label, field manager and
-//! recorded UID.
+//! It is written before anything is changed. It is not trusted: anybody in the namespace can edit it. What an entry
+//! may name, and what the live object has to bear, is decided in `allowed`; what is undone of a journal that somebody
+//! has tampered with, in `salvage`.
 
+mod allowed;
 mod bypass;
 mod entry;
+mod salvage;
 
 pub use super::lock::LockRecord;
+pub use allowed::{Standing, standing};
 pub use bypass::BypassRecord;
-pub use entry::{Entry, RESTORABLE_FIELDS};
+pub use entry::Entry;
+pub use salvage::Salvaged;
 
 use super::{GatewayTarget, Plan};
 use crate::error::{Error, Result};
@@ -58,6 +62,9 @@ pub struct Journal {
 pub struct TargetRecord {
     /// Its context in the kubeconfig of whoever set it up. The plan has the same name there.
     pub context: String,
+    /// UID of the plan's namespace there: whoever can only write this journal cannot name another cluster's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace_uid: Option<String>,
 }
 
 /// What to do to undo one entry, all of one wave side by side, waves one after the other.
@@ -176,6 +183,10 @@ impl Journal {
                 .hint(format!(
                     "look at it: kubectl get configmap {} -n {} -o yaml",
                     at.name, plan.namespace
+                ))
+                .hint(format!(
+                    "undo what is honest in it: kubectl egress cleanup -n {} --plan {}",
+                    plan.namespace, plan.name
                 ))
         };
         let journal: Self =

@@ -120,14 +120,14 @@ fn receipts_come_word_for_word_when_asked_for() {
     ✔ kyma-project.io:443  routed
         https from demo/curl-5d7c9b6f4-x2x4z
         application → sidecar  TLS        seen by curl and sidecar log
-          curl of demo/curl-5d7c9b6f4-x2x4z: "- - -" 0 - - - "-" 1018 4621 103
-          sidecar log of demo/curl-5d7c9b6f4-x2x4z: "- - -" 0 - - - "-" 1018 4621 103
+          curl of demo/curl-5d7c9b6f4-x2x4z istio-proxy at 2026-11-20T09:00:00.123Z: "- - -" 0 - - - "-" 1018 4621 103
+          sidecar log of demo/curl-5d7c9b6f4-x2x4z istio-proxy at 2026-11-20T09:00:00.123Z: "- - -" 0 - - - "-" 1018 4621 103
         sidecar → gateway      mTLS       seen by sidecar log and gateway log
           by istio-system/istio-egressgateway-6c8b4b5d9f-8kq2w
-          sidecar log of demo/curl-5d7c9b6f4-x2x4z: "- - -" 0 - - - "-" 1018 4621 103
-          gateway log of demo/curl-5d7c9b6f4-x2x4z: "- - -" 0 - - - "-" 1018 4621 103
+          sidecar log of demo/curl-5d7c9b6f4-x2x4z istio-proxy at 2026-11-20T09:00:00.123Z: "- - -" 0 - - - "-" 1018 4621 103
+          gateway log of demo/curl-5d7c9b6f4-x2x4z istio-proxy at 2026-11-20T09:00:00.123Z: "- - -" 0 - - - "-" 1018 4621 103
         gateway → host         TLS        seen by gateway log
-          gateway log of demo/curl-5d7c9b6f4-x2x4z: "- - -" 0 - - - "-" 1018 4621 103
+          gateway log of demo/curl-5d7c9b6f4-x2x4z istio-proxy at 2026-11-20T09:00:00.123Z: "- - -" 0 - - - "-" 1018 4621 103
         curl: exit 0, HTTP 200, 10.244.0.17:41976 to 203.0.113.10:443, 103 ms
     "#);
 }

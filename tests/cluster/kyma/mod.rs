@@ -3,6 +3,7 @@
 mod owners;
 mod pods;
 mod states;
+mod undo;
 
 use crate::support::dump::Dump;
 use crate::support::kyma::{ENVOY_FILTER, Foreign, Module, RESOURCE, resource, switched};

@@ -2,6 +2,7 @@
 
 pub mod access_logs;
 mod admission;
+mod adoption;
 pub mod bypass;
 pub mod client_secret;
 pub mod completion;

@@ -6,7 +6,7 @@ use super::gateway_choice::{self, Choice};
 use super::injection::{self, InjectionLabel};
 use super::log_switch::{self, Witnessed};
 pub use super::settings::{DryRun, Parts, SetupSettings};
-use super::{completion, exemption, exports, holders, namespace, neighbours, permissions};
+use super::{adoption, completion, exemption, exports, holders, namespace, neighbours, permissions};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
@@ -164,6 +164,12 @@ pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepa
         settings,
     };
     prepared.fill(injection)?;
+    let objects = prepared
+        .gateway_objects
+        .iter()
+        .chain(&prepared.source_objects)
+        .chain(&prepared.routing_objects);
+    adoption::check(cluster, &prepared.facts, objects).await?;
     Ok(prepared)
 }
 

@@ -107,8 +107,26 @@ fn a_foreign_virtual_service_for_the_host_is_refused_by_name() {
         ]);
 }
 
+/// As the tutorials leave it: taken over, it would be deleted by `cleanup`.
 #[test]
-fn a_field_that_somebody_else_owns_is_refused_by_name() {
+fn a_service_account_under_our_source_s_name_is_refused_and_stays() {
+    let stage = open!(shared).with_namespace("istio-injection=enabled");
+    let namespace = &stage.namespace;
+    stage
+        .kubectl
+        .run(&format!("create serviceaccount curl -n {namespace}"));
+    stage
+        .changes_nothing(&format!("setup {}", stage.host))
+        .exits(5)
+        .says(&["ServiceAccount", &format!("{namespace}/curl"), "kubectl delete"]);
+    stage.egress("cleanup --verify").exits(0);
+    stage
+        .kubectl
+        .run(&format!("get serviceaccount curl -n {namespace}"));
+}
+
+#[test]
+fn a_deployment_under_our_source_s_name_is_refused_with_its_owner() {
     let stage = open!(shared).with_namespace("istio-injection=enabled");
     stage.kubectl.apply(&manifests::workload(
         &stage.namespace,
@@ -116,8 +134,10 @@ fn a_field_that_somebody_else_owns_is_refused_by_name() {
         manifests::BUSYBOX,
         true,
     ));
-    let refused = stage.egress(&format!("setup {} --no-probe", stage.host));
-    refused.exits(5).says(&["curl", "somebody-else"]);
+    stage
+        .changes_nothing(&format!("setup {} --no-probe", stage.host))
+        .exits(5)
+        .says(&["curl", "somebody-else"]);
     let owner = stage.kubectl.run(&format!(
         "get deployment curl -n {} -o jsonpath={{.spec.template.spec.containers[*].image}}",
         stage.namespace

@@ -140,3 +140,34 @@ async fn a_virtual_service_of_somebody_else_is_refused_before_anything_is_change
     assert!(error.to_string().contains("other/theirs"), "{error}");
     assert_eq!(differences(&before, &dump(&sandbox)), Vec::<String>::new());
 }
+
+/// Taken over, it would be deleted by `cleanup`.
+#[tokio::test]
+async fn an_object_under_a_name_of_ours_is_refused_before_anything_is_changed() {
+    for (version, kind, name) in [
+        ("v1", "ServiceAccount", "curl"),
+        ("v1", "Service", "curl"),
+        ("networking.istio.io/v1", "Gateway", "egress-default"),
+    ] {
+        let sandbox = sandbox();
+        let cluster = client(&sandbox);
+        let theirs = json!({"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": "demo"}, "spec": {"ports": [{"port": 80}]}});
+        for object in [
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "demo"}}),
+            theirs,
+        ] {
+            sandbox.put(&object).unwrap();
+        }
+        let before = dump(&sandbox);
+        let error = set_up(&cluster, settings(&["kyma-project.io"]))
+            .await
+            .unwrap_err();
+        assert_eq!(error.code(), ExitCode::Consent, "{error}");
+        let told = error.to_string();
+        assert!(
+            told.contains(kind) && told.contains(&format!("demo/{name}")),
+            "{told}"
+        );
+        assert_eq!(differences(&before, &dump(&sandbox)), Vec::<String>::new());
+    }
+}

@@ -13,7 +13,7 @@
 //! | `proposal` | from destinations to an `EgressPlan` |
 //! | `document` | what `learn -o json` prints |
 //!
-//! What a lock would break of it is `lockdown`'s to say ([`simulation`](super::lockdown::simulation)).
+//! What a lock would break of it is `lockdown`'s to say ([`simulation`]).
 
 mod document;
 mod flow;

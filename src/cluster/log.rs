@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::istio::kinds;
 use crate::vocabulary::{ObjectReference, PodName};
 use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Bytes of a line that are handed out; the rest of a longer line is dropped. An access-log line is a few kilobytes.
@@ -29,6 +30,8 @@ pub enum LogStart {
     Now,
     /// With so many lines that are there already.
     Tail(u32),
+    /// With what was written within this time, as far as the node still has it, and of that at most so many lines.
+    Since(Duration, u32),
 }
 
 /// What a follower tells.
@@ -143,11 +146,12 @@ impl Following {
     /// Opens the log where it was left.
     async fn open(&mut self) -> Result<Lines, Failure> {
         let since = self.since().map(|since| since.to_string());
-        let tail = match self.from {
-            LogStart::Now => 0,
-            LogStart::Tail(lines) => lines,
-        }
-        .to_string();
+        let (tail, seconds) = match self.from {
+            LogStart::Now => (0, None),
+            LogStart::Tail(lines) => (lines, None),
+            LogStart::Since(age, lines) => (lines, Some(age.as_secs().max(1).to_string())),
+        };
+        let tail = tail.to_string();
         let mut query = vec![
             ("container", self.container.as_str()),
             ("follow", "true"),
@@ -155,7 +159,10 @@ impl Following {
         ];
         match &since {
             Some(since) => query.push(("sinceTime", since)),
-            None => query.push(("tailLines", &tail)),
+            None => {
+                query.push(("tailLines", &tail));
+                query.extend(seconds.iter().map(|seconds| ("sinceSeconds", seconds.as_str())));
+            }
         }
         let path = path::with_query(format!("{}/log", pod_path(&self.pod)), &query);
         let call = Call::get(path, self.subject());

@@ -31,14 +31,18 @@ pub(super) async fn logs(
         .await?
         .gateway;
     let (pods, formats) = pods_of(&connected.cluster, &gateway).await?;
-    let tail = settings
-        .tail
-        .unwrap_or(if settings.follow { FOLLOW_TAIL } else { ALL });
+    let all = if settings.follow && settings.since.is_none() {
+        FOLLOW_TAIL
+    } else {
+        ALL
+    };
+    let tail = settings.tail.unwrap_or(all);
+    let start = settings
+        .since
+        .map_or(LogStart::Tail(tail), |age| LogStart::Since(age, tail));
     let (sender, mut receiver) = mpsc::channel::<(PodName, LogEvent)>(256);
     for pod in &pods {
-        let mut log = connected
-            .cluster
-            .follow_log(pod, names::PROXY_CONTAINER, LogStart::Tail(tail));
+        let mut log = connected.cluster.follow_log(pod, names::PROXY_CONTAINER, start);
         let (pod, sender) = (pod.clone(), sender.clone());
         tokio::spawn(async move {
             loop {

@@ -127,7 +127,7 @@ fn every_command_that_has_a_document_prints_one_and_nothing_else() {
     }
     stage.egress("diff").exits(0);
     stage.egress(&format!("diff more.{}", stage.host)).exits(1);
-    let log = stage.egress(&format!("logs --host {} -o json", stage.host));
+    let log = stage.egress(&format!("logs --host {} --since 1h -o json", stage.host));
     assert!(log.exits(0).stdout.contains(&stage.host), "{log}");
 }
 

@@ -4,6 +4,7 @@ use super::harness::{Act, Client, PATIENCE, Reply, Seen, Server, ok, refusal};
 use kubectl_egress::cluster::{LogEvent, LogFollower, LogStart, Notice};
 use kubectl_egress::vocabulary::PodName;
 use serde_json::json;
+use std::time::Duration;
 use tokio::time::timeout;
 
 fn line(seconds: &str, text: &str) -> Vec<u8> {
@@ -94,6 +95,22 @@ async fn a_clean_end_is_reopened_because_it_is_normal() {
     let mut log = follow(&client, LogStart::Tail(5));
     assert_eq!(lines(&mut log, 2).await, ["one", "two"]);
     assert!(server.requests()[0].path.contains("tailLines=5"));
+}
+
+#[tokio::test]
+async fn a_log_may_begin_at_an_age() {
+    let server = Server::start(|request, _| {
+        running(request).unwrap_or_else(|| Reply::Stream(vec![send("10", "one"), Act::Hang]))
+    })
+    .await;
+    let client = server.client().await;
+    let mut log = follow(&client, LogStart::Since(Duration::from_secs(90), 7));
+    assert_eq!(lines(&mut log, 1).await, ["one"]);
+    let path = server.requests()[0].path.clone();
+    assert!(
+        path.contains("sinceSeconds=90") && path.contains("tailLines=7"),
+        "{path}"
+    );
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ fn seen(
         .filter(|connection| from.contains(&connection.client.ip()) && to.contains(&connection.server.ip()));
     of_leg
         .filter_map(|connection| match connection.carried() {
-            Carried::Nothing => None,
+            Carried::Nothing | Carried::Unfinished => None,
             Carried::PlainHttp => Some("plaintext".to_owned()),
             Carried::Tls { protocols, .. }
                 if protocols.iter().any(|name| name.starts_with(MESH_PROTOCOL)) =>

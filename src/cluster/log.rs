@@ -157,12 +157,11 @@ impl Following {
             ("follow", "true"),
             ("timestamps", "true"),
         ];
-        match &since {
-            Some(since) => query.push(("sinceTime", since)),
-            None => {
-                query.push(("tailLines", &tail));
-                query.extend(seconds.iter().map(|seconds| ("sinceSeconds", seconds.as_str())));
-            }
+        if let Some(since) = &since {
+            query.push(("sinceTime", since));
+        } else {
+            query.push(("tailLines", &tail));
+            query.extend(seconds.iter().map(|seconds| ("sinceSeconds", seconds.as_str())));
         }
         let path = path::with_query(format!("{}/log", pod_path(&self.pod)), &query);
         let call = Call::get(path, self.subject());

@@ -4,22 +4,22 @@ use super::pods;
 use super::proxy::ProxyAdmin;
 use crate::cluster::Cluster;
 use crate::error::Result;
-use crate::evidence::{AccessLogLine, ProbeResult, UpstreamCluster, corroborate, read_counters};
+use crate::evidence::{AccessLogLine, Counters, ProbeResult, UpstreamCluster, corroborate, read_counters};
 use crate::plan::journal::Journal;
 use crate::vocabulary::{PodName, Witness};
 use futures::future::join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-/// Each pod's `clusters?format=json`.
-pub(super) type Counted = BTreeMap<String, Vec<u8>>;
+/// Each pod's counters.
+pub(super) type Counted = BTreeMap<String, Counters>;
 
 /// Reads the counters of some gateway pods. One that cannot be read is left out.
 pub(super) async fn read(cluster: &Cluster, pods: &[PodName]) -> Counted {
     let of = |pod: PodName| async move {
         let counted = ProxyAdmin::new(cluster, &pod).counters().await.ok()?;
-        Some((pod.to_string(), counted.to_string().into_bytes()))
+        Some((pod.to_string(), read_counters(counted.to_string().as_bytes())?))
     };
     let read = join_all(pods.iter().cloned().map(of)).await;
     read.into_iter().flatten().collect()
@@ -30,12 +30,12 @@ pub(super) fn rose(before: &Counted, after: &Counted) -> String {
     let mut risen = Vec::new();
     for (pod, later) in after {
         let Some(earlier) = before.get(pod) else { continue };
-        for name in cluster_names(later) {
-            if matches!(UpstreamCluster::parse(&name), UpstreamCluster::Other(_)) {
+        for (name, counters) in later {
+            if matches!(UpstreamCluster::parse(name), UpstreamCluster::Other(_)) {
                 continue;
             }
-            let requests = |counted: &[u8]| read_counters(counted, &name).unwrap_or_default().requests;
-            let more = requests(later).saturating_sub(requests(earlier));
+            let requests = earlier.get(name).copied().unwrap_or_default().requests;
+            let more = counters.requests.saturating_sub(requests);
             if more > 0 {
                 risen.push(format!("{pod} +{more} at {name}"));
             }
@@ -67,7 +67,7 @@ pub(super) fn compare<'run>(
                 Some((pod.clone(), line.upstream_cluster.as_ref()?.to_string()))
             });
         let Some((pod, cluster)) = told else { continue };
-        let of = |counted: &Counted| read_counters(counted.get(&pod)?, &cluster);
+        let of = |counted: &Counted| counted.get(&pod)?.get(&cluster).copied();
         if let (Some(earlier), Some(later)) = (of(before), of(after)) {
             corroborate(result, &pod, earlier, later, read_at);
         }
@@ -108,7 +108,7 @@ pub(super) async fn of_plan(cluster: &Cluster, journal: &Journal) -> Result<Vec<
     let pods = pods::ready(cluster, &gateway.namespace, &gateway.label_selector()).await?;
     let mut found = Vec::new();
     for (pod, counted) in read(cluster, &pods).await {
-        for name in cluster_names(&counted) {
+        for (name, counters) in counted {
             let upstream = UpstreamCluster::parse(&name);
             let of_host = |host: &str| {
                 through
@@ -121,24 +121,14 @@ pub(super) async fn of_plan(cluster: &Cluster, journal: &Journal) -> Result<Vec<
             if !of_host(host) {
                 continue;
             }
-            if let Some(counters) = read_counters(&counted, &name) {
-                found.push(HostCounters {
-                    pod: pod.clone(),
-                    cluster: name,
-                    connections: counters.connections,
-                    connect_failures: counters.connect_failures,
-                    requests: counters.requests,
-                });
-            }
+            found.push(HostCounters {
+                pod: pod.clone(),
+                cluster: name,
+                connections: counters.connections,
+                connect_failures: counters.connect_failures,
+                requests: counters.requests,
+            });
         }
     }
     Ok(found)
-}
-
-fn cluster_names(clusters: &[u8]) -> BTreeSet<String> {
-    let clusters: serde_json::Value = serde_json::from_slice(clusters).unwrap_or_default();
-    let statuses = clusters["cluster_statuses"].as_array().into_iter().flatten();
-    statuses
-        .filter_map(|status| Some(status["name"].as_str()?.to_owned()))
-        .collect()
 }

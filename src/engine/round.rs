@@ -69,9 +69,8 @@ impl<'run> Round<'run> {
             id: "probe".to_owned(),
             title: format!("send {number} probes"),
         });
-        let gateway_pods = self.witness.gateway_pods();
         // The source's sidecar is asked as well where its log cannot tell.
-        let mut counting = gateway_pods;
+        let mut counting = self.witness.gateway_pods();
         if matches!(self.witness.sidecar_state(&meshed.pod), LogState::Lacking(_)) {
             counting.push(meshed.pod.clone());
         }
@@ -127,9 +126,9 @@ impl<'run> Round<'run> {
             let compared = results.iter_mut().map(|(result, _)| result);
             let lines = self.witness.gateway_lines();
             gateway_counters::compare(compared, &lines, &counted, &after, read_at.as_deref());
+            let rose = gateway_counters::rose(&counted, &after);
             for finding in results.iter_mut().flat_map(|(result, _)| &mut result.findings) {
                 if finding.code == catalogue::LOG_FORMAT_LACKS.code {
-                    let rose = gateway_counters::rose(&counted, &after);
                     finding.message = format!("{}; {rose}", finding.message);
                 }
             }

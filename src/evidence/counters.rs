@@ -6,6 +6,7 @@ use super::ProbeResult;
 use crate::finding::{Finding, catalogue};
 use crate::vocabulary::{HopEnd, Outcome, Receipt, Witness, names};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// Counters of one cluster, summed over its hosts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -49,6 +50,23 @@ struct Counter {
     value: Option<serde_json::Value>,
 }
 
+impl Cluster {
+    fn sum(&self) -> ClusterCounters {
+        let mut sum = ClusterCounters::default();
+        for counter in self.host_statuses.iter().flat_map(|host| &host.stats) {
+            let field = match counter.name.as_str() {
+                "cx_total" => &mut sum.connections,
+                "cx_connect_fail" => &mut sum.connect_failures,
+                "rq_total" => &mut sum.requests,
+                "rq_success" => &mut sum.successes,
+                _ => continue,
+            };
+            *field = field.saturating_add(counter.number());
+        }
+        sum
+    }
+}
+
 impl Counter {
     fn number(&self) -> u64 {
         match &self.value {
@@ -59,25 +77,17 @@ impl Counter {
     }
 }
 
-/// Reads the counters of one cluster. `None` if the text is no such document, or the proxy has no such cluster.
-pub fn read_counters(clusters_json: &[u8], cluster: &str) -> Option<ClusterCounters> {
+/// Counters by cluster.
+pub type Counters = BTreeMap<String, ClusterCounters>;
+
+/// Reads the counters of every cluster. `None` if the text is no such document.
+pub fn read_counters(clusters_json: &[u8]) -> Option<Counters> {
     let clusters: Clusters = serde_json::from_slice(clusters_json).ok()?;
-    let found = clusters
-        .cluster_statuses
-        .into_iter()
-        .find(|given| given.name == cluster)?;
-    let mut sum = ClusterCounters::default();
-    for counter in found.host_statuses.iter().flat_map(|host| &host.stats) {
-        let field = match counter.name.as_str() {
-            "cx_total" => &mut sum.connections,
-            "cx_connect_fail" => &mut sum.connect_failures,
-            "rq_total" => &mut sum.requests,
-            "rq_success" => &mut sum.successes,
-            _ => continue,
-        };
-        *field = field.saturating_add(counter.number());
-    }
-    Some(sum)
+    let summed = clusters.cluster_statuses.into_iter().map(|cluster| {
+        let sum = cluster.sum();
+        (cluster.name, sum)
+    });
+    Some(summed.collect())
 }
 
 /// Adds the counters of the gateway's cluster of the host to a result, read before and after the probe.
@@ -140,7 +150,8 @@ mod tests {
         let json = br#"{"cluster_statuses":[{"name":"other"},{"name":"outbound|443||kyma-project.io","observability_name":"outbound|443||kyma-project.io;","host_statuses":[
             {"stats":[{"name":"cx_connect_fail"},{"name":"cx_total","value":"3"},{"name":"rq_success"},{"name":"rq_total","value":"2"},{"type":"GAUGE","name":"cx_active"}]},
             {"stats":[{"name":"cx_total","value":"1"},{"name":"rq_total"}]}]}]}"#;
-        let counters = read_counters(json, CLUSTER);
+        let read = |json: &[u8], cluster: &str| read_counters(json)?.get(cluster).copied();
+        let counters = read(json, CLUSTER);
         assert_eq!(
             counters,
             Some(ClusterCounters {
@@ -150,8 +161,8 @@ mod tests {
                 successes: 0
             })
         );
-        assert_eq!(read_counters(json, "outbound|80||kyma-project.io"), None);
-        assert_eq!(read_counters(json, "other"), Some(ClusterCounters::default()));
-        assert_eq!(read_counters(b"upstream connect error", CLUSTER), None);
+        assert_eq!(read(json, "outbound|80||kyma-project.io"), None);
+        assert_eq!(read(json, "other"), Some(ClusterCounters::default()));
+        assert_eq!(read(b"upstream connect error", CLUSTER), None);
     }
 }

@@ -42,7 +42,7 @@ pub use bypass_command::{Program, Said, judge_program, read_addresses};
 pub use bypass_findings::{bypass_findings, enforced_with, open_by_design, verdict_with};
 pub use chain::log_is_settled;
 pub use claims::{Claims, claims};
-pub use counters::{ClusterCounters, corroborate, read_counters};
+pub use counters::{ClusterCounters, Counters, corroborate, read_counters};
 pub use curl_arguments::{ProbeRequest, curl_arguments};
 pub use curl_report::{CurlReport, CurlResult, ProcessEnd, curl_results, parse_curl_reports, says_no_curl};
 pub use document::{ClaimStates, CurlSummary, ProbeResult, Verification};

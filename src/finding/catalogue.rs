@@ -175,6 +175,14 @@ catalogue! {
     SIDECAR_PASSED = "EGR-142", Error, "addresses are reached past the sidecar",
         "The annotation excludeOutboundIPRanges of the pods, or the mesh's own includeIPRanges, leaves these addresses out of what is redirected to the sidecar; then nothing of the mesh sees the traffic.",
         "what `kubectl egress setup --exclude-ranges` set is taken back by `kubectl egress cleanup`; else take the annotation off the workload, and look at global.proxy.includeIPRanges of the mesh; `kubectl egress lockdown` stops what passes the sidecar";
+    /// A listener of the sidecar, or the host's port, is for another protocol.
+    PORT_OF_ANOTHER_PROTOCOL = "EGR-143", Error, "the port is for another protocol",
+        "A proxy reads a port as the protocol that the Service or ServiceEntry declares; where HTTP is declared, TLS is not understood, and TLS inside TLS is understood by no host.",
+        "declare the protocol that the application speaks (`HTTP` or `TLS`), or let the application speak plain HTTP where a proxy originates TLS";
+    /// A VirtualService takes the host and has no route for the port.
+    NO_ROUTE_AT_SIDECAR = "EGR-144", Error, "a VirtualService has no route for this port",
+        "The oldest VirtualService for a host speaks for all of its ports in the mesh; what none of its routes matches is answered with 404.",
+        "add a route for the port, or take the port's condition out of the match";
     /// The gateway has no ready pod.
     GATEWAY_NOT_READY = "EGR-201", Error, "the egress gateway has no ready pod",
         "Its Deployment is scaled to zero, or its pods do not start.",

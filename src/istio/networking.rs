@@ -80,6 +80,9 @@ pub struct ServiceEntrySpec {
 pub struct Endpoint {
     /// Address or DNS name.
     pub address: String,
+    /// Ports of its own, by the entry's port names.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub ports: BTreeMap<String, u16>,
 }
 
 /// DestinationRule: subsets and traffic policy of a destination.

@@ -1,10 +1,13 @@
-//! Envoy's clusters: does a proxy have one, and where does it lead.
+//! Envoy's clusters: does a proxy have one, where does it lead, and what TLS does it add.
 
-use super::names::{cluster_name, covers, full_host, visible};
-use super::prediction::Upstream;
-use super::records::{DestinationRuleRecord, Origin, ServiceRecord};
+use super::client_tls;
+use super::decision::{Decision, Matter};
+use super::names::{cluster_name, covers, full_host, specificity, visible};
+use super::prediction::{LegTls, Upstream};
+use super::records::{DestinationRuleRecord, Origin, ServicePort, ServiceRecord};
+use super::viewer::Viewer;
 use super::world::World;
-use crate::istio::Destination;
+use crate::istio::{ClientTls, Destination};
 
 /// A cluster that a route names.
 #[derive(Debug)]
@@ -12,6 +15,11 @@ pub(super) struct Target {
     /// Its name in Envoy.
     pub(super) name: String,
     pub(super) state: TargetState,
+    /// The TLS that the proxy adds.
+    pub(super) tls: LegTls,
+    /// A Secret that the TLS needs and that is not there.
+    pub(super) missing_secret: Option<String>,
+    pub(super) decided_by: Vec<Decision>,
     pub(super) not_modelled: Vec<String>,
 }
 
@@ -19,18 +27,11 @@ pub(super) struct Target {
 #[derive(Debug)]
 pub(super) enum TargetState {
     /// Nothing: no such service, port or subset.
-    Missing,
+    Missing(String),
     /// It has no endpoint.
     Empty,
     /// It leads there.
     Leads(Upstream),
-}
-
-/// Where a proxy is and what it is.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Viewer<'name> {
-    pub(super) namespace: &'name str,
-    pub(super) gateway: bool,
 }
 
 /// Resolves a route's destination. `listener_port` is the port where nothing is said; `asked` the host that the
@@ -44,7 +45,7 @@ pub(super) fn resolve(
     asked: &str,
 ) -> Target {
     let host = full_host(&destination.host, owner_namespace);
-    let known = world.service(viewer.namespace, &host, None);
+    let known = world.service(&viewer, &host, None);
     let port = destination
         .port
         .as_ref()
@@ -58,17 +59,22 @@ pub(super) fn resolve(
     let subset = destination.subset.as_deref().unwrap_or_default();
     let mut target = Target {
         name: cluster_name(port, subset, &host),
-        state: TargetState::Missing,
+        state: TargetState::Missing(format!(
+            "no Service or ServiceEntry that it sees has {host} with port {port}"
+        )),
+        tls: LegTls::None,
+        missing_secret: None,
+        decided_by: Vec::new(),
         not_modelled: Vec::new(),
     };
     // A cluster belongs to exactly this host: a wildcard entry does not make clusters for the hosts that it covers.
     let found = world
-        .service(viewer.namespace, &host, Some(port))
+        .service(&viewer, &host, Some(port))
         .filter(|service| service.host == host);
     let Some(service) = found else {
         return target;
     };
-    let rules = destination_rules(world, viewer.namespace, service);
+    let rules = destination_rules(world, viewer, service);
     for rule in &rules {
         target.not_modelled.extend(rule.not_modelled.iter().cloned());
     }
@@ -78,34 +84,103 @@ pub(super) fn resolve(
             .iter()
             .any(|known| known.name == subset)
     };
-    if !subset.is_empty() && !rules.iter().any(has_subset) {
+    if !subset.is_empty() && !rules.iter().any(|rule| has_subset(&rule)) {
+        target.state = TargetState::Missing(format!(
+            "no DestinationRule that it uses for {host} has a subset {subset}"
+        ));
         return target;
     }
-    target.state = endpoints(world, viewer, service, port, asked);
+    if let Some((tls, rule)) = client_tls::of(&rules, subset, port) {
+        target
+            .decided_by
+            .push(Decision::new(Matter::Tls, rule.identity.title("DestinationRule")));
+        add_tls(world, viewer, tls, &host, &mut target, (port, subset));
+    }
+    target
+        .decided_by
+        .push(Decision::new(Matter::Endpoints, service.title()));
+    let (state, unknown) = endpoints(world, viewer, service, port, asked);
+    target.state = state;
+    target.not_modelled.extend(unknown);
     target
 }
 
-/// The DestinationRules of a service that a proxy uses: those of its own namespace, else of the service's, else
-/// of the root namespace (Istio's lookup path).
-fn destination_rules<'world>(
+fn add_tls(
+    world: &World,
+    viewer: Viewer<'_>,
+    tls: &ClientTls,
+    host: &str,
+    target: &mut Target,
+    (port, subset): (u16, &str),
+) {
+    let named = tls.sni.clone().filter(|name| !name.is_empty());
+    target.tls = match tls.mode.as_str() {
+        "ISTIO_MUTUAL" => LegTls::Mesh {
+            // Measured: truth.md 3, variant d.
+            server_name: named.unwrap_or_else(|| format!("outbound_.{port}_.{subset}_.{host}")),
+        },
+        "SIMPLE" | "MUTUAL" => {
+            let mutual = tls.mode == "MUTUAL";
+            match &tls.credential_name {
+                // A sidecar gets no Secret, and the request leaves in plaintext (truth.md, surprise 3).
+                Some(_) if !viewer.gateway => LegTls::None,
+                Some(secret) => {
+                    let there = world.has_secret(viewer.namespace, secret);
+                    let authority = world.has_secret(viewer.namespace, &format!("{secret}-cacert"));
+                    if there == Some(false) && authority == Some(false) {
+                        target.missing_secret = Some(format!("{}/{secret}", viewer.namespace));
+                    }
+                    LegTls::Originated {
+                        server_name: named,
+                        mutual,
+                    }
+                }
+                None => LegTls::Originated {
+                    server_name: named,
+                    mutual,
+                },
+            }
+        }
+        _ => LegTls::None,
+    };
+}
+
+/// The DestinationRules of a service that a proxy uses, oldest first: those for the most specific host in its own
+/// namespace, else in the service's, else in the root namespace. A proxy in the root namespace looks there first for
+/// rules that are private to it only (Istio's lookup path, `destinationRule` of its push context).
+pub(super) fn destination_rules<'world>(
     world: &'world World,
-    viewer: &str,
+    viewer: Viewer<'_>,
     service: &ServiceRecord,
 ) -> Vec<&'world DestinationRuleRecord> {
-    let of_namespace = |namespace: &str| -> Vec<&DestinationRuleRecord> {
-        let exact = |rule: &&DestinationRuleRecord| {
-            let host = full_host(&rule.specification.host, &rule.identity.namespace);
+    let in_root = viewer.namespace == world.root_namespace;
+    let of_namespace = |namespace: &str, private_only: bool| -> Vec<&DestinationRuleRecord> {
+        let host_of =
+            |rule: &DestinationRuleRecord| full_host(&rule.specification.host, &rule.identity.namespace);
+        let seen = |rule: &&DestinationRuleRecord| {
+            let export_to = &rule.specification.export_to;
             rule.identity.namespace == namespace
-                && covers(&host, &service.host)
-                && visible(&rule.specification.export_to, namespace, viewer)
+                && covers(&host_of(rule), &service.host)
+                && visible(export_to, namespace, viewer.namespace)
+                && (!private_only || export_to.as_slice() == ["."])
         };
-        world.destination_rules.iter().filter(exact).collect()
+        let seen: Vec<&DestinationRuleRecord> = world.destination_rules.iter().filter(seen).collect();
+        let most_specific = seen
+            .iter()
+            .map(|rule| host_of(rule))
+            .max_by(|left, right| specificity(left).cmp(&specificity(right)));
+        seen.into_iter()
+            .filter(|rule| Some(host_of(rule)) == most_specific)
+            .collect()
     };
-    [viewer, &service.identity.namespace, &world.root_namespace]
-        .into_iter()
-        .map(of_namespace)
-        .find(|rules| !rules.is_empty())
-        .unwrap_or_default()
+    [
+        of_namespace(viewer.namespace, in_root),
+        of_namespace(&service.identity.namespace, false),
+        of_namespace(&world.root_namespace, false),
+    ]
+    .into_iter()
+    .find(|rules| !rules.is_empty())
+    .unwrap_or_default()
 }
 
 fn endpoints(
@@ -114,48 +189,86 @@ fn endpoints(
     service: &ServiceRecord,
     port: u16,
     asked: &str,
-) -> TargetState {
-    let to_host = |address: &str| {
-        TargetState::Leads(Upstream::Host {
-            address: address.to_owned(),
-            port,
-        })
+) -> (TargetState, Option<String>) {
+    let Some(declared) = service.port(port) else {
+        return (TargetState::Empty, None);
     };
     match &service.origin {
-        Origin::Entry { endpoints, .. } if !endpoints.is_empty() => to_host(&endpoints[0]),
-        Origin::Entry { resolution, .. } => match resolution.as_str() {
-            "DNS" | "DNS_ROUND_ROBIN" => to_host(&service.host),
-            "STATIC" => TargetState::Empty,
-            // NONE and DYNAMIC_DNS know the host only from the original connection or a filter that gateways
-            // do not have: measured, truth.md section 6.
-            _ if viewer.gateway => TargetState::Empty,
-            _ => to_host(asked),
-        },
-        Origin::Pods(selector) => {
-            let target = service.port(port).map(|port| &port.target);
-            let ready = world.pods.iter().find(|pod| {
-                pod.ready
-                    && pod.name.namespace == service.identity.namespace
-                    && !selector.is_empty()
-                    && pod.has_labels(selector)
-            });
-            let upstream = ready.and_then(|pod| {
-                Some(Upstream::Pod {
-                    pod: pod.name.clone(),
-                    address: pod.address.clone(),
-                    port: pod.target_port(target?)?,
+        Origin::Entry {
+            selects_pods: true, ..
+        } => (
+            TargetState::Empty,
+            Some(format!("not modelled: `workloadSelector` of {}", service.title())),
+        ),
+        Origin::Entry {
+            endpoints,
+            resolution,
+            ..
+        } => {
+            let number = entry_port(declared);
+            let to_host = |address: &str, port: u16| {
+                TargetState::Leads(Upstream::Host {
+                    address: address.to_owned(),
+                    port,
                 })
-            });
-            upstream.map_or(TargetState::Empty, TargetState::Leads)
+            };
+            if let Some(first) = endpoints.first().filter(|_| resolution != "NONE") {
+                let port = first.ports.get(&declared.name).copied().unwrap_or(number);
+                return (to_host(&first.address, port), None);
+            }
+            let state = match resolution.as_str() {
+                "DNS" | "DNS_ROUND_ROBIN" => to_host(&service.host, number),
+                "STATIC" => TargetState::Empty,
+                // NONE and DYNAMIC_DNS know the host only from the original connection or a filter that gateways
+                // do not have: measured, truth.md section 6.
+                _ if viewer.gateway => TargetState::Empty,
+                _ => to_host(asked, port),
+            };
+            (state, None)
         }
+        Origin::Elsewhere(what) => (
+            TargetState::Empty,
+            Some(format!("not modelled: {what}, {}", service.title())),
+        ),
+        Origin::Pods(selector) => (of_pods(world, service, declared, selector), None),
     }
 }
 
-/// Names of all clusters that a proxy of this namespace has.
-pub(super) fn names(world: &World, viewer: &str) -> Vec<String> {
+fn entry_port(declared: &ServicePort) -> u16 {
+    declared
+        .target
+        .as_u64()
+        .and_then(|target| u16::try_from(target).ok())
+        .unwrap_or(declared.number)
+}
+
+fn of_pods(
+    world: &World,
+    service: &ServiceRecord,
+    declared: &ServicePort,
+    selector: &std::collections::BTreeMap<String, String>,
+) -> TargetState {
+    let ready = world.pods.iter().find(|pod| {
+        pod.ready
+            && pod.name.namespace == service.identity.namespace
+            && !selector.is_empty()
+            && pod.has_labels(selector)
+    });
+    let upstream = ready.and_then(|pod| {
+        Some(Upstream::Pod {
+            pod: pod.name.clone(),
+            address: pod.address.clone(),
+            port: pod.target_port(&declared.target)?,
+        })
+    });
+    upstream.map_or(TargetState::Empty, TargetState::Leads)
+}
+
+/// Names of all clusters that a proxy has.
+pub(super) fn names(world: &World, viewer: Viewer<'_>) -> Vec<String> {
     let mut names = Vec::new();
     for service in &world.services {
-        if !visible(&service.export_to, &service.identity.namespace, viewer) {
+        if !viewer.sees_service(world, service) {
             continue;
         }
         let rules = destination_rules(world, viewer, service);

@@ -1,6 +1,7 @@
 //! What a proxy holds, as its admin port shows it.
 
 use super::records::PortProtocol;
+use super::viewer::Viewer;
 use super::world::World;
 use super::{cluster, gateway, sidecar};
 use crate::istio::access_log::{BLACK_HOLE_CLUSTER, PASSTHROUGH_CLUSTER};
@@ -49,6 +50,11 @@ pub fn configuration(world: &World, pod: &PodName) -> Option<ProxyConfiguration>
             })
             .collect(),
     };
+    let viewer = if record.gateway {
+        Viewer::gateway(record)
+    } else {
+        Viewer::sidecar(world, &pod.namespace, &record.labels)
+    };
     let listeners = if record.gateway {
         gateway::listening_ports(world, record)
             .into_iter()
@@ -57,12 +63,12 @@ pub fn configuration(world: &World, pod: &PodName) -> Option<ProxyConfiguration>
     } else if record.sidecar {
         tls_ports(world)
             .into_iter()
-            .map(|port| listener(port, sidecar::tls_chains(world, &pod.namespace, port)))
+            .map(|port| listener(port, sidecar::tls_chains(world, &viewer, port)))
             .collect()
     } else {
         return None;
     };
-    let mut clusters = cluster::names(world, &pod.namespace);
+    let mut clusters = cluster::names(world, viewer);
     clusters.push(BLACK_HOLE_CLUSTER.to_owned());
     clusters.push(PASSTHROUGH_CLUSTER.to_owned());
     clusters.sort();

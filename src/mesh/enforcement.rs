@@ -4,12 +4,12 @@
 //! Shape of a drop: truth.md section 2. DNS and Services are judged after their address was replaced by a pod's.
 
 use super::network_policy::{Decision, Endpoint, address_of};
-use super::prediction::{Dropped, PredictedHop, Prediction, Proxy, Request, Upstream};
+use super::prediction::{Carries, Dropped, PredictedHop, Prediction, Proxy, Request, Upstream};
 use super::records::PodRecord;
 use super::world::World;
 use crate::finding::{Finding, catalogue};
 use crate::istio::access_log::PASSTHROUGH_CLUSTER;
-use crate::vocabulary::{BlockedBy, Object, ObjectReference, Outcome, Protocol, Scheme};
+use crate::vocabulary::{BlockedBy, Object, ObjectReference, Outcome, Protocol};
 use serde_json::json;
 use std::net::IpAddr;
 
@@ -129,7 +129,7 @@ impl<'world> Network<'world> {
                 true
             }
             Leg::Dropped(why) => {
-                self.drop_behind(prediction, index);
+                Self::drop_behind(prediction, index);
                 self.block(prediction, Dropped::AtHop(index), &why);
                 false
             }
@@ -144,13 +144,12 @@ impl<'world> Network<'world> {
 
     /// The gateway's cluster has no endpoint if it never resolved the name; what it resolved before, it keeps.
     fn unresolved_at_gateway(&self, prediction: &mut Prediction, index: usize) {
-        let scheme = self.request.scheme;
         let hop = prediction.hops[index].clone();
         prediction.hops[index] = PredictedHop {
             upstream: Upstream::None,
-            ..hop.flags("UH").answers(scheme, 503, "no_healthy_upstream")
+            ..hop.flags("UH").answers(503, "no_healthy_upstream")
         };
-        self.reset_before(prediction, index);
+        reset_before(prediction, index);
         prediction
             .not_modelled
             .push("not modelled: addresses that the gateway resolved before the policy".into());
@@ -159,28 +158,20 @@ impl<'world> Network<'world> {
     }
 
     /// The flags of a leg whose packets are dropped: Envoy gives up after its connect timeout.
-    fn drop_behind(&self, prediction: &mut Prediction, index: usize) {
+    fn drop_behind(prediction: &mut Prediction, index: usize) {
         let hop = prediction.hops[index].clone();
-        prediction.hops[index] = match self.request.scheme {
-            Scheme::Https => PredictedHop {
+        prediction.hops[index] = match hop.carries {
+            Carries::Stream => PredictedHop {
                 details: None,
                 ..hop.flags("UF,URX")
             },
-            Scheme::Http => PredictedHop {
+            Carries::Http => PredictedHop {
                 response_code: Some(503),
                 details: Some("upstream_reset_before_response_started{connection_timeout}".into()),
                 ..hop.flags("UF")
             },
         };
-        self.reset_before(prediction, index);
-    }
-
-    /// Cuts the way behind a hop, and marks the one before: the next proxy closes its connection.
-    fn reset_before(&self, prediction: &mut Prediction, index: usize) {
-        prediction.hops.truncate(index + 1);
-        if self.request.scheme == Scheme::Https && index > 0 {
-            prediction.hops[index - 1].flags = Some("UR".into());
-        }
+        reset_before(prediction, index);
     }
 
     fn block(&self, prediction: &mut Prediction, dropped: Dropped, why: &str) {
@@ -235,6 +226,14 @@ impl<'world> Network<'world> {
             }
         };
         judge(self.world, from, address, pod, port, protocol)
+    }
+}
+
+/// Cuts the way behind a hop, and marks the one before: the next proxy closes its connection.
+fn reset_before(prediction: &mut Prediction, index: usize) {
+    prediction.hops.truncate(index + 1);
+    if index > 0 && prediction.hops[index].carries == Carries::Stream {
+        prediction.hops[index - 1].flags = Some("UR".into());
     }
 }
 

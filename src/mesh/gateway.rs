@@ -1,47 +1,118 @@
-//! What a gateway's pod does with a request that reached it.
+//! What a gateway's pod does with a connection that reached it.
 
 use super::names::{covers, specificity};
-use super::records::{GatewayRecord, Origin, PodRecord, VirtualServiceRecord, is_passthrough};
-use super::sidecar::virtual_services;
+use super::payload::Payload;
+use super::records::{GatewayRecord, Identity, Origin, PodRecord, VirtualServiceRecord};
+use super::sidecar::Route;
+use super::viewer::Viewer;
 use super::world::World;
-use crate::istio::{Destination, RouteDestination, Server};
-use crate::vocabulary::Scheme;
+use crate::istio::{RouteDestination, Server};
 
-/// What a gateway's listener has for a request.
+/// What a gateway's listener has for a connection.
 #[derive(Debug)]
 pub(super) enum Entrance<'world> {
     /// No server listens on the port: the connection is refused.
     NoListener,
-    /// Servers listen; none has a filter chain or route for the host.
+    /// No filter chain fits the connection's first bytes or server name: it is closed.
+    NoChain,
+    /// An HTTP server got what is not HTTP.
+    NotHttp,
+    /// An HTTP server ended the application's own TLS with a certificate of the mesh; no request came.
+    Intercepted,
+    /// A server of mesh TLS got TLS without a certificate of the mesh.
+    Unauthenticated,
+    /// No route for the Host: 404.
     NoRoute,
     /// A route.
-    Routed {
-        owner: &'world VirtualServiceRecord,
-        destination: &'world Destination,
-        /// Port of the server, which is the Service's.
-        port: u16,
-        weighted: bool,
-    },
+    Routed(Passage<'world>),
     /// Not known to the model.
     NotModelled(String),
 }
 
+/// A way through a gateway.
+#[derive(Debug)]
+pub(super) struct Passage<'world> {
+    pub(super) route: Route<'world>,
+    pub(super) gateway: &'world GatewayRecord,
+    /// Port of the server, which is the Service's.
+    pub(super) port: u16,
+    /// What is inside the layer that the server took off.
+    pub(super) inner: Payload,
+    /// The server ended the application's own TLS with a certificate that the application does not expect.
+    pub(super) intercepted: bool,
+}
+
+/// What a server does with TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Plain HTTP.
+    Http,
+    /// TLS goes on as it is, by its server name.
+    Passthrough,
+    /// TLS of the mesh is taken off; HTTP is inside.
+    MutualHttp,
+    /// TLS of the mesh is taken off; anything is inside.
+    MutualTcp,
+    /// What this tool never makes.
+    Other,
+}
+
+impl Kind {
+    fn of(server: &Server) -> Self {
+        let protocol = server.port.protocol.to_ascii_uppercase();
+        let mode = server.tls.as_ref().map(|tls| tls.mode.as_str());
+        match (protocol.as_str(), mode) {
+            ("HTTP" | "HTTP2" | "GRPC" | "GRPC-WEB", None) => Self::Http,
+            ("TLS" | "HTTPS", Some("PASSTHROUGH")) => Self::Passthrough,
+            ("HTTPS", Some("ISTIO_MUTUAL")) => Self::MutualHttp,
+            ("TLS", Some("ISTIO_MUTUAL")) => Self::MutualTcp,
+            _ => Self::Other,
+        }
+    }
+
+    fn is_tls(self) -> bool {
+        !matches!(self, Self::Http)
+    }
+}
+
 /// A server that listens on a pod's port.
+#[derive(Debug, Clone, Copy)]
 struct Listening<'world> {
     gateway: &'world GatewayRecord,
     server: &'world Server,
 }
 
-/// Servers on a target port of a pod.
+impl<'world> Listening<'world> {
+    fn kind(&self) -> Kind {
+        Kind::of(self.server)
+    }
+
+    /// Host patterns, without the namespaces before them.
+    fn patterns(&self) -> impl Iterator<Item = &'world str> {
+        let hosts = self.server.hosts.iter();
+        hosts.map(|entry| {
+            entry
+                .split_once('/')
+                .map_or(entry.as_str(), |(_, pattern)| pattern)
+        })
+    }
+}
+
+/// Servers on a target port of a pod, oldest Gateway first. Plain HTTP and TLS on one port exclude each other: what
+/// came first stays; of two servers with one server name the older keeps it.
 fn servers<'world>(world: &'world World, pod: &PodRecord, port: u16) -> Vec<Listening<'world>> {
-    let mut found = Vec::new();
+    let mut found: Vec<Listening<'world>> = Vec::new();
     for gateway in &world.gateways {
         if !pod.has_labels(&gateway.specification.selector) {
             continue;
         }
         for server in &gateway.specification.servers {
-            if target_port(world, pod, server.port.number) == port {
-                found.push(Listening { gateway, server });
+            let listening = Listening { gateway, server };
+            let fits = found
+                .first()
+                .is_none_or(|first| first.kind().is_tls() == listening.kind().is_tls());
+            if fits && target_port(world, pod, server.port.number) == port {
+                found.push(listening);
             }
         }
     }
@@ -94,90 +165,183 @@ fn takes(listening: &Listening<'_>, host: &str, namespace: &str) -> bool {
     })
 }
 
-/// Finds the way of a request that arrived at a pod's port.
+/// Finds the way of a connection that arrived at a pod's port.
 pub(super) fn enter<'world>(
     world: &'world World,
     pod: &'world PodRecord,
     port: u16,
-    scheme: Scheme,
-    host: &str,
+    payload: &Payload,
 ) -> Entrance<'world> {
     let servers = servers(world, pod, port);
-    if servers.is_empty() {
+    let Some(first) = servers.first() else {
         return Entrance::NoListener;
+    };
+    if !first.kind().is_tls() {
+        return match payload {
+            Payload::Http { host } => http(world, pod, &servers, host, payload),
+            _ => Entrance::NotHttp,
+        };
     }
-    if let Some(unknown) = servers.iter().find(|listening| {
-        let tls = listening.server.tls.is_some() || listening.server.port.protocol == "TLS";
-        let plain = !tls && matches!(listening.server.port.protocol.as_str(), "HTTP" | "HTTP2");
-        let covered = listening.server.hosts.iter().any(|entry| {
-            let pattern = entry
-                .split_once('/')
-                .map_or(entry.as_str(), |(_, pattern)| pattern);
-            covers(pattern, host)
-        });
-        covered && !(is_passthrough(listening.server) || plain)
-    }) {
-        return Entrance::NotModelled(format!(
-            "not modelled: server {} of Gateway {}/{}, which is neither TLS PASSTHROUGH nor plain HTTP",
-            unknown.server.port.number, unknown.gateway.identity.namespace, unknown.gateway.identity.name
-        ));
+    let (server_name, inner) = match payload {
+        // No filter chain without TLS.
+        Payload::Http { .. }
+        | Payload::Originated {
+            server_name: None, ..
+        } => return Entrance::NoChain,
+        Payload::Originated {
+            server_name: Some(server_name),
+            ..
+        }
+        | Payload::ApplicationTls { server_name } => (server_name, None),
+        Payload::MeshTls { server_name, inner } => (server_name, Some(inner.as_ref())),
+    };
+    let chains = chains(world, pod, &servers);
+    // The most specific server name, the older of two alike.
+    let mut best: Option<&Chain<'_>> = None;
+    for chain in &chains {
+        let better = best.is_none_or(|found| specificity(chain.name) > specificity(found.name));
+        if covers(chain.name, server_name) && better {
+            best = Some(chain);
+        }
     }
-    match scheme {
-        Scheme::Https => tls(world, pod, &servers, host),
-        Scheme::Http => http(world, pod, &servers, host),
+    let Some(chain) = best else {
+        return Entrance::NoChain;
+    };
+    match (chain.listening.kind(), inner) {
+        (Kind::Other, _) => Entrance::NotModelled(format!(
+            "not modelled: server {} of {}, which ends TLS with a certificate of its own",
+            chain.listening.server.port.number,
+            chain.listening.gateway.identity.title("Gateway")
+        )),
+        (Kind::Passthrough, _) => stream(chain, payload.clone(), false),
+        (Kind::MutualTcp | Kind::MutualHttp, None) if matches!(payload, Payload::Originated { .. }) => {
+            Entrance::Unauthenticated
+        }
+        (Kind::MutualHttp, None) => Entrance::Intercepted,
+        (Kind::MutualTcp, Some(inner)) => stream(chain, inner.clone(), false),
+        // The application gets the gateway's certificate in place of the host's (truth.md 3, variant c).
+        (Kind::MutualTcp, None) => stream(chain, payload.clone(), true),
+        (Kind::MutualHttp, Some(Payload::Http { host })) => {
+            let inner = Payload::Http { host: host.clone() };
+            http(world, pod, &[chain.listening], host, &inner)
+        }
+        (Kind::MutualHttp | Kind::Http, _) => Entrance::NotHttp,
     }
 }
 
-fn tls<'world>(
+fn stream<'world>(chain: &Chain<'world>, inner: Payload, intercepted: bool) -> Entrance<'world> {
+    let Some((owner, destinations)) = chain.route else {
+        return Entrance::NoChain;
+    };
+    match Route::new(owner, destinations) {
+        Some(route) => Entrance::Routed(Passage {
+            route,
+            gateway: chain.listening.gateway,
+            port: chain.listening.server.port.number,
+            inner,
+            intercepted,
+        }),
+        None => Entrance::NotModelled("not modelled: a route without destination".to_owned()),
+    }
+}
+
+/// A filter chain of a TLS listener.
+struct Chain<'world> {
+    /// Server name that it is for.
+    name: &'world str,
+    listening: Listening<'world>,
+    /// Where a stream goes; HTTP is routed by its Host instead.
+    route: Option<(&'world VirtualServiceRecord, &'world [RouteDestination])>,
+}
+
+/// The filter chains of servers of TLS. A server of a stream without a route for a name has no chain for it.
+fn chains<'world>(
     world: &'world World,
     pod: &'world PodRecord,
     servers: &[Listening<'world>],
-    host: &str,
-) -> Entrance<'world> {
-    let mut best: Option<(&str, &VirtualServiceRecord, &[RouteDestination], u16)> = None;
-    for listening in servers
-        .iter()
-        .filter(|listening| is_passthrough(listening.server))
-    {
-        for (name, owner, route) in tls_matches(world, pod, listening) {
-            let better = best.is_none_or(|(found, ..)| specificity(name) > specificity(found));
-            if covers(name, host) && better {
-                best = Some((name, owner, route, listening.server.port.number));
+) -> Vec<Chain<'world>> {
+    let mut chains: Vec<Chain<'world>> = Vec::new();
+    let mut taken: std::collections::BTreeSet<&str> = std::collections::BTreeSet::new();
+    for listening in servers.iter().copied() {
+        // What an older server on the port has under exactly this name, a younger one does not get.
+        let own: Vec<&str> = listening.patterns().filter(|name| taken.insert(name)).collect();
+        match listening.kind() {
+            Kind::Passthrough => {
+                let known = |name: &str| {
+                    own.iter()
+                        .any(|pattern| covers(pattern, name) || covers(name, pattern))
+                };
+                for (name, owner, route) in tls_matches(world, pod, listening) {
+                    if known(name) {
+                        chains.push(Chain {
+                            name,
+                            listening,
+                            route: Some((owner, route)),
+                        });
+                    }
+                }
             }
+            Kind::MutualTcp => {
+                let route = tcp_route(world, pod, listening);
+                let named = own.into_iter().filter(|_| route.is_some());
+                chains.extend(named.map(|name| Chain {
+                    name,
+                    listening,
+                    route,
+                }));
+            }
+            Kind::MutualHttp | Kind::Other => chains.extend(own.into_iter().map(|name| Chain {
+                name,
+                listening,
+                route: None,
+            })),
+            Kind::Http => {}
         }
     }
-    match best {
-        Some((_, owner, route, port)) => routed(owner, route, port),
-        None => Entrance::NoRoute,
-    }
+    chains
 }
 
-/// Server names of a server, with the VirtualService and the route of each.
+/// Whether a VirtualService's match is for this server.
+fn bound(of_match: &[String], port: u16, owner: &Identity, listening: &Listening<'_>) -> bool {
+    (of_match.is_empty() || names(of_match, &owner.namespace, listening.gateway))
+        && (port == 0 || port == listening.server.port.number)
+}
+
+/// VirtualServices of a server.
+fn owners<'world>(
+    world: &'world World,
+    pod: &'world PodRecord,
+    listening: Listening<'world>,
+) -> impl Iterator<Item = &'world VirtualServiceRecord> {
+    let viewer = Viewer::gateway(pod);
+    viewer.virtual_services(world).filter(move |owner| {
+        let namespace = &owner.identity.namespace;
+        names(&owner.specification.gateways, namespace, listening.gateway)
+    })
+}
+
+/// Server names of a server that lets TLS pass, with the VirtualService and the route of each.
 fn tls_matches<'world>(
     world: &'world World,
     pod: &'world PodRecord,
-    listening: &Listening<'world>,
+    listening: Listening<'world>,
 ) -> Vec<(
     &'world str,
     &'world VirtualServiceRecord,
     &'world [RouteDestination],
 )> {
     let mut found = Vec::new();
-    for owner in virtual_services(world, &pod.name.namespace) {
+    for owner in owners(world, pod, listening) {
         let specification = &owner.specification;
         let namespace = &owner.identity.namespace;
-        if !names(&specification.gateways, namespace, listening.gateway) {
-            continue;
-        }
         for route in &specification.tls {
             for one in &route.matches {
-                let here = one.gateways.is_empty() || names(&one.gateways, namespace, listening.gateway);
-                if !here || (one.port != 0 && one.port != listening.server.port.number) {
+                if !bound(&one.gateways, one.port, &owner.identity, &listening) {
                     continue;
                 }
                 for name in &one.sni_hosts {
                     let declared = specification.hosts.iter().any(|pattern| covers(pattern, name));
-                    if declared && takes(listening, name, namespace) {
+                    if declared && takes(&listening, name, namespace) {
                         found.push((name.as_str(), owner, route.route.as_slice()));
                     }
                 }
@@ -187,77 +351,89 @@ fn tls_matches<'world>(
     found
 }
 
+/// The first route of opaque TCP for a server: where a server ended TLS, `tls` routes have no effect (truth.md 3).
+fn tcp_route<'world>(
+    world: &'world World,
+    pod: &'world PodRecord,
+    listening: Listening<'world>,
+) -> Option<(&'world VirtualServiceRecord, &'world [RouteDestination])> {
+    for owner in owners(world, pod, listening) {
+        let namespace = &owner.identity.namespace;
+        let mut hosts = owner.specification.hosts.iter();
+        if !hosts.any(|host| takes(&listening, host, namespace)) {
+            continue;
+        }
+        let fits = |route: &&crate::istio::TcpRoute| {
+            let mut matches = route.matches.iter();
+            route.matches.is_empty()
+                || matches.any(|one| bound(&one.gateways, one.port, &owner.identity, &listening))
+        };
+        if let Some(route) = owner.specification.tcp.iter().find(fits) {
+            return Some((owner, &route.route));
+        }
+    }
+    None
+}
+
 fn http<'world>(
     world: &'world World,
     pod: &'world PodRecord,
     servers: &[Listening<'world>],
     host: &str,
+    inner: &Payload,
 ) -> Entrance<'world> {
-    let plain = servers.iter().filter(|listening| listening.server.tls.is_none());
-    for listening in plain {
-        let port = listening.server.port.number;
-        for owner in virtual_services(world, &pod.name.namespace) {
+    for listening in servers {
+        for owner in owners(world, pod, *listening) {
             let specification = &owner.specification;
             let namespace = &owner.identity.namespace;
-            let bound = names(&specification.gateways, namespace, listening.gateway)
-                && specification.hosts.iter().any(|pattern| covers(pattern, host))
+            let is_for = specification.hosts.iter().any(|pattern| covers(pattern, host))
                 && takes(listening, host, namespace);
-            if !bound {
+            if !is_for {
                 continue;
             }
             let route = specification.http.iter().find(|route| {
+                let mut matches = route.matches.iter();
                 route.matches.is_empty()
-                    || route.matches.iter().any(|one| {
-                        (one.gateways.is_empty() || names(&one.gateways, namespace, listening.gateway))
-                            && (one.port == 0 || one.port == port)
-                    })
+                    || matches.any(|one| bound(&one.gateways, one.port, &owner.identity, listening))
             });
-            if let Some(route) = route {
-                return routed(owner, &route.route, port);
-            }
+            let Some(route) = route else { continue };
+            let Some(mut found) = Route::new(owner, &route.route) else {
+                return Entrance::NotModelled("not modelled: a route without destination".to_owned());
+            };
+            found.rewrite = route.rewrite.as_ref().map(|rewrite| rewrite.authority.as_str());
+            return Entrance::Routed(Passage {
+                route: found,
+                gateway: listening.gateway,
+                port: listening.server.port.number,
+                inner: inner.clone(),
+                intercepted: false,
+            });
         }
     }
     Entrance::NoRoute
 }
 
-fn routed<'world>(
-    owner: &'world VirtualServiceRecord,
-    route: &'world [RouteDestination],
-    port: u16,
-) -> Entrance<'world> {
-    match route.first() {
-        Some(first) => Entrance::Routed {
-            owner,
-            destination: &first.destination,
-            port,
-            weighted: route.len() > 1,
-        },
-        None => Entrance::NotModelled("not modelled: a route without destination".to_owned()),
-    }
-}
-
 /// Server names and cluster of each filter chain on a pod's port.
 pub(super) fn tls_chains(world: &World, pod: &PodRecord, port: u16) -> Vec<(Vec<String>, String)> {
-    let viewer = super::cluster::Viewer {
-        namespace: &pod.name.namespace,
-        gateway: true,
-    };
-    let mut chains = Vec::new();
-    let mut seen = std::collections::BTreeSet::new();
-    for listening in servers(world, pod, port) {
-        if !is_passthrough(listening.server) {
-            continue;
-        }
-        for (name, owner, route) in tls_matches(world, pod, &listening) {
-            let Some(first) = route.first() else { continue };
-            if !seen.insert(name) {
-                continue;
-            }
+    let viewer = Viewer::gateway(pod);
+    let servers = servers(world, pod, port);
+    let mut shown = Vec::new();
+    for chain in chains(world, pod, &servers) {
+        let cluster = chain.route.and_then(|(owner, destinations)| {
+            let first = destinations.first()?;
             let namespace = &owner.identity.namespace;
-            let number = listening.server.port.number;
-            let target = super::cluster::resolve(world, viewer, &first.destination, namespace, number, name);
-            chains.push((vec![name.to_owned()], target.name));
+            let number = chain.listening.server.port.number;
+            let target =
+                super::cluster::resolve(world, viewer, &first.destination, namespace, number, chain.name);
+            Some(target.name)
+        });
+        if let Some(cluster) = cluster
+            && !shown
+                .iter()
+                .any(|(names, _): &(Vec<String>, String)| names[0] == chain.name)
+        {
+            shown.push((vec![chain.name.to_owned()], cluster));
         }
     }
-    chains
+    shown
 }

@@ -11,23 +11,34 @@
 //!
 //! The outcome assumes that the host itself answers.
 
+mod authorization;
+mod client_tls;
 mod cluster;
 mod configuration;
+mod decision;
+mod discovery;
 mod enforcement;
 mod gateway;
+mod journey;
 mod names;
 pub mod network_policy;
+mod payload;
 mod predict;
 mod prediction;
 mod records;
+mod scope;
 mod sidecar;
+mod viewer;
 mod world;
 
 #[cfg(test)]
 mod tests;
 
 pub use configuration::{Chain, Listener, ProxyConfiguration, configuration};
+pub use decision::{Decision, Matter};
 pub use enforcement::can_ask_dns;
 pub use predict::{predict, predict_at_gateway, predict_to_service};
-pub use prediction::{Dropped, PredictedHop, Prediction, Proxy, Request, SourcePod, Upstream};
+pub use prediction::{
+    Carries, Dropped, LegTls, PredictedHop, Prediction, Proxy, Request, SourcePod, Upstream,
+};
 pub use world::World;

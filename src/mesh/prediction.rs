@@ -1,8 +1,11 @@
 //! The question and the answer.
 
+use super::decision::Decision;
+use super::payload::Payload;
 use crate::finding::Finding;
 use crate::vocabulary::{BlockedBy, Outcome, PodName, Scheme};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 
 /// Where a request comes from.
@@ -67,6 +70,34 @@ pub enum Upstream {
     },
 }
 
+/// What a proxy takes a connection for, as its access log shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carries {
+    /// Requests: the line has method, path and status.
+    Http,
+    /// Bytes.
+    Stream,
+}
+
+/// TLS that a proxy adds towards its upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LegTls {
+    /// None: what it got goes on as it is.
+    None,
+    /// Mutual TLS of the mesh, asking for this server name.
+    Mesh {
+        /// The server name.
+        server_name: String,
+    },
+    /// TLS towards a server outside.
+    Originated {
+        /// The server name that is asked for; `None`: the request's Host, if there is one.
+        server_name: Option<String>,
+        /// With a client certificate.
+        mutual: bool,
+    },
+}
+
 /// What one proxy does with the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PredictedHop {
@@ -74,6 +105,12 @@ pub struct PredictedHop {
     pub at: Proxy,
     /// Its listener, for example `0.0.0.0_443` or `virtualOutbound`.
     pub listener: String,
+    /// What it takes the connection for.
+    pub carries: Carries,
+    /// TLS that it adds.
+    pub tls: LegTls,
+    /// The objects that decide what it does, in the order in which they are asked.
+    pub decided_by: Vec<Decision>,
     /// Route name as in the access log.
     pub route: Option<String>,
     /// Cluster as in the access log; `-` if it has none.
@@ -129,11 +166,32 @@ impl Prediction {
     }
 }
 
+impl Carries {
+    pub(super) fn of(payload: &Payload) -> Self {
+        match payload {
+            Payload::Http { .. } => Self::Http,
+            _ => Self::Stream,
+        }
+    }
+}
+
+impl fmt::Display for Proxy {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sidecar => formatter.write_str("the sidecar"),
+            Self::Gateway(pod) => write!(formatter, "{pod}"),
+        }
+    }
+}
+
 impl PredictedHop {
     pub(super) fn new(at: Proxy, listener: impl Into<String>, cluster: impl Into<String>) -> Self {
         Self {
             at,
             listener: listener.into(),
+            carries: Carries::Stream,
+            tls: LegTls::None,
+            decided_by: Vec::new(),
             route: None,
             cluster: cluster.into(),
             upstream: Upstream::None,
@@ -153,19 +211,33 @@ impl PredictedHop {
         self
     }
 
-    /// What it answers itself over HTTP; over TLS it only closes the connection.
-    pub(super) fn answers(mut self, scheme: Scheme, code: u16, details: &str) -> Self {
-        if scheme == Scheme::Http {
+    pub(super) fn carrying(mut self, carries: Carries) -> Self {
+        self.carries = carries;
+        self
+    }
+
+    pub(super) fn decided(mut self, decisions: impl IntoIterator<Item = Decision>) -> Self {
+        self.decided_by.extend(decisions);
+        self
+    }
+
+    /// What it answers itself over HTTP; a stream it only closes.
+    pub(super) fn answers(mut self, code: u16, details: &str) -> Self {
+        if self.carries == Carries::Http {
             self.response_code = Some(code);
-        }
-        if scheme == Scheme::Http || details == "filter_chain_not_found" {
             self.details = Some(details.to_owned());
         }
         self
     }
 
-    pub(super) fn route(mut self, route: &str) -> Self {
-        self.route = Some(route.to_owned());
+    pub(super) fn details(mut self, details: &str) -> Self {
+        self.details = Some(details.to_owned());
+        self
+    }
+
+    /// The route's name, which a stream has not.
+    pub(super) fn route_of_http(mut self, route: &str) -> Self {
+        self.route = (self.carries == Carries::Http).then(|| route.to_owned());
         self
     }
 }

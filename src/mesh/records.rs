@@ -1,6 +1,6 @@
 //! The objects of a world, reduced to what carries requests.
 
-use crate::istio::{DestinationRuleSpec, GatewaySpec, Server, ServiceEntrySpec, VirtualServiceSpec};
+use crate::istio::{DestinationRuleSpec, Endpoint, GatewaySpec, ServiceEntrySpec, VirtualServiceSpec};
 use crate::vocabulary::{Object, PodName};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -20,6 +20,11 @@ impl Identity {
             name: object.name().to_owned(),
             namespace: object.namespace().unwrap_or_default().to_owned(),
         }
+    }
+
+    /// `Kind namespace/name`.
+    pub(super) fn title(&self, kind: &str) -> String {
+        format!("{kind} {}/{}", self.namespace, self.name)
     }
 }
 
@@ -66,6 +71,11 @@ impl<Specification: serde::de::DeserializeOwned + Default> Configured<Specificat
 pub(super) enum PortProtocol {
     Tls,
     Http,
+    /// Opaque bytes.
+    Tcp,
+    /// Not said: the proxy looks at the first bytes.
+    Unsaid,
+    /// UDP and what else no proxy carries.
     Other,
 }
 
@@ -73,9 +83,16 @@ impl PortProtocol {
     pub(super) fn of(text: &str) -> Self {
         match text.to_ascii_uppercase().as_str() {
             "TLS" | "HTTPS" => Self::Tls,
-            "HTTP" | "HTTP2" | "GRPC" => Self::Http,
-            _ => Self::Other,
+            "HTTP" | "HTTP2" | "GRPC" | "GRPC-WEB" => Self::Http,
+            "TCP" | "MONGO" | "REDIS" | "MYSQL" => Self::Tcp,
+            "UDP" => Self::Other,
+            _ => Self::Unsaid,
         }
+    }
+
+    /// Whether its listener reads server names or nothing: no HTTP.
+    pub(super) fn is_stream(self) -> bool {
+        matches!(self, Self::Tls | Self::Tcp)
     }
 }
 
@@ -84,7 +101,9 @@ impl PortProtocol {
 pub(super) struct ServicePort {
     pub(super) number: u16,
     pub(super) protocol: PortProtocol,
-    /// Target port of a Kubernetes Service: number or name.
+    /// Name; endpoints of a ServiceEntry may give it a port of their own.
+    pub(super) name: String,
+    /// Target port: a number, of a Kubernetes Service also a name; null if it is the port itself.
     pub(super) target: Value,
 }
 
@@ -94,10 +113,16 @@ pub(super) enum Origin {
     /// A ServiceEntry: its resolution, and addresses that are written into it.
     Entry {
         resolution: String,
-        endpoints: Vec<String>,
+        endpoints: Vec<Endpoint>,
+        /// Virtual addresses; empty: every address.
+        addresses: Vec<String>,
+        /// Pods of its namespace, in place of endpoints.
+        selects_pods: bool,
     },
     /// A Kubernetes Service: the pods of this selector.
     Pods(BTreeMap<String, String>),
+    /// A Kubernetes Service without selector, or an `ExternalName`.
+    Elsewhere(&'static str),
 }
 
 /// Something that has a host name in the mesh.
@@ -122,7 +147,8 @@ impl ServiceRecord {
             .map(|port| ServicePort {
                 number: port.number,
                 protocol: PortProtocol::of(&port.protocol),
-                target: Value::Null,
+                name: port.name.clone(),
+                target: port.target_port.map_or(Value::Null, Value::from),
             })
             .collect();
         entry
@@ -136,11 +162,9 @@ impl ServiceRecord {
                 dns: false,
                 origin: Origin::Entry {
                     resolution: entry.resolution.clone(),
-                    endpoints: entry
-                        .endpoints
-                        .iter()
-                        .map(|endpoint| endpoint.address.clone())
-                        .collect(),
+                    endpoints: entry.endpoints.clone(),
+                    addresses: entry.addresses.clone(),
+                    selects_pods: !object.at("/spec/workloadSelector").is_null(),
                 },
             })
             .collect()
@@ -151,7 +175,12 @@ impl ServiceRecord {
         let ports = object.items("/spec/ports").iter().filter_map(|port| {
             let name = port["appProtocol"].as_str().or_else(|| port["name"].as_str());
             let protocol = name.and_then(|name| name.split('-').next()).unwrap_or_default();
+            let protocol = match port["protocol"].as_str() {
+                Some("UDP" | "SCTP") => "UDP",
+                _ => protocol,
+            };
             Some(ServicePort {
+                name: port["name"].as_str().unwrap_or_default().to_owned(),
                 number: u16::try_from(port["port"].as_u64()?).ok()?,
                 protocol: PortProtocol::of(protocol),
                 target: port.get("targetPort").unwrap_or(&port["port"]).clone(),
@@ -164,12 +193,25 @@ impl ServiceRecord {
                 .map(|list| list.split(',').map(|entry| entry.trim().to_owned()).collect())
                 .unwrap_or_default(),
             ports: ports.collect(),
-            origin: Origin::Pods(text_map(object.at("/spec/selector"))),
+            origin: match (object.text("/spec/type"), object.at("/spec/selector").is_null()) {
+                ("ExternalName", _) => Origin::Elsewhere("a Service of type ExternalName"),
+                (_, true) => Origin::Elsewhere("a Service without selector"),
+                _ => Origin::Pods(text_map(object.at("/spec/selector"))),
+            },
             // Every distribution labels it so, whatever it is called.
             dns: object.label("k8s-app") == Some("kube-dns")
                 || (identity.namespace == "kube-system" && identity.name == "kube-dns"),
             identity,
         }
+    }
+
+    /// What it is, as `Kind namespace/name`.
+    pub(super) fn title(&self) -> String {
+        self.identity.title(if self.is_external() {
+            "ServiceEntry"
+        } else {
+            "Service"
+        })
     }
 
     /// Whether it comes from a ServiceEntry.
@@ -258,7 +300,7 @@ pub(super) fn text_map(value: &Value) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Whether a server of a Gateway takes TLS without ending it.
-pub(super) fn is_passthrough(server: &Server) -> bool {
-    server.tls.as_ref().is_some_and(|tls| tls.mode == "PASSTHROUGH")
+/// The full name of a destination that an object names.
+pub(super) fn full_host_of(host: &str, owner: &Identity) -> String {
+    super::names::full_host(host, &owner.namespace)
 }

@@ -1,9 +1,14 @@
 //! What a sidecar does with a request of its application.
 
-use super::names::{cluster_name, covers, specificity, visible};
-use super::records::{PortProtocol, ServiceRecord, VirtualServiceRecord};
+use super::decision::{Decision, Matter};
+use super::names::{cluster_name, covers, specificity};
+use super::network_policy::Cidr;
+use super::payload::Payload;
+use super::records::{Origin, PortProtocol, ServiceRecord, VirtualServiceRecord};
+use super::viewer::Viewer;
 use super::world::World;
-use crate::istio::Destination;
+use crate::istio::{Destination, RouteDestination};
+use std::net::IpAddr;
 
 /// Name of the gateway that stands for all sidecars.
 pub(super) const MESH: &str = "mesh";
@@ -11,138 +16,384 @@ pub(super) const MESH: &str = "mesh";
 /// Where a sidecar's listener sends a request.
 #[derive(Debug)]
 pub(super) enum Way<'world> {
-    /// Past every route: `PassthroughCluster`, or refused under REGISTRY_ONLY.
-    Unknown,
+    /// Past every route: `PassthroughCluster`, or refused under REGISTRY_ONLY. `http`: an HTTP listener decides it,
+    /// by `allow_any` or `block_all`.
+    Unknown { http: bool },
+    /// An HTTP listener cannot read what is not HTTP.
+    NotHttp,
     /// To the service itself, no VirtualService speaking for it.
     Service(&'world ServiceRecord),
     /// As a VirtualService says.
-    Routed {
-        owner: &'world VirtualServiceRecord,
-        destination: &'world Destination,
-        /// More destinations share the traffic.
-        weighted: bool,
-    },
+    Routed(Route<'world>),
+    /// A VirtualService speaks for the host, and none of its routes is for this port.
+    NoRoute(&'world VirtualServiceRecord),
     /// Not known to the model.
     NotModelled(String),
 }
 
-/// Whether `gateways` of a match, or else of its VirtualService, name the mesh.
-fn for_mesh(of_match: &[String], of_service: &[String]) -> bool {
-    let named = if of_match.is_empty() { of_service } else { of_match };
-    named.is_empty() || named.iter().any(|gateway| gateway == MESH)
+/// A route of a VirtualService.
+#[derive(Debug)]
+pub(super) struct Route<'world> {
+    pub(super) owner: &'world VirtualServiceRecord,
+    pub(super) destination: &'world Destination,
+    /// Other destinations share the traffic.
+    pub(super) weighted: bool,
+    /// Host that the request is sent on with.
+    pub(super) rewrite: Option<&'world str>,
 }
 
-/// VirtualServices that a namespace sees, oldest first.
-pub(super) fn virtual_services<'world>(
+impl<'world> Route<'world> {
+    pub(super) fn new(
+        owner: &'world VirtualServiceRecord,
+        routes: &'world [RouteDestination],
+    ) -> Option<Self> {
+        let first = routes.first()?;
+        Some(Self {
+            owner,
+            destination: &first.destination,
+            weighted: routes.len() > 1,
+            rewrite: None,
+        })
+    }
+
+    pub(super) fn title(&self) -> String {
+        self.owner.identity.title("VirtualService")
+    }
+}
+
+/// What listens on a port for all addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Listens {
+    Nothing,
+    Http,
+    Stream,
+    /// It looks at the first bytes.
+    Either,
+}
+
+/// Whether a VirtualService is for sidecars, and one of its matches is, too: what a match names beside that has no
+/// effect (seen on the lab).
+pub(super) fn for_mesh(of_match: &[String], of_service: &[String]) -> bool {
+    let named = |list: &[String]| list.is_empty() || list.iter().any(|gateway| gateway == MESH);
+    named(of_match) && named(of_service)
+}
+
+/// Services that have a port with a listener for all addresses, in the order in which istiod takes them: those that
+/// are exported to single namespaces before those for all, older before younger.
+fn on_port<'world>(
     world: &'world World,
-    viewer: &'world str,
-) -> impl Iterator<Item = &'world VirtualServiceRecord> {
-    world.virtual_services.iter().filter(move |service| {
-        visible(
-            &service.specification.export_to,
-            &service.identity.namespace,
-            viewer,
-        )
-    })
+    viewer: &Viewer<'world>,
+    port: u16,
+) -> Vec<(&'world ServiceRecord, PortProtocol)> {
+    let mut found: Vec<_> = world
+        .services
+        .iter()
+        .filter(|service| viewer.sees_service(world, service))
+        .filter_map(|service| Some((service, service.port(port)?.protocol)))
+        .filter(|(service, protocol)| match &service.origin {
+            // HTTP is told apart by its Host, whatever the address.
+            _ if *protocol == PortProtocol::Http => true,
+            Origin::Entry { addresses, .. } => addresses.is_empty(),
+            Origin::Pods(_) | Origin::Elsewhere(_) => false,
+        })
+        .collect();
+    let rank = |service: &ServiceRecord| match service.export_to.as_slice() {
+        [only] if only == "." => 0,
+        [] => 2,
+        list if list.iter().any(|entry| entry == "*") => 2,
+        _ => 1,
+    };
+    found.sort_by_key(|(service, _)| rank(service));
+    found
+}
+
+/// HTTP and streams on one port exclude each other: what came first stays.
+fn listens(world: &World, viewer: &Viewer<'_>, port: u16) -> Listens {
+    let found = on_port(world, viewer, port);
+    match found.first().map(|(_, protocol)| *protocol) {
+        None | Some(PortProtocol::Other) => Listens::Nothing,
+        Some(PortProtocol::Http) => Listens::Http,
+        Some(PortProtocol::Tls | PortProtocol::Tcp) => Listens::Stream,
+        Some(PortProtocol::Unsaid) => Listens::Either,
+    }
+}
+
+/// Finds the way of what an application sends to a port.
+pub(super) fn way<'world>(
+    world: &'world World,
+    viewer: &Viewer<'world>,
+    payload: &Payload,
+    port: u16,
+    address: Option<IpAddr>,
+) -> Way<'world> {
+    if let Some(way) = at_virtual_address(world, viewer, payload, port, address) {
+        return way;
+    }
+    match (listens(world, viewer, port), payload) {
+        (Listens::Nothing, _) => Way::Unknown { http: false },
+        (Listens::Http, Payload::Http { host }) => http(world, viewer, host, port),
+        (Listens::Http, _) => Way::NotHttp,
+        (Listens::Stream, Payload::ApplicationTls { server_name }) => tls(world, viewer, server_name, port),
+        (Listens::Stream, _) => without_server_name(world, viewer, port),
+        (Listens::Either, _) => {
+            Way::NotModelled(format!("not modelled: port {port}, whose protocol is not said"))
+        }
+    }
+}
+
+/// A ServiceEntry with addresses has listeners at these alone, unless it speaks HTTP.
+fn at_virtual_address<'world>(
+    world: &'world World,
+    viewer: &Viewer<'world>,
+    payload: &Payload,
+    port: u16,
+    address: Option<IpAddr>,
+) -> Option<Way<'world>> {
+    let is_stream = |service: &&ServiceRecord| {
+        service
+            .port(port)
+            .is_some_and(|declared| declared.protocol.is_stream())
+    };
+    let mut with_addresses = world.services.iter().filter(is_stream).filter(|service| {
+        matches!(&service.origin, Origin::Entry { addresses, .. } if !addresses.is_empty())
+            && viewer.sees_service(world, service)
+    });
+    let Some(address) = address else {
+        let of_host = |service: &&ServiceRecord| match payload {
+            Payload::Http { host } | Payload::ApplicationTls { server_name: host } => {
+                covers(&service.host, host)
+            }
+            _ => false,
+        };
+        return with_addresses.find(of_host).map(|service| {
+            Way::NotModelled(format!(
+                "not modelled: the address that the host resolves to, by which {} is recognised",
+                service.title()
+            ))
+        });
+    };
+    let holds = |service: &&ServiceRecord| match &service.origin {
+        Origin::Entry { addresses, .. } => addresses.iter().any(|text| contains(text, address)),
+        _ => false,
+    };
+    let service = with_addresses.find(holds)?;
+    Some(of_service(world, viewer, service, payload, port))
+}
+
+fn contains(text: &str, address: IpAddr) -> bool {
+    text.parse::<IpAddr>().is_ok_and(|own| own == address)
+        || Cidr::parse(text).is_some_and(|network| network.contains(address))
+}
+
+/// A service's own listener, or filter chains: by its routes, else to itself.
+fn of_service<'world>(
+    world: &'world World,
+    viewer: &Viewer<'world>,
+    service: &'world ServiceRecord,
+    payload: &Payload,
+    port: u16,
+) -> Way<'world> {
+    match payload {
+        Payload::ApplicationTls { server_name } => {
+            match server_name_route(world, viewer, service, server_name, port) {
+                (Some(way), _) => way,
+                (None, true) => Way::Unknown { http: false },
+                (None, false) => Way::Service(service),
+            }
+        }
+        _ => Way::Service(service),
+    }
 }
 
 /// TLS by server name.
-pub(super) fn tls<'world>(world: &'world World, viewer: &'world str, host: &str, port: u16) -> Way<'world> {
-    // Measured: a VirtualService for a host that no ServiceEntry declares has no effect (truth.md 8).
-    let Some(service) = world.service(viewer, host, Some(port)) else {
-        return Way::Unknown;
-    };
-    if service.port(port).map(|port| port.protocol) != Some(PortProtocol::Tls) {
-        return Way::NotModelled(format!(
-            "not modelled: TLS to port {port} of {}, which is not declared as TLS",
-            service.host
-        ));
-    }
-    let mut best: Option<(&str, &VirtualServiceRecord, &crate::istio::TlsRoute)> = None;
-    let mut any = false;
-    for owner in virtual_services(world, viewer) {
-        let specification = &owner.specification;
-        if !specification
-            .hosts
-            .iter()
-            .any(|pattern| covers(pattern, &service.host))
-        {
-            continue;
-        }
-        for route in &specification.tls {
-            for one in &route.matches {
-                if !for_mesh(&one.gateways, &specification.gateways) || (one.port != 0 && one.port != port) {
-                    continue;
-                }
-                any = true;
-                for name in one.sni_hosts.iter().filter(|name| covers(name, host)) {
-                    // The first wins unless a later one is more specific.
-                    if best.is_none_or(|(found, _, _)| specificity(name) > specificity(found)) {
-                        best = Some((name, owner, route));
-                    }
-                }
+fn tls<'world>(world: &'world World, viewer: &Viewer<'world>, server_name: &str, port: u16) -> Way<'world> {
+    let mut best: Option<NamedRoute<'world>> = None;
+    for owner in viewer.virtual_services(world) {
+        for route in server_names(owner, port) {
+            let better = best.is_none_or(|(found, ..)| specificity(route.0) > specificity(found));
+            // Measured: a VirtualService for a host that no ServiceEntry declares has no effect (truth.md 8).
+            if covers(route.0, server_name) && better && speaks_for_any(world, viewer, owner, port) {
+                best = Some(route);
             }
         }
     }
-    match best {
-        Some((_, owner, route)) => routed(owner, &route.route),
-        None if any => Way::Unknown,
-        None => Way::Service(service),
+    let own = world
+        .service(viewer, server_name, Some(port))
+        .filter(|service| {
+            service
+                .port(port)
+                .is_some_and(|port| port.protocol == PortProtocol::Tls)
+        })
+        .filter(|service| without_addresses(service) && !is_routed(world, viewer, service, port));
+    match (best, own) {
+        (Some((name, ..)), Some(service)) if specificity(&service.host) > specificity(name) => {
+            Way::Service(service)
+        }
+        (Some((_, owner, destinations)), _) => by_route(owner, destinations),
+        (None, Some(service)) => Way::Service(service),
+        (None, None) => without_server_name(world, viewer, port),
     }
 }
 
-fn routed<'world>(
+fn without_addresses(service: &ServiceRecord) -> bool {
+    matches!(&service.origin, Origin::Entry { addresses, .. } if addresses.is_empty())
+}
+
+fn by_route<'world>(
     owner: &'world VirtualServiceRecord,
-    route: &'world [crate::istio::RouteDestination],
+    destinations: &'world [RouteDestination],
 ) -> Way<'world> {
-    match route.first() {
-        Some(first) => Way::Routed {
-            owner,
-            destination: &first.destination,
-            weighted: route.len() > 1,
-        },
-        None => Way::NotModelled(format!(
-            "not modelled: a route without destination in VirtualService {}/{}",
-            owner.identity.namespace, owner.identity.name
-        )),
+    Route::new(owner, destinations).map_or_else(|| without_destination(owner), Way::Routed)
+}
+
+/// Whether a VirtualService is for some service whose listener on the port reads server names.
+fn speaks_for_any(world: &World, viewer: &Viewer<'_>, owner: &VirtualServiceRecord, port: u16) -> bool {
+    let is_stream = |service: &ServiceRecord| {
+        without_addresses(service) && service.port(port).is_some_and(|port| port.protocol.is_stream())
+    };
+    owner.specification.hosts.iter().any(|pattern| {
+        if pattern.starts_with('*') {
+            let mut services = world.services.iter();
+            return services.any(|service| {
+                covers(pattern, &service.host) && is_stream(service) && viewer.sees_service(world, service)
+            });
+        }
+        let exact = world.service(viewer, pattern, Some(port));
+        exact.is_some_and(|service| service.host == *pattern && is_stream(service))
+    })
+}
+
+/// Server names that a VirtualService routes in the mesh at a port.
+fn server_names(owner: &VirtualServiceRecord, port: u16) -> impl Iterator<Item = NamedRoute<'_>> {
+    let specification = &owner.specification;
+    specification.tls.iter().flat_map(move |route| {
+        let here = route.matches.iter().filter(move |one| {
+            for_mesh(&one.gateways, &specification.gateways) && (one.port == 0 || one.port == port)
+        });
+        here.flat_map(|one| &one.sni_hosts)
+            .map(move |name| (name.as_str(), owner, route.route.as_slice()))
+    })
+}
+
+/// The VirtualServices for a service.
+fn speaking<'world>(
+    world: &'world World,
+    viewer: &Viewer<'world>,
+    service: &ServiceRecord,
+) -> impl Iterator<Item = &'world VirtualServiceRecord> {
+    viewer.virtual_services(world).filter(|owner| {
+        let mut patterns = owner.specification.hosts.iter();
+        patterns.any(|pattern| covers(pattern, &service.host))
+    })
+}
+
+/// Whether some route by server name is for the service: then it has no filter chain of its own.
+fn is_routed(world: &World, viewer: &Viewer<'_>, service: &ServiceRecord, port: u16) -> bool {
+    speaking(world, viewer, service).any(|owner| server_names(owner, port).next().is_some())
+}
+
+fn without_destination<'world>(owner: &VirtualServiceRecord) -> Way<'world> {
+    Way::NotModelled(format!(
+        "not modelled: a route without destination in {}",
+        owner.identity.title("VirtualService")
+    ))
+}
+
+/// What takes everything on a port, whatever its first bytes: a service of plain TCP without addresses.
+fn without_server_name<'world>(world: &'world World, viewer: &Viewer<'world>, port: u16) -> Way<'world> {
+    let found = on_port(world, viewer, port);
+    let tcp = found
+        .into_iter()
+        .find(|(_, protocol)| *protocol == PortProtocol::Tcp);
+    match tcp {
+        Some((service, _)) => Way::Service(service),
+        None => Way::Unknown { http: false },
     }
+}
+
+type NamedRoute<'world> = (
+    &'world str,
+    &'world VirtualServiceRecord,
+    &'world [RouteDestination],
+);
+
+/// The route of one service for a server name, and whether the service is routed at all.
+fn server_name_route<'world>(
+    world: &'world World,
+    viewer: &Viewer<'world>,
+    service: &ServiceRecord,
+    server_name: &str,
+    port: u16,
+) -> (Option<Way<'world>>, bool) {
+    let mut any = false;
+    let mut best: Option<NamedRoute<'world>> = None;
+    for route in speaking(world, viewer, service).flat_map(|owner| server_names(owner, port)) {
+        any = true;
+        // The first wins unless a later one is more specific.
+        let better = best.is_none_or(|(found, ..)| specificity(route.0) > specificity(found));
+        if covers(route.0, server_name) && better {
+            best = Some(route);
+        }
+    }
+    (
+        best.map(|(_, owner, destinations)| by_route(owner, destinations)),
+        any,
+    )
 }
 
 /// Plain HTTP by Host.
-pub(super) fn http<'world>(world: &'world World, viewer: &'world str, host: &str, port: u16) -> Way<'world> {
-    let service = world.service(viewer, host, Some(port));
-    if let Some(declared) = service.and_then(|service| service.port(port))
-        && declared.protocol != PortProtocol::Http
-    {
-        return Way::NotModelled(format!(
-            "not modelled: plain HTTP to port {port} of {host}, which is not declared as HTTP"
-        ));
-    }
+fn http<'world>(world: &'world World, viewer: &Viewer<'world>, host: &str, port: u16) -> Way<'world> {
+    let service = world.service(viewer, host, Some(port)).filter(|service| {
+        service
+            .port(port)
+            .is_some_and(|port| port.protocol == PortProtocol::Http)
+    });
     // Istio builds the route of port 80 also for hosts that nothing declares (its sidecar route builder).
     if service.is_none() && port != 80 {
-        return Way::Unknown;
+        return Way::Unknown { http: true };
     }
     let name = service.map_or(host, |service| &service.host);
-    for owner in virtual_services(world, viewer) {
+    for owner in viewer.virtual_services(world) {
         let specification = &owner.specification;
-        if !specification.hosts.iter().any(|pattern| covers(pattern, name)) {
+        let speaks = specification.hosts.iter().any(|pattern| covers(pattern, name));
+        if !speaks || specification.http.is_empty() {
             continue;
         }
+        let mut of_mesh = false;
         for route in &specification.http {
-            let fits = route.matches.iter().any(|one| {
+            let mut matches = route.matches.iter();
+            let unconditional = route.matches.is_empty() && for_mesh(&[], &specification.gateways);
+            of_mesh |= unconditional
+                || route
+                    .matches
+                    .iter()
+                    .any(|one| for_mesh(&one.gateways, &specification.gateways));
+            let fits = matches.any(|one| {
                 for_mesh(&one.gateways, &specification.gateways) && (one.port == 0 || one.port == port)
             });
-            let unconditional = route.matches.is_empty() && for_mesh(&[], &specification.gateways);
             if fits || unconditional {
-                return routed(owner, &route.route);
+                let Some(mut found) = Route::new(owner, &route.route) else {
+                    return without_destination(owner);
+                };
+                found.rewrite = route.rewrite.as_ref().map(|rewrite| rewrite.authority.as_str());
+                return Way::Routed(found);
             }
         }
+        if of_mesh {
+            return Way::NoRoute(owner);
+        }
     }
-    service.map_or(Way::Unknown, Way::Service)
+    service.map_or(Way::Unknown { http: true }, Way::Service)
+}
+
+/// The objects that made a service known.
+pub(super) fn known_by(world: &World, viewer: &Viewer<'_>, host: &str, port: u16) -> Option<Decision> {
+    let service = world.service(viewer, host, Some(port))?;
+    Some(Decision::new(Matter::Known, service.title()))
 }
 
 /// Server names and the cluster of each filter chain on a port, as the sidecar's listener shows them.
-pub(super) fn tls_chains(world: &World, viewer: &str, port: u16) -> Vec<(Vec<String>, String)> {
+pub(super) fn tls_chains(world: &World, viewer: &Viewer<'_>, port: u16) -> Vec<(Vec<String>, String)> {
     let mut chains: Vec<(Vec<String>, String)> = Vec::new();
     let mut add = |name: &str, cluster: String| {
         let known = chains.iter_mut().find(|(_, found)| *found == cluster);
@@ -156,27 +407,24 @@ pub(super) fn tls_chains(world: &World, viewer: &str, port: u16) -> Vec<(Vec<Str
         // Kubernetes Services have listeners of their own, at their addresses.
         let of_tls =
             service.is_external() && service.port(port).map(|port| port.protocol) == Some(PortProtocol::Tls);
-        if !of_tls || !visible(&service.export_to, &service.identity.namespace, viewer) {
+        if !of_tls || !viewer.sees_service(world, service) || !seen.insert(&service.host) {
             continue;
         }
-        if !seen.insert(&service.host) {
-            continue;
-        }
-        match tls(world, viewer, &service.host, port) {
-            Way::Routed {
-                owner, destination, ..
-            } => {
-                let viewer = super::cluster::Viewer {
-                    namespace: viewer,
-                    gateway: false,
-                };
-                let namespace = &owner.identity.namespace;
-                let target =
-                    super::cluster::resolve(world, viewer, destination, namespace, port, &service.host);
+        match server_name_route(world, viewer, service, &service.host, port) {
+            (Some(Way::Routed(route)), _) => {
+                let namespace = &route.owner.identity.namespace;
+                let target = super::cluster::resolve(
+                    world,
+                    *viewer,
+                    route.destination,
+                    namespace,
+                    port,
+                    &service.host,
+                );
                 add(&service.host, target.name);
             }
-            Way::Service(service) => add(&service.host, cluster_name(port, "", &service.host)),
-            Way::Unknown | Way::NotModelled(_) => {}
+            (None, false) => add(&service.host, cluster_name(port, "", &service.host)),
+            _ => {}
         }
     }
     chains

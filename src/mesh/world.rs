@@ -1,14 +1,18 @@
 //! All objects that decide on a request's way.
 
-use super::names::{covers, specificity, visible};
+use super::authorization::AuthorizationRecord;
+use super::discovery::Discovery;
+use super::names::{covers, specificity};
 use super::network_policy::{self, NetworkPolicies};
 use super::records::{
     DestinationRuleRecord, GatewayRecord, Origin, PodRecord, ServiceRecord, VirtualServiceRecord, text_map,
 };
+use super::scope::Scope;
+use super::viewer::Viewer;
 use crate::vocabulary::names::ISTIO_NAMESPACE;
 use crate::vocabulary::{Object, PodName};
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
 /// A policy that the model does not know.
@@ -34,6 +38,10 @@ pub struct World {
     pub(super) pods: Vec<PodRecord>,
     /// Policies below or beside routing, which the model does not know.
     policies: Vec<PolicyRecord>,
+    pub(super) authorizations: Vec<AuthorizationRecord>,
+    pub(super) scopes: Vec<Scope>,
+    /// Names of Secrets by namespace; of a namespace without any nothing is known.
+    secrets: BTreeMap<String, BTreeSet<String>>,
     network_policies: NetworkPolicies,
     pub(super) registry_only: bool,
     pub(super) root_namespace: String,
@@ -46,9 +54,16 @@ impl World {
             root_namespace: ISTIO_NAMESPACE.to_owned(),
             ..Self::default()
         };
+        let objects: Vec<&Object> = objects.into_iter().collect();
+        let discovery = Discovery::read(&objects);
         for object in objects {
-            world.add(object);
+            if discovery.sees(object) {
+                world.add(object);
+            }
         }
+        world
+            .scopes
+            .sort_by(|left, right| left.identity.cmp(&right.identity));
         world
             .services
             .sort_by(|left, right| left.identity.cmp(&right.identity));
@@ -85,24 +100,19 @@ impl World {
             }
             ("networking.istio.io", "Gateway") => self.gateways.push(GatewayRecord::read(object)),
             ("networking.istio.io", "VirtualService") => self.add_virtual_service(object),
-            ("networking.istio.io", "DestinationRule") => {
-                let mut rule = DestinationRuleRecord::read(object);
-                if !object.at("/spec/trafficPolicy").is_null() {
-                    rule.note("DestinationRule", "trafficPolicy");
-                }
-                let of_subsets = object.items("/spec/subsets").iter();
-                if of_subsets
-                    .clone()
-                    .any(|subset| !subset["trafficPolicy"].is_null() || !subset["labels"].is_null())
-                {
-                    rule.note("DestinationRule", "trafficPolicy or labels of a subset");
-                }
-                self.destination_rules.push(rule);
-            }
+            ("networking.istio.io", "DestinationRule") => self.add_destination_rule(object),
             ("security.istio.io", "AuthorizationPolicy") => {
-                self.add_policy(object, "/spec/selector/matchLabels");
+                self.authorizations.push(AuthorizationRecord::read(object));
             }
-            ("networking.istio.io", "Sidecar" | "EnvoyFilter") => {
+            ("networking.istio.io", "Sidecar") => self.scopes.push(Scope::read(object)),
+            ("", "Secret") => {
+                let namespace = object.namespace().unwrap_or_default().to_owned();
+                self.secrets
+                    .entry(namespace)
+                    .or_default()
+                    .insert(object.name().to_owned());
+            }
+            ("networking.istio.io", "EnvoyFilter") => {
                 self.add_policy(object, "/spec/workloadSelector/labels");
             }
             ("networking.k8s.io", "NetworkPolicy") => self.network_policies.add_policy(object),
@@ -112,10 +122,28 @@ impl World {
         }
     }
 
+    fn add_destination_rule(&mut self, object: &Object) {
+        let mut rule = DestinationRuleRecord::read(object);
+        let subsets = object.items("/spec/subsets").iter();
+        if subsets.clone().any(|subset| !subset["labels"].is_null()) {
+            rule.note("DestinationRule", "labels of a subset");
+        }
+        let policies = subsets
+            .map(|subset| &subset["trafficPolicy"])
+            .chain([object.at("/spec/trafficPolicy")]);
+        if policies.into_iter().any(|policy| !policy["tunnel"].is_null()) {
+            rule.note("DestinationRule", "`tunnel`");
+        }
+        if !object.at("/spec/workloadSelector").is_null() {
+            rule.note("DestinationRule", "`workloadSelector`");
+        }
+        self.destination_rules.push(rule);
+    }
+
     fn add_virtual_service(&mut self, object: &Object) {
         let mut service = VirtualServiceRecord::read(object);
         let known = ["gateways", "port", "sniHosts", "name"];
-        let matches = ["/spec/tls", "/spec/http"]
+        let matches = ["/spec/tls", "/spec/http", "/spec/tcp"]
             .into_iter()
             .flat_map(|pointer| object.items(pointer))
             .flat_map(|route| route["match"].as_array().into_iter().flatten());
@@ -127,14 +155,14 @@ impl World {
         for name in unknown {
             service.note("VirtualService", &format!("match by `{name}`"));
         }
-        if !object.items("/spec/tcp").is_empty() {
-            service.note("VirtualService", "`tcp` routes");
-        }
         for route in object.items("/spec/http") {
-            for name in ["redirect", "rewrite", "fault", "directResponse", "delegate"] {
+            for name in ["redirect", "fault", "directResponse", "delegate"] {
                 if !route[name].is_null() {
                     service.note("VirtualService", &format!("`{name}`"));
                 }
+            }
+            if !route["rewrite"].is_null() && route["rewrite"]["authority"].is_null() {
+                service.note("VirtualService", "`rewrite` of a path");
             }
         }
         self.virtual_services.push(service);
@@ -175,16 +203,20 @@ impl World {
         }
     }
 
-    /// The service that a host name belongs to, as a namespace sees it: exact before wildcard, the own
-    /// namespace's before others', older before younger. `port`: only services that have it.
-    pub(super) fn service(&self, viewer: &str, host: &str, port: Option<u16>) -> Option<&ServiceRecord> {
+    /// The service that a host name belongs to, as a proxy sees it: exact before wildcard, the own namespace's
+    /// before others', older before younger. `port`: only services that have it.
+    pub(super) fn service(
+        &self,
+        viewer: &Viewer<'_>,
+        host: &str,
+        port: Option<u16>,
+    ) -> Option<&ServiceRecord> {
         let exact = self.by_host.get(host).into_iter().flatten();
         let fits = |service: &&ServiceRecord| {
-            visible(&service.export_to, &service.identity.namespace, viewer)
-                && port.is_none_or(|port| service.port(port).is_some())
+            viewer.sees_service(self, service) && port.is_none_or(|port| service.port(port).is_some())
         };
         let exact = exact.map(|index| &self.services[*index]).filter(fits);
-        let found = exact.min_by_key(|service| service.identity.namespace != viewer);
+        let found = exact.min_by_key(|service| service.identity.namespace != viewer.namespace);
         found.or_else(|| {
             self.wildcards
                 .iter()
@@ -193,6 +225,11 @@ impl World {
                 .filter(fits)
                 .max_by_key(|service| specificity(&service.host))
         })
+    }
+
+    /// Whether a Secret is there; `None` if nothing is known of the namespace's Secrets.
+    pub(super) fn has_secret(&self, namespace: &str, name: &str) -> Option<bool> {
+        Some(self.secrets.get(namespace)?.contains(name))
     }
 
     /// A pod by its name.

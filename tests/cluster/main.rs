@@ -19,6 +19,7 @@ mod bypass;
 mod capture;
 mod certificates;
 mod crowd;
+mod differential;
 mod documents;
 mod gateways;
 mod gitops;

@@ -6,13 +6,13 @@ use std::net::IpAddr;
 
 /// A range in CIDR notation (RFC 4632, RFC 4291).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Cidr {
+pub(in crate::mesh) struct Cidr {
     network: IpAddr,
     prefix: u8,
 }
 
 impl Cidr {
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(in crate::mesh) fn parse(text: &str) -> Option<Self> {
         let (network, prefix) = text.split_once('/')?;
         let network: IpAddr = network.parse().ok()?;
         let prefix: u8 = prefix.parse().ok()?;
@@ -20,7 +20,7 @@ impl Cidr {
     }
 
     /// Families never mix: an IPv4 range holds no IPv6 address.
-    pub(super) fn contains(self, address: IpAddr) -> bool {
+    pub(in crate::mesh) fn contains(self, address: IpAddr) -> bool {
         if self.network.is_ipv4() != address.is_ipv4() {
             return false;
         }

@@ -10,6 +10,7 @@
 //! to the engine and names this as what engines most often do. A pod always reaches itself.
 
 mod address_block;
+pub(in crate::mesh) use address_block::Cidr;
 mod foreign;
 mod peer;
 mod port;

@@ -114,6 +114,7 @@ pub(super) fn objects(plan: &Plan, gateway: &GatewayTarget) -> Vec<Manifest> {
 fn body(plan: &Plan, gateway: &GatewayTarget, form: &Form, hosts: &[&HostName]) -> ServiceEntrySpec {
     let endpoint = |server: &HostName| Endpoint {
         address: server.to_string(),
+        ports: BTreeMap::new(),
     };
     ServiceEntrySpec {
         addresses: Vec::new(),

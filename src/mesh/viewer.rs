@@ -1,0 +1,105 @@
+//! Whose eyes: what a proxy sees of the objects depends on its namespace, its kind and its `Sidecar` resource.
+
+use super::names::visible;
+use super::records::{PodRecord, ServiceRecord, VirtualServiceRecord, full_host_of};
+use super::scope::Scope;
+use super::sidecar::for_mesh;
+use super::world::World;
+use std::collections::BTreeMap;
+
+/// A proxy that looks at the objects.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Viewer<'world> {
+    pub(super) namespace: &'world str,
+    pub(super) gateway: bool,
+    scope: Option<&'world Scope>,
+}
+
+impl<'world> Viewer<'world> {
+    /// The sidecar of a pod with these labels.
+    pub(super) fn sidecar(
+        world: &'world World,
+        namespace: &'world str,
+        labels: &BTreeMap<String, String>,
+    ) -> Self {
+        let selects = |scope: &&Scope| {
+            scope
+                .selector
+                .iter()
+                .all(|(name, value)| labels.get(name) == Some(value))
+        };
+        let of = |namespace: &str, with_selector: bool| {
+            world
+                .scopes
+                .iter()
+                .filter(|scope| scope.identity.namespace == namespace)
+                .filter(|scope| scope.selector.is_empty() != with_selector)
+                .find(selects)
+        };
+        let scope = of(namespace, true)
+            .or_else(|| of(namespace, false))
+            .or_else(|| of(&world.root_namespace, false));
+        Self {
+            namespace,
+            gateway: false,
+            scope,
+        }
+    }
+
+    /// A gateway's pod. `Sidecar` resources do not hold for gateways.
+    pub(super) fn gateway(pod: &'world PodRecord) -> Self {
+        Self {
+            namespace: &pod.name.namespace,
+            gateway: true,
+            scope: None,
+        }
+    }
+
+    /// The `Sidecar` resource that holds.
+    pub(super) fn scope(&self) -> Option<&'world Scope> {
+        self.scope
+    }
+
+    /// Whether what no object names is refused.
+    pub(super) fn registry_only(&self, world: &World) -> bool {
+        self.scope
+            .and_then(|scope| scope.registry_only)
+            .unwrap_or(world.registry_only)
+    }
+
+    /// Whether `exportTo`, and the `Sidecar` resource, let it see a service.
+    pub(super) fn sees_service(&self, world: &World, service: &ServiceRecord) -> bool {
+        let exported = visible(&service.export_to, &service.identity.namespace, self.namespace);
+        exported
+            && self.scope.is_none_or(|scope| {
+                // A seen route brings its destinations with it.
+                scope.sees_service(service) || self.routes_to(world, service)
+            })
+    }
+
+    fn routes_to(&self, world: &World, service: &ServiceRecord) -> bool {
+        self.virtual_services(world).any(|owner| {
+            let specification = &owner.specification;
+            let tls = specification.tls.iter().flat_map(|route| &route.route);
+            let http = specification.http.iter().flat_map(|route| &route.route);
+            let tcp = specification.tcp.iter().flat_map(|route| &route.route);
+            for_mesh(&[], &specification.gateways)
+                && tls
+                    .chain(http)
+                    .chain(tcp)
+                    .any(|one| full_host_of(&one.destination.host, &owner.identity) == service.host)
+        })
+    }
+
+    /// VirtualServices that it sees, oldest first.
+    pub(super) fn virtual_services(
+        self,
+        world: &'world World,
+    ) -> impl Iterator<Item = &'world VirtualServiceRecord> {
+        world.virtual_services.iter().filter(move |service| {
+            let owner = &service.identity.namespace;
+            visible(&service.specification.export_to, owner, self.namespace)
+                && self.scope.is_none_or(|scope| scope.sees_virtual_service(service))
+        })
+    }
+}

@@ -1,0 +1,63 @@
+//! One case: objects, and requests.
+
+use kubectl_egress::vocabulary::Scheme;
+use serde_json::Value;
+
+/// Where a case stands.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    /// Namespace of the source and of the case's objects.
+    pub(super) namespace: String,
+    /// Namespace that neither source nor gateway is in.
+    pub(super) elsewhere: String,
+    /// The gateway's.
+    pub(super) gateway_namespace: String,
+    /// Its Service.
+    pub(super) gateway_service: String,
+    /// Value of its label `istio`.
+    pub(super) gateway_label: String,
+}
+
+impl Place {
+    /// Full name of the gateway's Service.
+    pub(super) fn gateway_host(&self) -> String {
+        format!(
+            "{}.{}.svc.cluster.local",
+            self.gateway_service, self.gateway_namespace
+        )
+    }
+}
+
+/// A request of a case's source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ask {
+    pub(super) scheme: Scheme,
+    pub(super) host: String,
+    pub(super) port: u16,
+    /// From the pod without sidecar.
+    pub(super) bare: bool,
+}
+
+impl Ask {
+    pub(super) fn url(&self, path: &str) -> String {
+        format!("{}://{}:{}/{path}", self.scheme, self.host, self.port)
+    }
+}
+
+/// A case.
+#[derive(Debug, Clone)]
+pub(super) struct Case {
+    /// Unique, and says what it is about.
+    pub(super) name: String,
+    pub(super) place: Place,
+    pub(super) host: String,
+    pub(super) objects: Vec<Value>,
+    pub(super) asks: Vec<Ask>,
+}
+
+impl Case {
+    /// The object of a kind; the first if there are more.
+    pub(super) fn object(&mut self, kind: &str) -> Option<&mut Value> {
+        self.objects.iter_mut().find(|object| object["kind"] == kind)
+    }
+}

@@ -1,0 +1,141 @@
+//! The fixed set of cases.
+
+use super::case::{Ask, Case, Place};
+use super::changes::CHANGES;
+use super::objects::istio;
+use super::reality::Places;
+use super::ways::Way;
+use kubectl_egress::vocabulary::Scheme;
+use serde_json::{Value, json};
+
+/// All cases: each way with each change that concerns it.
+pub(super) fn cases(places: &Places) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for way in Way::ALL {
+        for change in CHANGES.iter().filter(|change| (change.concerns)(way)) {
+            let number = cases.len();
+            let mut case = way.case(&places.own, number, &places.run);
+            (change.make)(&mut case);
+            case.name = format!("{number}. {way:?}: {}", change.name);
+            cases.push(case);
+        }
+    }
+    let mut nothing = Way::Direct.case(&places.own, cases.len(), &places.run);
+    nothing.objects.clear();
+    nothing.name = format!("{}. nothing at all", cases.len());
+    let from_bare: Vec<Ask> = nothing
+        .asks
+        .iter()
+        .map(|ask| Ask {
+            bare: true,
+            ..ask.clone()
+        })
+        .collect();
+    nothing.asks.extend(from_bare);
+    cases.push(nothing);
+    cases.extend(at_the_stock_gateway(&places.stock, cases.len(), &places.run));
+    cases.extend(alone(places, cases.len()));
+    cases
+}
+
+/// What concerns all hosts of a namespace.
+fn alone(places: &Places, first: usize) -> Vec<Case> {
+    let mut cases = Vec::new();
+    let mut next = places.isolated.iter();
+    let mut add = |name: &str, way: Way, make: &dyn Fn(&mut Case)| {
+        let number = first + cases.len();
+        let place = next.next().expect("another isolated namespace");
+        let mut case = way.case(place, number, &places.run);
+        make(&mut case);
+        case.name = format!("{number}. {way:?} alone: {name}");
+        cases.push(case);
+    };
+    for (way, address) in [
+        (Way::Passthrough, "203.0.113.20"),
+        (Way::Http, "203.0.113.20"),
+        (Way::Direct, "203.0.113.0/24"),
+    ] {
+        add("with the host's address", way, &|case| {
+            let visible = json!([".", case.place.gateway_namespace]);
+            let entry = &mut case.object("ServiceEntry").unwrap()["spec"];
+            entry["addresses"] = json!([address]);
+            entry["exportTo"] = visible;
+        });
+    }
+    let scope = |case: &mut Case, spec: Value| {
+        let namespace = case.place.namespace.clone();
+        case.objects.push(istio("Sidecar", &namespace, "scope", &spec));
+    };
+    add("a scope of its own namespace", Way::Passthrough, &|case| {
+        scope(case, json!({"egress": [{"hosts": ["./*"]}]}));
+    });
+    add("a scope of its own namespace", Way::Origination, &|case| {
+        scope(case, json!({"egress": [{"hosts": ["./*", "istio-system/*"]}]}));
+    });
+    add("a scope without the host", Way::Passthrough, &|case| {
+        let elsewhere = case.place.elsewhere.clone();
+        set_namespace(case, "ServiceEntry", &elsewhere);
+        scope(case, json!({"egress": [{"hosts": ["./*"]}]}));
+    });
+    add("REGISTRY_ONLY", Way::Passthrough, &|case| {
+        scope(
+            case,
+            json!({"outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}, "egress": [{"hosts": ["*/*"]}]}),
+        );
+        let unknown = format!("unknown-{}", case.host);
+        case.asks.extend(both(&unknown));
+    });
+    add("REGISTRY_ONLY", Way::Http, &|case| {
+        scope(case, json!({"outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}}));
+    });
+    add("a wildcard with one server", Way::Passthrough, &|case| {
+        let host = case.host.clone();
+        let gateway = case.place.gateway_namespace.clone();
+        let text = serde_json::to_string(&case.objects)
+            .unwrap()
+            .replace(&host, "*.wild.test");
+        case.objects = serde_json::from_str(&text).unwrap();
+        let entry = &mut case.object("ServiceEntry").unwrap()["spec"];
+        entry["endpoints"] = json!([{"address": "203.0.113.20"}]);
+        entry["exportTo"] = json!([".", gateway]);
+        for kind in ["VirtualService"] {
+            case.object(kind).unwrap()["spec"]["exportTo"] = json!([".", gateway]);
+        }
+    });
+    cases
+}
+
+fn set_namespace(case: &mut Case, kind: &str, namespace: &str) {
+    case.object(kind).unwrap()["metadata"]["namespace"] = json!(namespace);
+}
+
+/// A host by https and by http.
+fn both(host: &str) -> [Ask; 2] {
+    [(Scheme::Https, 443), (Scheme::Http, 80)].map(|(scheme, port)| Ask {
+        scheme,
+        host: host.to_owned(),
+        port,
+        bare: false,
+    })
+}
+
+/// A gateway in the root namespace looks DestinationRules up in another order.
+fn at_the_stock_gateway(place: &Place, first: usize, run: &str) -> Vec<Case> {
+    let ways = [Way::Passthrough, Way::PassthroughInMeshTls, Way::Origination];
+    let of_rules = |name: &str| {
+        name.contains("DestinationRule") || name.contains("should be") || name.contains("exported")
+    };
+    let changes = CHANGES.iter().filter(|change| of_rules(change.name));
+    let pairs = changes.flat_map(|change| ways.map(|way| (way, change)));
+    pairs
+        .filter(|(way, change)| (change.concerns)(*way))
+        .enumerate()
+        .map(|(index, (way, change))| {
+            let number = first + index;
+            let mut case = way.case(place, number, run);
+            (change.make)(&mut case);
+            case.name = format!("{number}. {way:?} in the root namespace: {}", change.name);
+            case
+        })
+        .collect()
+}

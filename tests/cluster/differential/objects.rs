@@ -1,0 +1,60 @@
+//! Istio's objects, as the cases need them.
+
+use super::case::Place;
+use serde_json::{Value, json};
+
+pub(super) fn istio(kind: &str, namespace: &str, name: &str, spec: &Value) -> Value {
+    json!({"apiVersion": "networking.istio.io/v1", "kind": kind, "metadata": {"name": name, "namespace": namespace}, "spec": spec})
+}
+
+/// A port of a ServiceEntry or Gateway.
+pub(super) fn port(number: u16, protocol: &str) -> Value {
+    json!({"number": number, "name": format!("{}-{number}", protocol.to_lowercase()), "protocol": protocol})
+}
+
+pub(super) fn service_entry(place: &Place, name: &str, host: &str, ports: &[Value]) -> Value {
+    istio(
+        "ServiceEntry",
+        &place.namespace,
+        name,
+        &json!({"hosts": [host], "location": "MESH_EXTERNAL", "resolution": "DNS", "ports": ports}),
+    )
+}
+
+/// A Gateway with one server.
+pub(super) fn gateway(place: &Place, name: &str, host: &str, port: &Value, tls: Option<&str>) -> Value {
+    let mut server = json!({"port": port, "hosts": [host]});
+    if let Some(mode) = tls {
+        server["tls"] = json!({"mode": mode});
+    }
+    istio(
+        "Gateway",
+        &place.namespace,
+        name,
+        &json!({"selector": {"istio": place.gateway_label}, "servers": [server]}),
+    )
+}
+
+/// A DestinationRule of the gateway with one subset.
+pub(super) fn to_gateway(place: &Place, name: &str, tls: Option<Value>) -> Value {
+    let mut subset = json!({"name": name});
+    if let Some(tls) = tls {
+        subset["trafficPolicy"] = json!({"tls": tls});
+    }
+    istio(
+        "DestinationRule",
+        &place.namespace,
+        name,
+        &json!({"host": place.gateway_host(), "subsets": [subset]}),
+    )
+}
+
+/// Where the mesh leg goes.
+pub(super) fn via_gateway(place: &Place, name: &str, port: u16) -> Value {
+    json!([{"destination": {"host": place.gateway_host(), "subset": name, "port": {"number": port}}}])
+}
+
+/// Where the external leg goes.
+pub(super) fn to_host(host: &str, port: u16) -> Value {
+    json!([{"destination": {"host": host, "port": {"number": port}}}])
+}

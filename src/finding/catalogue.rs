@@ -175,6 +175,14 @@ catalogue! {
     SIDECAR_PASSED = "EGR-142", Error, "addresses are reached past the sidecar",
         "The annotation excludeOutboundIPRanges of the pods, or the mesh's own includeIPRanges, leaves these addresses out of what is redirected to the sidecar; then nothing of the mesh sees the traffic.",
         "what `kubectl egress setup --exclude-ranges` set is taken back by `kubectl egress cleanup`; else take the annotation off the workload, and look at global.proxy.includeIPRanges of the mesh; `kubectl egress lockdown` stops what passes the sidecar";
+    /// A proxy that is no gateway has no route.
+    NO_ROUTE = "EGR-143", Error, "a proxy has no route for the request",
+        "At a sidecar: a VirtualService or Service claims this host and port, and none of its routes fits the request (its path, its headers, its protocol), or a Sidecar object hides the destination.",
+        "`istioctl proxy-config routes POD.NAMESPACE` shows the routes; take the VirtualService away, or give it a route that fits";
+    /// A cluster without endpoints.
+    NO_ENDPOINT = "EGR-144", Error, "a proxy has a route and no address to send to",
+        "The host's name did not resolve in the proxy (resolution DNS), or the ServiceEntry has resolution NONE or DYNAMIC_DNS at the gateway, where only a sidecar can use it, or the Service has no ready pod.",
+        "give the ServiceEntry resolution DNS with the exact host, or endpoints; for a wildcard at the gateway one fixed server: `kubectl egress setup '*.HOST' --wildcard-server SERVER`";
     /// The gateway has no ready pod.
     GATEWAY_NOT_READY = "EGR-201", Error, "the egress gateway has no ready pod",
         "Its Deployment is scaled to zero, or its pods do not start.",

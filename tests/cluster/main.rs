@@ -20,6 +20,7 @@ mod capture;
 mod certificates;
 mod crowd;
 mod documents;
+mod explain_log;
 mod gateways;
 mod gitops;
 mod kyma;

@@ -46,7 +46,7 @@ pub fn origins(line: &AccessLogLine, objects: &LiveObjects) -> Vec<String> {
         Verdict::NoRouteAtGateway | Verdict::MeshLegMismatch => said.extend(servers(host, objects)),
         Verdict::NoCluster => said.extend(routes_without_subset(host, objects)),
         Verdict::LeftUnknown | Verdict::RegistryOnly | Verdict::NoRoute => {
-            said.extend(declared(host, objects))
+            said.extend(declared(host, objects));
         }
         _ => {}
     }
@@ -228,6 +228,14 @@ fn pods(line: &AccessLogLine, objects: &LiveObjects) -> Vec<String> {
         if let Some(pod) = all.iter().find(|pod| has_address(pod, address)) {
             said.push(format!("{what} pod {}", named(pod)));
         }
+    }
+    let own = ip(line.downstream_local_address.as_deref());
+    let is_known = own.is_some_and(|address| all.iter().any(|pod| has_address(pod, address)));
+    if said.is_empty() && !is_known {
+        said.push(
+            "no pod here has an address of this line: the pods are gone, or it is another cluster's"
+                .to_owned(),
+        );
     }
     said
 }

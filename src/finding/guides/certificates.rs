@@ -71,4 +71,8 @@ guides! {
         "kubectl auth can-i get secrets -n istio-system",
         "istioctl proxy-config secret GATEWAY-POD.istio-system    # whether the gateway has it, without its content";
         RBAC;
+    "EGR-425": "The gateway shows the old certificate, or trusts the old authority, after its Secret was changed.";
+        "kubectl get secret NAME -n istio-system -o yaml --show-managed-fields | grep time:    # when it was changed",
+        "kubectl exec -n istio-system GATEWAY-POD -c istio-proxy -- pilot-agent request GET clusters | grep HOST | grep cx_active    # connections from before";
+        GATEWAY_ORIGINATION, SECRETS;
 }

@@ -46,7 +46,8 @@ fn line(stage: &Stage, url: &str, log: Log, words: &[&str]) -> String {
             return line.to_owned();
         }
     }
-    panic!("no line of {host} with {words:?}; the last were {last:.4000}");
+    let last: Vec<&str> = last.lines().rev().take(5).collect();
+    panic!("no line of {host} with {words:?}; the last were {last:#?}");
 }
 
 /// Explains it, and requires the code and words of what is said, objects included.
@@ -92,17 +93,37 @@ fn what_is_missing_on_the_way_is_named() {
     );
     again();
 
-    // NR at the gateway, UR at the sidecar.
-    delete("gateways.networking.istio.io");
+    // NR at the gateway, UR at the sidecar: its only server is for another host.
+    let gateway = stage
+        .kubectl
+        .names(&format!("get gateways.networking.istio.io -n {namespace}"));
+    let patch = r#"-p=[{"op":"replace","path":"/spec/servers/0/hosts","value":["other.test"]}]"#;
+    stage
+        .kubectl
+        .with(&["patch", &gateway[0], "-n", &namespace, "--type=json", patch]);
     let refused = line(&stage, &url, Log::Gateway, &[" NR "]);
     explains(
         &stage,
         &refused,
         Some("EGR-110"),
-        &["no Gateway offers", "which explains NR"],
+        &["no Gateway offers", "which explains"],
     );
     let reset = line(&stage, &url, Log::Sidecar, &[" UR "]);
-    explains(&stage, &reset, Some("EGR-119"), &["kubectl egress logs --host"]);
+    explains(
+        &stage,
+        &reset,
+        Some("EGR-119"),
+        &["kubectl egress logs --host", "no Gateway offers"],
+    );
+    // Without any server the port has no listener.
+    delete("gateways.networking.istio.io");
+    let closed = line(&stage, &url, Log::Sidecar, &["UF,URX", "Connection_refused"]);
+    explains(
+        &stage,
+        &closed,
+        Some("EGR-113"),
+        &["nothing listens there", "no Gateway offers"],
+    );
     again();
 
     // UH at the gateway.
@@ -163,7 +184,7 @@ fn a_refused_connection_and_a_gateway_without_pods_are_told_apart() {
 fn what_is_wrong_with_tls_is_named() {
     let stage = open!(alone);
     stage
-        .egress("setup wrongsan.test:80 expired.test:80 --mode tls-origination --create-namespace --no-probe")
+        .egress("setup wrongsan.test:80 expired.test:80 mtls.test:80 --mode tls-origination --create-namespace --no-probe")
         .exits(0);
     let name = line(
         &stage,
@@ -184,6 +205,9 @@ fn what_is_wrong_with_tls_is_named() {
         Some("EGR-134"),
         &["the server's certificate has expired"],
     );
+    // No client certificate where one is wanted: TLS 1.3 gives no reason.
+    let wanted = line(&stage, "http://mtls.test", Log::Gateway, &[" UC "]);
+    explains(&stage, &wanted, Some("EGR-135"), &["One of four causes"]);
     // The sidecar's line has no flag for what failed at the gateway.
     let behind = line(&stage, "http://expired.test", Log::Sidecar, &[" 503 "]);
     explains(

@@ -151,7 +151,7 @@ fn what(line: &AccessLogLine, verdict: Verdict, speaker: Speaker) -> String {
         Verdict::StoppedByProxy => format!("the proxy stopped {asked}: {}", flags_in_words(line)),
         Verdict::InboundRefused => "the sidecar refused a connection that came in: most often plaintext where a PeerAuthentication says STRICT".to_owned(),
         Verdict::ErrorFromBehind => format!("the answer {} for {asked} came from behind this proxy, at {upstream}: from the host, or, in a sidecar's line, from the gateway, whose own line says why", line.response_code),
-        Verdict::NothingCameBack => format!("{asked} was connected to {upstream} and not a byte came back: the handshake was given up by one side"),
+        Verdict::NothingCameBack => format!("{asked} was connected to {upstream} and not a byte came back: one side gave the handshake up, or a policy cut it off"),
         Verdict::ClientLeft => format!("the client went away before it had the whole answer of {asked}"),
         Verdict::AnsweredByProxy => format!("the proxy answered {asked} itself, with {}", line.response_code),
         Verdict::SentToGateway => format!("the sidecar sent {asked} to the egress gateway, {}{}", upstream, status(line)),
@@ -259,6 +259,8 @@ fn fields(line: &AccessLogLine) -> Vec<FieldMeaning> {
         );
         add("flag", flag, meaning);
     }
+    let reason = line.upstream_transport_failure_reason.as_deref();
+    let reason_meaning = reason.map(|reason| TransportFailure::read(reason).meaning());
     for (field, details) in [
         ("details", &line.response_code_details),
         ("termination", &line.connection_termination_details),
@@ -266,15 +268,15 @@ fn fields(line: &AccessLogLine) -> Vec<FieldMeaning> {
         if let Some(details) = details {
             let meaning =
                 details_meaning(details).unwrap_or_else(|| "details that we do not know".to_owned());
+            // The reason of a failed connection stands in both fields.
+            if reason_meaning.as_ref() == Some(&meaning) {
+                continue;
+            }
             add(field, details, meaning);
         }
     }
-    if let Some(reason) = &line.upstream_transport_failure_reason {
-        add(
-            "transport failure",
-            reason,
-            TransportFailure::read(reason).meaning(),
-        );
+    if let Some((reason, meaning)) = reason.zip(reason_meaning) {
+        add("transport failure", reason, meaning);
     }
     if let Some(cluster) = &line.upstream_cluster {
         add("cluster", &cluster.to_string(), cluster_meaning(cluster));

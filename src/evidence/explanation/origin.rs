@@ -30,24 +30,25 @@ pub struct LiveObjects {
 pub fn origins(line: &AccessLogLine, objects: &LiveObjects) -> Vec<String> {
     let speaker = Speaker::of(line);
     let mut said = pods(line, objects);
-    let host = line
-        .authority
-        .as_deref()
-        .map(without_port)
-        .or(line.requested_server_name.as_deref());
     if let Some(UpstreamCluster::Outbound { port, subset, host }) = &line.upstream_cluster {
         said.extend(of_cluster(*port, subset, host, objects));
-        return said;
     }
-    let Some(host) = host.filter(|host| !host.starts_with("outbound_.")) else {
+    let authority = line.authority.as_deref().map(without_port);
+    let asked = authority.or(line.requested_server_name.as_deref());
+    let Some(asked) = asked.filter(|asked| !asked.starts_with("outbound_.")) else {
         return said;
     };
     match Verdict::of(line, speaker) {
-        Verdict::NoRouteAtGateway | Verdict::MeshLegMismatch => said.extend(servers(host, objects)),
-        Verdict::NoCluster => said.extend(routes_without_subset(host, objects)),
+        Verdict::NoRouteAtGateway
+        | Verdict::MeshLegMismatch
+        | Verdict::GatewayUnreachable
+        | Verdict::EndedByGateway
+        | Verdict::NothingCameBack => said.extend(servers(asked, objects)),
+        Verdict::NoCluster => said.extend(routes_without_subset(asked, objects)),
         Verdict::LeftUnknown | Verdict::RegistryOnly | Verdict::NoRoute => {
-            said.extend(declared(host, objects));
+            said.extend(declared(asked, objects));
         }
+        Verdict::NoEndpoint => said.extend(resolutions(asked, objects)),
         _ => {}
     }
     said
@@ -165,7 +166,7 @@ fn servers(host: &str, objects: &LiveObjects) -> Vec<String> {
     }
     said.truncate(FEW);
     if said.is_empty() {
-        return vec![format!("no Gateway offers {host}, which explains NR")];
+        return vec![format!("no Gateway offers {host}, which explains it")];
     }
     said
 }
@@ -191,6 +192,21 @@ fn routes_without_subset(host: &str, objects: &LiveObjects) -> Vec<String> {
     said.dedup();
     said.truncate(2 * FEW);
     said
+}
+
+/// How the ServiceEntries of a host say that its addresses are found.
+fn resolutions(host: &str, objects: &LiveObjects) -> Vec<String> {
+    let all = objects.service_entries.iter().flatten();
+    let declaring = all.filter(|entry| names(entry.items("/spec/hosts")).any(|name| covers(name, host)));
+    first_few(declaring, |entry| {
+        // Istio's own default.
+        let resolution = Some(entry.text("/spec/resolution")).filter(|text| !text.is_empty());
+        format!(
+            "ServiceEntry {} has resolution {}",
+            named(entry),
+            resolution.unwrap_or("NONE")
+        )
+    })
 }
 
 /// Whether anybody declares a host that a sidecar did not know.

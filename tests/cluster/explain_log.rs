@@ -68,11 +68,18 @@ fn explains(stage: &Stage, line: &str, code: Option<&str>, words: &[&str]) -> Va
 /// No, or a wrong, object of the way through the gateway.
 #[test]
 fn what_is_missing_on_the_way_is_named() {
-    let stage = open!(alone).with_route();
+    let stage = open!(alone);
     let (host, namespace) = (stage.host.clone(), stage.namespace.clone());
     let url = format!("https://{host}");
+    // A port of the gateway has a listener as long as somebody's route uses it.
+    let neighbour = format!("also-{host}");
+    let stage = stage.routed(&format!("{host} {neighbour}"));
     let delete = |kind: &str| stage.kubectl.run(&format!("delete {kind} --all -n {namespace}"));
-    let again = || stage.egress(&format!("setup {host} --no-probe")).exits(0).code;
+    let again = || {
+        stage
+            .egress(&format!("setup {host} {neighbour} --no-probe"))
+            .exits(0);
+    };
 
     let sent = line(&stage, &url, Log::Sidecar, &["istio-egressgateway"]);
     let said = explains(&stage, &sent, None, &["sent-to-gateway", "defines subset"]);
@@ -93,14 +100,14 @@ fn what_is_missing_on_the_way_is_named() {
     );
     again();
 
-    // NR at the gateway, UR at the sidecar: its only server is for another host.
+    // NR at the gateway, UR at the sidecar: its server is for another host only.
     let gateway = stage
         .kubectl
         .names(&format!("get gateways.networking.istio.io -n {namespace}"));
-    let patch = r#"-p=[{"op":"replace","path":"/spec/servers/0/hosts","value":["other.test"]}]"#;
+    let patch = format!(r#"-p=[{{"op":"replace","path":"/spec/servers/0/hosts","value":["{neighbour}"]}}]"#);
     stage
         .kubectl
-        .with(&["patch", &gateway[0], "-n", &namespace, "--type=json", patch]);
+        .with(&["patch", &gateway[0], "-n", &namespace, "--type=json", &patch]);
     let refused = line(&stage, &url, Log::Gateway, &[" NR "]);
     explains(
         &stage,

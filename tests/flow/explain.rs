@@ -107,7 +107,7 @@ fn a_log_is_grouped_and_other_lines_are_counted() {
     let (code, text, _) = explain(&["--log"], log.as_bytes());
     assert_eq!(code, Some(0));
     let text = flat(&text);
-    assert!(text.contains("3 lines of an access log, 1 others"), "{text}");
+    assert!(text.contains("3 lines of an access log, 1 other line"), "{text}");
     assert!(text.contains("2 times") && text.contains("once"), "{text}");
     let (_, yaml, _) = explain(&["--log", "-", "-o", "yaml"], log.as_bytes());
     assert!(

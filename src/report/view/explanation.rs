@@ -30,7 +30,7 @@ pub fn log_summary(
         count(summary.lines, "line"),
         match summary.other_lines {
             0 => String::new(),
-            other => format!(", {other} others"),
+            other => format!(", {}", count(other, "other line")),
         }
     );
     for (group, said) in summary.groups.iter().zip(objects) {

@@ -254,6 +254,8 @@ fn fields(line: &AccessLogLine) -> Vec<FieldMeaning> {
             || "not a flag that Envoy documents".to_owned(),
             |known| match known.here {
                 "" => known.meaning.to_owned(),
+                // What is measured about connections says nothing about TLS.
+                _ if known.flag == "UF" && failure_of(line).is_tls() => known.meaning.to_owned(),
                 here => format!("{}. Here: {here}", known.meaning),
             },
         );

@@ -111,10 +111,11 @@ mod tests {
 
     const LINE: &str = r#"[2026-11-21T02:26:23.300Z] "- - -" 0 NC - - "-" 0 0 3 - "-" "-" "-" "-" "-" - - 203.0.113.20:443 198.18.0.27:41916 tls.test -"#;
 
-    fn read(prefix: &str) -> Option<Option<String>> {
+    /// The pod, empty if none is named; `None` if the line is not found.
+    fn read(prefix: &str) -> Option<String> {
         let raw = format!("{prefix}{LINE}");
         without_prefix(raw.as_bytes())
-            .find_map(|(rest, pod)| parse_line(rest).map(|_| pod.map(str::to_owned)))
+            .find_map(|(rest, pod)| parse_line(rest).map(|_| pod.unwrap_or_default().to_owned()))
     }
 
     #[test]
@@ -140,7 +141,11 @@ mod tests {
             ),
             ("2026-11-21T02:26:23.300123456+01:00 stdout F ", None),
         ] {
-            assert_eq!(read(prefix), Some(pod.map(str::to_owned)), "{prefix:?}");
+            assert_eq!(
+                read(prefix).as_deref(),
+                Some(pod.unwrap_or_default()),
+                "{prefix:?}"
+            );
         }
     }
 

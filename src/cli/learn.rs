@@ -1,6 +1,6 @@
 //! Commands for learning and for looking things up.
 
-use super::value::{self, choice};
+use super::value::{self, WorkloadArgument, choice};
 use clap::Args;
 use std::fmt;
 
@@ -76,14 +76,51 @@ impl fmt::Display for Platform {
     }
 }
 
-/// `explain`: the article of a finding.
+/// `explain`: a finding, a log, curl's exit code; nothing lists the findings.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
-#[command(after_help = "Example:
-  kubectl egress explain EGR-101")]
+#[command(after_help = "Examples:
+  kubectl egress explain EGR-101
+  kubectl logs -n istio-system -l istio=egressgateway --tail=-1 --prefix | kubectl egress explain --log
+  kubectl egress explain --exit-code 35 --from meshed
+
+Where a cluster answers, --log also names the objects behind what it explains. Without anything it lists all findings.")]
 pub struct Explain {
-    /// Code of a finding, in capitals when it gets here; whether it exists is the catalogue's affair
-    #[arg(value_name = "EGR-nnn", value_parser = value::finding_code, help = "Code of a finding")]
-    pub code: String,
+    /// Code of a finding; none lists all
+    #[arg(value_name = "EGR-nnn", value_parser = value::explain_target, conflicts_with_all = ["log", "exit_code"])]
+    pub target: Option<ExplainTarget>,
+    /// Explain a line of a proxy's access log, or with - or nothing a whole log from standard input
+    #[arg(long, value_name = "LINE", num_args = 0..=1, default_missing_value = "-", conflicts_with = "exit_code", allow_hyphen_values = true)]
+    pub log: Option<String>,
+    /// The log's own format, as in meshConfig.accessLogFormat: text, or JSON with a text for each label
+    #[arg(long, value_name = "FORMAT", requires = "log")]
+    pub log_format: Option<String>,
+    /// Ask no cluster
+    #[arg(long, requires = "log")]
+    pub offline: bool,
+    /// Say what curl's exit code can and cannot prove
+    #[arg(long, value_name = "N", value_parser = value::exit_code)]
+    pub exit_code: Option<u8>,
+    /// What curl ran in: a pod with a sidecar, one without, or a workload to be looked at
+    #[arg(long, value_name = "meshed|bare|deploy/NAME|sts/NAME|pod/NAME", requires = "exit_code", value_parser = value::source)]
+    pub from: Option<SourceArgument>,
+}
+
+/// What is to be explained.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExplainTarget {
+    /// The code of a finding, in capitals; whether it exists is the catalogue's affair.
+    Code(String),
+}
+
+/// What curl ran in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceArgument {
+    /// A pod with a sidecar.
+    Meshed,
+    /// A pod without one.
+    Bare,
+    /// A workload, which is looked at.
+    Workload(WorkloadArgument),
 }
 
 /// `version`: build facts, or the JSON Schema of a document.

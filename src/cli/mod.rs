@@ -24,7 +24,7 @@ pub use certs::{Certs, CertsCommand, CertsInspect, GatewayChoice, inspected_host
 pub use change::{Cleanup, DeployCurl, EnableGateway, Route, Setup};
 pub use connection::Connection;
 pub use deploy_target::DeployTarget;
-pub use learn::{Explain, Platform, SandboxServer, Story, Tutorial, Version};
+pub use learn::{Explain, ExplainTarget, Platform, SandboxServer, SourceArgument, Story, Tutorial, Version};
 pub use lock::{Lockdown, Unlock};
 pub use look::{Diff, Logs, Probe, Render, Status, Verify};
 pub use mode::ModeFlags;
@@ -103,7 +103,7 @@ pub enum Command {
     Tutorial(Tutorial),
     /// Serve an embedded cluster on 127.0.0.1 to try things on
     Sandbox(SandboxServer),
-    /// Explain a finding
+    /// Explain a finding, a log or curl's exit code
     Explain(Explain),
     /// Print version and build facts
     Version(Version),

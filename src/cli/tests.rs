@@ -368,6 +368,13 @@ fn a_target_is_filled_in(
     "as in docker.io"
 )]
 #[case::code("explain 1", "`1` is not a finding's code", "as in EGR-101")]
+#[case::exit_code("explain --exit-code 256", "`256` is not an exit code of curl", "as in 35")]
+#[case::shell_code("explain --exit-code 127", "`127` is not curl's", "was not found")]
+#[case::source_kind(
+    "explain --exit-code 7 --from shop",
+    "`shop` is no kind of source",
+    "deploy/shop"
+)]
 #[case::story("tutorial mtls", "`mtls` is not one of passthrough", "write one of these")]
 #[case::toleration(
     "enable-gateway --toleration a:noexecute",
@@ -410,13 +417,38 @@ fn claps_own_refusals_become_errors_of_ours(#[case] line: &str, #[case] names: &
 #[test]
 fn codes_may_be_typed_in_any_form() {
     for typed in ["explain egr-101", "explain EGR-101", "explain 101"] {
-        assert_eq!(
-            parsed(typed).command,
-            Command::Explain(Explain {
-                code: "EGR-101".into()
-            })
-        );
+        match parsed(typed).command {
+            Command::Explain(explain) => {
+                assert_eq!(explain.target, Some(ExplainTarget::Code("EGR-101".into())));
+            }
+            other => panic!("{other:?}"),
+        }
     }
+}
+
+#[test]
+fn explain_takes_one_thing_or_none() {
+    let explain = |line: &str| match parsed(line).command {
+        Command::Explain(explain) => explain,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(explain("explain").target, None);
+    assert_eq!(explain("explain --log").log.as_deref(), Some("-"));
+    assert_eq!(explain("explain --log -").log.as_deref(), Some("-"));
+    assert_eq!(explain("explain --log {}").log.as_deref(), Some("{}"));
+    let code = explain("explain --exit-code 35 --from bare");
+    assert_eq!(
+        (code.exit_code, code.from),
+        (Some(35), Some(SourceArgument::Bare))
+    );
+    let workload = explain("explain --exit-code 35 --from deploy/shop").from;
+    assert!(
+        matches!(workload, Some(SourceArgument::Workload(_))),
+        "{workload:?}"
+    );
+    refused("explain EGR-101 --log -");
+    refused("explain --log - --exit-code 7");
+    refused("explain --from meshed");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Values as they are typed, checked once. Every refusal names the value, the rule and what to type instead.
 
+use super::learn::{ExplainTarget, SourceArgument};
 use crate::vocabulary::{AddressRange, HostName, HostPort, LabelSelector, PlanIdentity, Scheme};
 use std::fmt;
 use std::path::PathBuf;
@@ -301,6 +302,40 @@ pub(super) fn image(typed: &str) -> Result<String, String> {
     Err(format!(
         "`{typed}` is not an image reference: write REGISTRY/NAME:TAG or REGISTRY/NAME@DIGEST, as in docker.io/curlimages/curl:8.18.0"
     ))
+}
+
+/// What `explain` explains: for now the code of a finding.
+pub(super) fn explain_target(typed: &str) -> Result<ExplainTarget, String> {
+    finding_code(typed).map(ExplainTarget::Code)
+}
+
+/// What curl ran in.
+pub(super) fn source(typed: &str) -> Result<SourceArgument, String> {
+    match typed {
+        "meshed" => Ok(SourceArgument::Meshed),
+        "bare" | "unmeshed" => Ok(SourceArgument::Bare),
+        _ if typed.contains('/') => workload(typed).map(SourceArgument::Workload),
+        _ => Err(format!(
+            "`{typed}` is no kind of source: write meshed (a pod with a sidecar), bare (one without), or a workload such as deploy/{typed}"
+        )),
+    }
+}
+
+/// curl's exit codes end at 101; what is above is the shell's.
+pub(super) fn exit_code(typed: &str) -> Result<u8, String> {
+    match typed.parse() {
+        Ok(code @ 0..=101) => Ok(code),
+        Ok(126 | 127) => Err(format!(
+            "`{typed}` is not curl's but the shell's: curl was not found, or could not be run there"
+        )),
+        Ok(code @ 129..=159) => Err(format!(
+            "`{typed}` is not curl's but the shell's: curl was ended by signal {}",
+            code - 128
+        )),
+        _ => Err(format!(
+            "`{typed}` is not an exit code of curl: give a number from 0 to 101, as in 35"
+        )),
+    }
 }
 
 pub(super) fn finding_code(typed: &str) -> Result<String, String> {

@@ -70,7 +70,7 @@ pub(super) fn refuse_other_namespace(connection: &Connection, typed: &PlanArgume
     }
 }
 
-fn settings(connection: &Connection) -> ConnectionSettings {
+pub(super) fn settings(connection: &Connection) -> ConnectionSettings {
     ConnectionSettings {
         kubeconfig: connection.kubeconfig.clone(),
         context: connection.context.clone(),

@@ -60,7 +60,7 @@ pub async fn run(invocation: Invocation, printer: &Printer) -> Result<ExitCode> 
         Command::Diff(settings) => diff::diff(&connection, settings, printer).await,
         Command::Tutorial(settings) => tutorial::tutorial(&connection, settings, printer).await,
         Command::Sandbox(settings) => sandbox::sandbox(settings, printer).await,
-        Command::Explain(settings) => explain::explain(&settings, printer),
+        Command::Explain(settings) => explain::explain(&connection, settings, printer).await,
         Command::Version(settings) => version::version(&settings, printer),
     }
 }

@@ -19,6 +19,7 @@ mod counters;
 mod curl_arguments;
 mod curl_report;
 mod document;
+pub mod explanation;
 mod facts;
 mod gateway_way;
 mod json_format;

@@ -1,6 +1,7 @@
 //! Why TLS that a proxy originates failed, as far as its line tells (truth.md 4 and 5).
 
 use super::AccessLogLine;
+use super::explanation::TransportFailure;
 use super::judge::Case;
 use crate::finding::{Article, catalogue};
 use crate::vocabulary::{Encryption, Scheme};
@@ -60,72 +61,41 @@ fn secret_missing(case: &Case, line: &AccessLogLine) -> Option<Fault> {
 
 fn tls_error(case: &Case, reason: &str, line: &AccessLogLine) -> Option<Fault> {
     let planned = case.evidence.planned.as_ref()?;
-    if reason.contains("Secret_is_not_supplied_by_SDS") {
-        let did = match &planned.secret {
-            Some(secret) => format!("was not given the Secret {secret}, so it makes no TLS to"),
-            None => "was not given its certificate, so it makes no TLS to".to_owned(),
-        };
-        return Some(fault(&catalogue::SECRET_NOT_SUPPLIED, did));
-    }
-    if reason.contains("CERTIFICATE_VERIFY_FAILED") {
-        return Some(certificate_refused(reason));
-    }
-    if reason.contains("WRONG_VERSION_NUMBER") {
-        let at = line.upstream_host.as_deref().unwrap_or("its address");
-        return Some(fault(
-            &catalogue::HOST_SPEAKS_NO_TLS,
-            format!("speaks TLS and was answered without TLS at {at} by"),
-        ));
-    }
-    // TLS 1.2 servers refuse inside of the handshake.
-    (reason.contains("ALERT") || reason.contains("_alert_")).then(|| {
-        fault(
-            &catalogue::ORIGINATION_REFUSED,
-            "made TLS, and the handshake was refused by",
-        )
-    })
-}
-
-fn certificate_refused(reason: &str) -> Fault {
-    if reason.contains("certificate_has_expired") || reason.contains("certificate_is_not_yet_valid") {
-        return fault(
+    Some(match TransportFailure::read(reason) {
+        TransportFailure::SecretNotSupplied => {
+            let did = match &planned.secret {
+                Some(secret) => format!("was not given the Secret {secret}, so it makes no TLS to"),
+                None => "was not given its certificate, so it makes no TLS to".to_owned(),
+            };
+            fault(&catalogue::SECRET_NOT_SUPPLIED, did)
+        }
+        TransportFailure::CertificateNotValidNow { .. } => fault(
             &catalogue::SERVER_CERTIFICATE_EXPIRED,
             "refuses the certificate, which is not valid now, of",
-        );
-    }
-    if reason.contains("SAN_matcher") || reason.contains("verify_SAN_list") {
-        let names = presented_names(reason)
-            .map_or_else(|| "another name".to_owned(), |names| names.replace(',', ", "));
-        return fault(
-            &catalogue::SERVER_CERTIFICATE_NAME,
-            format!("refuses the certificate, which is for {names}, of"),
-        );
-    }
-    fault(
-        &catalogue::SERVER_CERTIFICATE_UNTRUSTED,
-        "does not trust the authority that signed the certificate of",
-    )
-}
-
-/// The names in `…certificate_SANs_are_[other.test]…` and `…certificate_SANs:_[other.test]…`.
-fn presented_names(reason: &str) -> Option<&str> {
-    let (_, rest) = reason.split_once("certificate_SANs")?;
-    let (_, rest) = rest.split_once('[')?;
-    let (names, _) = rest.split_once(']')?;
-    (!names.is_empty()).then_some(names)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_names_of_a_certificate_are_read_from_both_wordings() {
-        for reason in [
-            "TLS_error:|…:verify_cert_failed:_SAN_matcher,_certificate_SANs_are_[other.test]:TLS_error_end",
-            "…_verify_SAN_list,_expected_SANs:_[wrongsan.test],_certificate_SANs:_[other.test]:TLS_error_end",
-        ] {
-            assert_eq!(presented_names(reason), Some("other.test"), "{reason}");
+        ),
+        TransportFailure::CertificateForOtherNames(names) => {
+            let names = names.unwrap_or_else(|| "another name".to_owned());
+            fault(
+                &catalogue::SERVER_CERTIFICATE_NAME,
+                format!("refuses the certificate, which is for {names}, of"),
+            )
         }
-    }
+        TransportFailure::CertificateOfUnknownAuthority | TransportFailure::CertificateRevoked => fault(
+            &catalogue::SERVER_CERTIFICATE_UNTRUSTED,
+            "does not trust the authority that signed the certificate of",
+        ),
+        TransportFailure::AnsweredWithoutTls => {
+            let at = line.upstream_host.as_deref().unwrap_or("its address");
+            fault(
+                &catalogue::HOST_SPEAKS_NO_TLS,
+                format!("speaks TLS and was answered without TLS at {at} by"),
+            )
+        }
+        // TLS 1.2 servers refuse inside of the handshake.
+        TransportFailure::Alert(_) => fault(
+            &catalogue::ORIGINATION_REFUSED,
+            "made TLS, and the handshake was refused by",
+        ),
+        _ => return None,
+    })
 }

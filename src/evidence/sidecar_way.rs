@@ -55,7 +55,7 @@ pub(super) fn judge(case: &Case, line: &AccessLogLine) -> Judgement {
 
 /// Measured on the lab: TLS ends with `UH` at BlackHoleCluster, HTTP with a direct response 502 of the route
 /// `block_all`.
-fn is_registry_only(line: &AccessLogLine) -> bool {
+pub(super) fn is_registry_only(line: &AccessLogLine) -> bool {
     let by_cluster = line.upstream_cluster == Some(UpstreamCluster::BlackHole)
         && (line.has_flag("UH") || line.upstream_host.is_none());
     let by_route = line.route_name.as_deref() == Some(BLOCK_ALL_ROUTE)

@@ -1,8 +1,10 @@
 //! Diagnosed faults: a stable code, how bad it is, the cause, the fix, the objects.
 
 pub mod catalogue;
+pub mod guides;
 
 pub use catalogue::{Article, article};
+pub use guides::Guide;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

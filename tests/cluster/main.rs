@@ -21,6 +21,7 @@ mod certificates;
 mod crowd;
 mod differential;
 mod documents;
+mod explain_log;
 mod gateways;
 mod gitops;
 mod kyma;

@@ -8,6 +8,7 @@ mod claims;
 mod counters;
 mod curl;
 mod document;
+mod explanation;
 mod gateway;
 mod lines;
 mod misleading;

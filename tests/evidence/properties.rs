@@ -29,7 +29,7 @@ fn cluster() -> impl Strategy<Value = Option<UpstreamCluster>> {
 }
 
 prop_compose! {
-    fn any_line()(
+    pub(crate) fn any_line()(
         start_time in "20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]\\.[0-9]{3}Z",
         request in (bare(), bare(), bare()),
         numbers in (any::<u16>(), any::<u64>(), any::<u64>(), any::<u64>()),

@@ -7,6 +7,7 @@ mod binary;
 mod bypass;
 mod certificates;
 mod elsewhere;
+mod explain;
 mod faults;
 mod istio;
 mod kyma;

@@ -1,6 +1,6 @@
 //! Findings, and the articles behind their codes.
 
-use crate::finding::{Article, Finding, Severity};
+use crate::finding::{Article, Finding, Severity, catalogue};
 use crate::report::escape;
 use crate::report::style::{Style, Tone};
 use std::collections::BTreeSet;
@@ -54,12 +54,38 @@ pub fn what_to_do<'a>(findings: impl IntoIterator<Item = &'a Finding>, style: &S
 /// The article of a code, as `explain` prints it.
 pub fn article(article: &Article, style: &Style) -> String {
     let title = format!("{} ({}): {}", article.code, article.severity, article.title);
-    format!(
-        "{}\n\n{}\n{}\n\n{}\n{}\n",
-        style.paint(Tone::Strong, &title),
-        style.color_only(Tone::Strong, "Why it happens"),
-        style.wrap(&escape::visible(article.cause), 2),
-        style.color_only(Tone::Strong, "What to do"),
-        style.wrap(&escape::visible(article.fix), 2),
-    )
+    let mut text = format!("{}\n", style.paint(Tone::Strong, &title));
+    let mut section = |heading: &str, body: String| {
+        let _ = write!(text, "\n{}\n{body}\n", style.color_only(Tone::Strong, heading));
+    };
+    let guide = article.guide();
+    if let Some(guide) = guide {
+        section("How it shows", style.wrap(&escape::visible(guide.symptom), 2));
+    }
+    section("Why it happens", style.wrap(&escape::visible(article.cause), 2));
+    if let Some(guide) = guide {
+        // Commands stay whole, to be copied.
+        let lines: Vec<String> = guide
+            .by_hand
+            .iter()
+            .map(|command| format!("  {}", style.paint(Tone::Literal, command)))
+            .collect();
+        section("How to see it by hand", lines.join("\n"));
+    }
+    section("What to do", style.wrap(&escape::visible(article.fix), 2));
+    if let Some(guide) = guide {
+        let lines: Vec<String> = guide.references.iter().map(|name| format!("  {name}")).collect();
+        section("References", lines.join("\n"));
+    }
+    text
+}
+
+/// Every code with its title, as `explain` alone prints them.
+pub fn articles(style: &Style) -> String {
+    let mut text = String::new();
+    for article in catalogue::all() {
+        let code = style.color_only(Tone::Strong, article.code);
+        let _ = writeln!(text, "{code}  {:7}  {}", article.severity, article.title);
+    }
+    text
 }

@@ -3,6 +3,7 @@
 mod bypass;
 mod certificates;
 mod changes;
+mod explanation;
 mod findings;
 mod learn;
 mod lockdown;
@@ -13,7 +14,8 @@ mod verification;
 
 pub use certificates::{certificate_chain, certificate_files, certificate_trust};
 pub use changes::{change_line, changes, diff};
-pub use findings::{article, finding, what_to_do};
+pub use explanation::{exit_code, explanation, log_summary};
+pub use findings::{article, articles, finding, what_to_do};
 pub use learn::{learned, next_after_learning};
 pub use lockdown::{lockdown, next_after_lockdown};
 pub use probes::{probe, probe_line, probe_mark};

@@ -185,6 +185,12 @@ impl Stage {
         Running::start(&self.lab.kubeconfig(), &arguments, None).finish()
     }
 
+    /// Explains a log from standard input.
+    pub(crate) fn explain_log(&self, log: &str) -> Run {
+        let arguments = ["explain", "--log"].map(OsString::from);
+        Running::start(&self.lab.kubeconfig(), &arguments, Some(log)).finish()
+    }
+
     fn arguments(typed: &str, namespace: &str) -> Vec<OsString> {
         typed
             .split_whitespace()

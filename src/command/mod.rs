@@ -11,6 +11,8 @@ mod hosts;
 mod learn;
 mod lockdown;
 mod logs;
+#[allow(dead_code, reason = "the next commits use it")]
+mod object_files;
 mod probe;
 mod render;
 mod route;

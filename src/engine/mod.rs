@@ -21,6 +21,7 @@ pub mod graph;
 mod holders;
 pub mod injection;
 pub mod inspect;
+pub mod inventory;
 mod istio_version;
 pub mod journal_store;
 pub mod learn;

@@ -70,7 +70,8 @@ pub(super) fn refuse_other_namespace(connection: &Connection, typed: &PlanArgume
     }
 }
 
-fn settings(connection: &Connection) -> ConnectionSettings {
+/// Flags as the client takes them.
+pub(super) fn settings(connection: &Connection) -> ConnectionSettings {
     ConnectionSettings {
         kubeconfig: connection.kubeconfig.clone(),
         context: connection.context.clone(),

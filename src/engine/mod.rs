@@ -4,6 +4,7 @@ pub mod access_logs;
 mod admission;
 mod adoption;
 pub mod bypass;
+pub mod check;
 pub mod client_secret;
 pub mod completion;
 pub mod deploy_target;

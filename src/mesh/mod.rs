@@ -15,6 +15,7 @@ mod cluster;
 mod configuration;
 mod enforcement;
 mod gateway;
+pub mod lint;
 mod names;
 pub mod network_policy;
 mod predict;

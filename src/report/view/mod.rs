@@ -3,7 +3,9 @@
 mod bypass;
 mod certificates;
 mod changes;
+mod check;
 mod findings;
+mod junit;
 mod learn;
 mod lockdown;
 mod probes;
@@ -13,7 +15,9 @@ mod verification;
 
 pub use certificates::{certificate_chain, certificate_files, certificate_trust};
 pub use changes::{change_line, changes, diff};
+pub use check::checked;
 pub use findings::{article, finding, what_to_do};
+pub use junit::junit;
 pub use learn::{learned, next_after_learning};
 pub use lockdown::{lockdown, next_after_lockdown};
 pub use probes::{probe, probe_line, probe_mark};

@@ -257,7 +257,7 @@ catalogue! {
         "write the gateway's leg as a `tcp` route, with a server and a Gateway of its own for each host";
     /// Servers that do not go together.
     PROTOCOLS_COLLIDE = "EGR-320", Error, "servers of one gateway port do not go together",
-        "A port is either plain (HTTP or TCP, not both) or TLS. Of Gateways for the same pods the oldest wins; servers of another kind on its port are dropped without a word.",
+        "Of Gateways for the same pods the oldest comes first. Where its server of a port is plain HTTP or TCP, a newer one with TLS (or the other plain protocol) on that port is dropped; only istiod's log says so (skipping server).",
         "give one of them another port of the gateway's Service";
     /// A gateway cannot resolve it.
     RESOLUTION_AT_GATEWAY = "EGR-321", Error, "the gateway has no address for the host",
@@ -292,8 +292,8 @@ catalogue! {
         "A Telemetry with `filter.expression` decides which lines are written. A field that a connection does not have (as response.code of TLS passthrough) makes the expression fail, and the line is dropped: a missing line then proves nothing.",
         "leave the filter out for the gateway: `kubectl egress setup` gives its pods a Telemetry of their own";
     /// A Telemetry without effect.
-    TELEMETRY_IGNORED = "EGR-331", Warning, "a Telemetry resource is ignored",
-        "For one scope (all of a namespace, or the same pods) Istio takes the oldest Telemetry; newer ones have no effect.",
+    TELEMETRY_IGNORED = "EGR-331", Warning, "two Telemetry resources are for the same scope",
+        "Of several Telemetries for a whole namespace Istio takes the oldest, and ignores all that the others say. Of several for the same pods the newest has the last word on the access log.",
         "put both into one Telemetry, and delete the other one: `kubectl get telemetry -A --sort-by=.metadata.creationTimestamp`";
     /// Nothing below the mesh.
     NOTHING_ENFORCES = "EGR-335", Warning, "no NetworkPolicy holds the pods that use the egress gateway",

@@ -163,11 +163,19 @@ fn tls_routes(scene: &Scene<'_>, gateway: &Item<'_, GatewaySpec>, server: &Serve
 fn family(server: &Server) -> &'static str {
     let protocol = server.port.protocol.to_ascii_uppercase();
     match protocol.as_str() {
-        // Plain HTTP that is led to HTTPS stays plain.
         "HTTP" | "HTTP2" | "GRPC" | "GRPC-WEB" => "HTTP",
         "HTTPS" | "TLS" => "TLS",
         _ if server.tls.is_some() => "TLS",
         _ => "TCP",
+    }
+}
+
+/// Whether the second of two servers on one port is dropped: behind a plain one only HTTP beside HTTP is taken. A plain
+/// one behind TLS is taken (Istio, `mergeGateways`).
+fn is_dropped(first: &Server, second: &Server) -> bool {
+    match (family(first), family(second)) {
+        ("TLS", _) | ("HTTP", "HTTP") => false,
+        _ => first.port.number == second.port.number,
     }
 }
 
@@ -178,13 +186,12 @@ fn collisions(scene: &Scene<'_>, remarks: &mut Vec<Remark>) {
                 continue;
             }
             for (first, second) in pairs(older, newer) {
-                let (kept, dropped) = (family(first), family(second));
-                let same_address = first.port.number == second.port.number;
-                if !same_address || kept == dropped {
+                if !is_dropped(first, second) {
                     continue;
                 }
+                let (kept, dropped) = (family(first), family(second));
                 let message = format!(
-                    "port {} is {kept} in Gateway {} and {dropped} in Gateway {} for the same pods",
+                    "port {} is {kept} in Gateway {}; the {dropped} server of Gateway {} for the same pods and port is dropped",
                     first.port.number,
                     older.name(),
                     newer.name()

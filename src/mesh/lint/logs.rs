@@ -1,6 +1,6 @@
 //! Telemetry resources that leave lines out of the gateway's access log, or have no effect.
 //!
-//! Source: domain.md problems 33, 34; Istio's Telemetry reference ("the oldest one is used"). Whether a log is on at
+//! Source: domain.md problems 33, 34; Istio's Telemetry reference and code (`applicableTelemetries`), and the lab. Whether a log is on at
 //! all is `plan::access_log`'s knowledge.
 
 use super::Remark;
@@ -10,7 +10,7 @@ use crate::vocabulary::Object;
 
 pub(super) fn check(scene: &Scene<'_>, remarks: &mut Vec<Remark>) {
     let mut all: Vec<&Object> = scene.telemetries.clone();
-    all.sort_by_key(|telemetry| telemetry.text("/metadata/creationTimestamp").to_owned());
+    all.sort_by(|left, right| created(left).cmp(&created(right)));
     for (index, older) in all.iter().enumerate() {
         remarks.extend(filtered(scene, older));
         for newer in &all[index + 1..] {
@@ -76,20 +76,30 @@ fn is_ingress(pod: &Object) -> bool {
     pod.label("istio") == Some("ingressgateway")
 }
 
-/// Whether a Telemetry of a narrower scope decides for a pod.
+/// Whether another Telemetry has the last word for a pod: a narrower one; of wide ones the oldest; of those for single
+/// workloads the newest (Istio, `applicableTelemetries`).
 fn overruled(scene: &Scene<'_>, telemetry: &Object, pod: &Object) -> bool {
     let rank = |telemetry: &Object| match (selector(telemetry), telemetry.namespace() == Some(scene.root())) {
         (Some(_), _) => 0,
         (None, false) => 1,
         (None, true) => 2,
     };
+    let own = created(telemetry);
     scene.telemetries.iter().any(|other| {
         let speaks = !other.items("/spec/accessLogging").is_empty();
-        let narrower = rank(other) < rank(telemetry);
-        let older = rank(other) == rank(telemetry)
-            && other.text("/metadata/creationTimestamp") < telemetry.text("/metadata/creationTimestamp");
-        speaks && (narrower || older) && applies(other, pod, scene.root())
+        let same = rank(other) == rank(telemetry);
+        let last = if rank(telemetry) == 0 {
+            created(other) > own
+        } else {
+            created(other) < own
+        };
+        speaks && (rank(other) < rank(telemetry) || (same && last)) && applies(other, pod, scene.root())
     })
+}
+
+/// The order in which Istio takes them.
+fn created(telemetry: &Object) -> (&str, &str) {
+    (telemetry.text("/metadata/creationTimestamp"), telemetry.name())
 }
 
 /// Namespaces whose VirtualServices are for Gateways of the pods of a namespace.
@@ -105,34 +115,43 @@ fn users(scene: &Scene<'_>, home: &str) -> Vec<String> {
 }
 
 fn ignored(scene: &Scene<'_>, older: &Object, newer: &Object) -> Option<Remark> {
-    if older.namespace() != newer.namespace() {
+    // Targets by reference (`targetRefs`) are scopes of another kind.
+    let by_reference = |telemetry: &Object| !telemetry.at("/spec/targetRefs").is_null();
+    if older.namespace() != newer.namespace() || by_reference(older) || by_reference(newer) {
         return None;
     }
-    let same = match (selector(older), selector(newer)) {
-        (None, None) => true,
+    let (last, lost) = match (selector(older), selector(newer)) {
+        (None, None) => (older, newer),
         (Some(left), Some(right)) => {
-            let both = |pod: &&&Object| {
+            let both = |pod: &&Object| {
                 pod.namespace() == older.namespace()
                     && pod.labels_match("/metadata/labels", left)
                     && pod.labels_match("/metadata/labels", right)
             };
-            left == right || scene.pods.iter().any(|pod| both(&pod))
+            let logging = |telemetry: &Object| telemetry.at("/spec/accessLogging").clone();
+            let (first, second) = (logging(older), logging(newer));
+            // What only one of them speaks of, or both alike, holds.
+            let differ = !first.is_null() && !second.is_null() && first != second;
+            if !differ || !(left == right || scene.pods.iter().any(|pod| both(pod))) {
+                return None;
+            }
+            (newer, older)
         }
-        _ => false,
+        _ => return None,
     };
-    // Targets by reference (`targetRefs`) are scopes of another kind.
-    let by_reference = |telemetry: &Object| !telemetry.at("/spec/targetRefs").is_null();
-    if !same || by_reference(older) || by_reference(newer) {
-        return None;
-    }
     let message = format!(
-        "{} is ignored: {} is older and has the same scope",
-        name_of(newer),
-        name_of(older)
+        "{} decides in place of {}, which is for the same {}",
+        name_of(last),
+        name_of(lost),
+        if selector(older).is_some() {
+            "pods"
+        } else {
+            "namespace"
+        }
     );
     let remark = Remark::new(&catalogue::TELEMETRY_IGNORED, message)
-        .about(newer)
-        .about(older);
+        .about(lost)
+        .about(last);
     if newer.namespace() == Some(scene.root()) {
         let users = users(scene, scene.root());
         return Some(users.into_iter().fold(remark, |remark, user| remark.of(&user)));

@@ -17,9 +17,6 @@ mod sidecars;
 mod two_hops;
 mod uses;
 
-#[cfg(test)]
-mod tests;
-
 use crate::finding::{Article, Finding, Severity};
 use crate::vocabulary::Object;
 use scene::Scene;

@@ -4,7 +4,7 @@
 
 use super::Remark;
 use super::legs::At;
-use super::scene::Scene;
+use super::scene::{Scene, name_of};
 use crate::finding::catalogue;
 use crate::vocabulary::Object;
 use std::collections::BTreeSet;
@@ -38,11 +38,10 @@ pub(super) fn check(scene: &Scene<'_>, remarks: &mut Vec<Remark>) {
         let message = format!(
             "{host} is sent to the gateway, but port {open} of it leaves namespace {client} directly"
         );
-        remarks.push(
-            Remark::new(&catalogue::PORT_LEFT_OPEN, message)
-                .about(route.object)
-                .of(&client),
-        );
+        // It concerns those who send requests; the route's owner may be another namespace.
+        let mut remark = Remark::new(&catalogue::PORT_LEFT_OPEN, message).of(&client);
+        remark.finding = remark.finding.about(name_of(route.object));
+        remarks.push(remark);
     }
 }
 

@@ -257,8 +257,8 @@ catalogue! {
         "write the gateway's leg as a `tcp` route, with a server and a Gateway of its own for each host";
     /// Servers that do not go together.
     PROTOCOLS_COLLIDE = "EGR-320", Error, "servers of one gateway port do not go together",
-        "Of Gateways for the same pods the oldest comes first. Where its server of a port is plain HTTP or TCP, a newer one with TLS (or the other plain protocol) on that port is dropped; only istiod's log says so (skipping server).",
-        "give one of them another port of the gateway's Service";
+        "Of Gateways for the same pods the oldest comes first. Where its server of a port is plain HTTP or TCP, a newer one with TLS (or the other plain protocol) on that port is dropped; where it is TLS, a newer one with the same host is. Only istiod's log says so (skipping server).",
+        "give one of them another port of the gateway's Service, or put both into one Gateway";
     /// A gateway cannot resolve it.
     RESOLUTION_AT_GATEWAY = "EGR-321", Error, "the gateway has no address for the host",
         "With `resolution: NONE` a proxy sends to the address that the client asked for: at a gateway that is its own. DYNAMIC_DNS works at sidecars only, for TLS. The gateway ends each connection (UH).",

@@ -29,6 +29,14 @@ fn unknown(scene: &Scene<'_>, leg: &Leg, viewer: &str) -> Option<Remark> {
             return None;
         }
         let Some(service) = scene.services.get(host) else {
+            // Clusters of one mesh know each other's Services; what goes out of the mesh has its gateway here.
+            let external = leg
+                .hosts
+                .iter()
+                .any(|host| scene.entries_of(host).next().is_some());
+            if leg.at != At::Mesh || !external {
+                return None;
+            }
             return Some(told(scene, leg, viewer, &format!("there is no Service {host}")));
         };
         let has = service

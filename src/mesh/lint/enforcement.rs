@@ -7,7 +7,7 @@ use super::super::network_policy::{Endpoint, address_of};
 use super::Remark;
 use super::legs::At;
 use super::scene::{Scene, is_meshed, is_router};
-use crate::finding::catalogue;
+use crate::finding::{Severity, catalogue};
 use crate::vocabulary::{Object, Protocol};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -107,6 +107,8 @@ fn label_missing(scene: &Scene<'_>, client: &str, services: &BTreeSet<String>) -
     let message =
         format!("NetworkPolicies of the gateway's pod {gateway} do not let Pod {client}/{first}{more} in");
     let mut remark = Remark::new(article, message).of(client);
+    // Whether this pod has anything to send there, objects do not tell.
+    remark.finding.severity = Severity::Warning;
     remark.finding.objects.push(format!("Pod {client}/{first}"));
     Some(remark)
 }

@@ -6,7 +6,7 @@ use super::Remark;
 use super::legs::{At, Layer};
 use super::scene::{Item, Scene};
 use super::two_hops::host_part;
-use crate::finding::catalogue;
+use crate::finding::{Severity, catalogue};
 use crate::istio::{GatewaySpec, Server};
 use crate::vocabulary::Object;
 
@@ -186,6 +186,7 @@ fn collisions(scene: &Scene<'_>, remarks: &mut Vec<Remark>) {
                 continue;
             }
             for (first, second) in pairs(older, newer) {
+                remarks.extend(taken_host(scene, (older, first), (newer, second)));
                 if !is_dropped(first, second) {
                     continue;
                 }
@@ -205,6 +206,40 @@ fn collisions(scene: &Scene<'_>, remarks: &mut Vec<Remark>) {
             }
         }
     }
+}
+
+/// A server with TLS is dropped if an older one of its port has one of its hosts (Istio, `CheckDuplicates`). Where the
+/// older one leads the host on all the same, requests do not notice.
+fn taken_host(
+    scene: &Scene<'_>,
+    (older, first): (&Item<'_, GatewaySpec>, &Server),
+    (newer, second): (&Item<'_, GatewaySpec>, &Server),
+) -> Option<Remark> {
+    let both_tls = family(first) == "TLS" && family(second) == "TLS";
+    if !both_tls || first.port.number != second.port.number || older.name() == newer.name() {
+        return None;
+    }
+    let host = first
+        .hosts
+        .iter()
+        .find(|host| second.hosts.contains(host) && !host.starts_with("./"))?;
+    let message = format!(
+        "{} of Gateway {} at port {} is dropped with all its hosts: Gateway {} is older and has {host} there",
+        second.hosts.join(", "),
+        newer.name(),
+        second.port.number,
+        older.name()
+    );
+    let mut found = remark(scene, &catalogue::PROTOCOLS_COLLIDE, message, newer).about(older.object);
+    let at = At::Gateway(older.name());
+    if scene
+        .legs
+        .iter()
+        .any(|leg| leg.at == at && leg.is_for(host_part(host)))
+    {
+        found.finding.severity = Severity::Warning;
+    }
+    Some(found)
 }
 
 /// Whether a Gateway has servers at addresses of their own.

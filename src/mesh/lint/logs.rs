@@ -132,7 +132,7 @@ fn ignored(scene: &Scene<'_>, older: &Object, newer: &Object) -> Option<Remark> 
             let (first, second) = (logging(older), logging(newer));
             // What only one of them speaks of, or both alike, holds.
             let differ = !first.is_null() && !second.is_null() && first != second;
-            if !differ || !(left == right || scene.pods.iter().any(|pod| both(pod))) {
+            if !differ || !(left == right || scene.pods.iter().any(both)) {
                 return None;
             }
             (newer, older)

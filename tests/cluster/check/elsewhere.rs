@@ -176,6 +176,7 @@ fn what_a_gateway_or_a_namespace_shares_is_found() {
     collision(&own, &stage);
     label(&own, &stage);
     catch_all(&own, &stage);
+    without_pods(&own, &stage);
 }
 
 /// TLS on the port that an older Gateway has for plain HTTP.
@@ -288,6 +289,22 @@ spec: {{hosts: [\"{hosts}\"], exportTo: [.], location: MESH_EXTERNAL, resolution
     apply("unlisted.wild.test");
     own.place.is("https://tls.test", Seen::Nothing);
     own.finds_no("EGR-322");
+}
+
+/// The gateway scaled to zero.
+fn without_pods(own: &Own<'_>, stage: &Stage) {
+    let scale = |replicas: usize| {
+        let home = &own.home;
+        stage.kubectl.run(&format!(
+            "scale deployment own-egress -n {home} --replicas={replicas}"
+        ));
+    };
+    scale(0);
+    own.place.is(&format!("https://{}", own.host), Seen::Nothing);
+    own.finds("EGR-201", "routed");
+    scale(1);
+    stage.rolled_out(&own.home, "own-egress");
+    own.finds_no("EGR-201");
 }
 
 /// Two faults that the API server refuses: they are found in files before, with their lines.

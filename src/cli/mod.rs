@@ -2,6 +2,7 @@
 
 mod certs;
 mod change;
+mod check;
 mod connection;
 mod deploy_target;
 mod duration;
@@ -22,6 +23,7 @@ mod tests;
 
 pub use certs::{Certs, CertsCommand, CertsInspect, GatewayChoice, inspected_host};
 pub use change::{Cleanup, DeployCurl, EnableGateway, Route, Setup};
+pub use check::Check;
 pub use connection::Connection;
 pub use deploy_target::DeployTarget;
 pub use learn::{Explain, ExplainTarget, Platform, SandboxServer, SourceArgument, Story, Tutorial, Version};
@@ -38,6 +40,7 @@ pub use value::{
 };
 
 use crate::error::Error;
+use crate::vocabulary::OutputFormat;
 use clap::{FromArgMatches, Parser, Subcommand};
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -91,6 +94,8 @@ pub enum Command {
     Probe(Box<Probe>),
     /// Show the access log of all gateway pods
     Logs(Logs),
+    /// Find faults in live objects, or in files
+    Check(Check),
     /// Watch what leaves a namespace, and propose a plan
     Learn(Learn),
     /// Show every object of the plan and its health
@@ -144,11 +149,21 @@ pub fn parse(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result
         .and_then(|matches| Arguments::from_arg_matches(&matches))
         .map_err(|error| help::stop(&error, &command, &arguments))?;
     check(&typed.command).map_err(Stop::Usage)?;
+    junit(typed.screen.output, &typed.command).map_err(Stop::Usage)?;
     Ok(Invocation {
         connection: typed.connection,
         screen: typed.screen,
         command: typed.command,
     })
+}
+
+/// One flag says the form of every command's data, and not every command has test results.
+fn junit(output: OutputFormat, command: &Command) -> Result<(), Error> {
+    if output == OutputFormat::Junit && !matches!(command, Command::Check(_)) {
+        return Err(Error::usage("only `check` gives its result as junit")
+            .hint("choose one of text, json, yaml: -o json"));
+    }
+    Ok(())
 }
 
 /// Rules over several values.

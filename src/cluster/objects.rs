@@ -92,6 +92,28 @@ impl Cluster {
         }
     }
 
+    /// Like [`Self::list`]; a refusal for want of permission is an answer (the inner error), not a failure.
+    ///
+    /// # Errors
+    /// If the server is unreachable, or refuses for another reason.
+    pub async fn list_if_permitted(
+        &self,
+        kind: &Kind,
+        namespace: Option<&str>,
+        label_selector: Option<&str>,
+    ) -> Result<std::result::Result<Vec<Object>, Error>> {
+        let explain = |failure: Failure| {
+            let subject = Subject::collection("list", kind, namespace);
+            self.transport().explain(failure, &subject)
+        };
+        match self.list_versioned(kind, namespace, label_selector).await {
+            Ok((objects, _)) => Ok(Ok(objects)),
+            Err(failure) if failure.is_unknown_kind() => Ok(Ok(Vec::new())),
+            Err(failure) if failure.code() == Some(403) => Ok(Err(explain(failure))),
+            Err(failure) => Err(explain(failure)),
+        }
+    }
+
     /// A list with the version that a watch can go on from.
     pub(super) async fn list_versioned(
         &self,

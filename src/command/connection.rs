@@ -70,6 +70,7 @@ pub(super) fn refuse_other_namespace(connection: &Connection, typed: &PlanArgume
     }
 }
 
+/// Flags as the client takes them.
 pub(super) fn settings(connection: &Connection) -> ConnectionSettings {
     ConnectionSettings {
         kubeconfig: connection.kubeconfig.clone(),

@@ -2,6 +2,7 @@
 
 mod certs;
 mod certs_inspect;
+mod check;
 mod cleanup;
 mod connection;
 mod deploy_target;
@@ -11,6 +12,7 @@ mod hosts;
 mod learn;
 mod lockdown;
 mod logs;
+mod object_files;
 mod probe;
 mod render;
 mod route;
@@ -54,6 +56,7 @@ pub async fn run(invocation: Invocation, printer: &Printer) -> Result<ExitCode> 
         Command::Probe(settings) => probe::probe(&connection, *settings, printer).await,
         Command::Cleanup(settings) => cleanup::cleanup(&connection, settings, printer).await,
         Command::Logs(settings) => logs::logs(&connection, settings, printer).await,
+        Command::Check(settings) => check::check(&connection, settings, printer).await,
         Command::Learn(settings) => learn::learn(&connection, settings, printer).await,
         Command::Status(settings) => status::status(&connection, settings, printer).await,
         Command::Render(settings) => render::render(&connection, settings, printer).await,

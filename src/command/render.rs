@@ -46,7 +46,7 @@ pub(super) async fn render(
             &json!({"apiVersion": "v1", "kind": "List", "items": objects}),
             |_| String::new(),
         )?,
-        OutputFormat::Text | OutputFormat::Yaml => {
+        OutputFormat::Text | OutputFormat::Yaml | OutputFormat::Junit => {
             for object in &objects {
                 let text = serde_saphyr::to_string(object)
                     .map_err(|error| Error::bug(format!("cannot write YAML: {error}")))?;

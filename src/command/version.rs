@@ -1,6 +1,7 @@
 //! `version`: build facts; with `--schema` the JSON Schema of a document.
 
 use crate::cli::Version;
+use crate::engine::check::Findings;
 use crate::engine::learn::Learned;
 use crate::engine::lockdown::Lockdown;
 use crate::error::{Error, Result};
@@ -21,7 +22,7 @@ pub(super) fn version(settings: &Version, printer: &Printer) -> Result<ExitCode>
         Some(name) => {
             let schema = schema(name).ok_or_else(|| {
                 Error::usage(format!("there is no schema `{name}`"))
-                    .hint("there are: verification, lockdown, learned")
+                    .hint("there are: verification, lockdown, learned, findings")
             })?;
             let text =
                 serde_json::to_string_pretty(&schema).map_err(|error| Error::bug(error.to_string()))?;
@@ -36,6 +37,7 @@ fn schema(name: &str) -> Option<schemars::Schema> {
     match name.to_ascii_lowercase().as_str() {
         "verification" => Some(Verification::schema()),
         "lockdown" => Some(Lockdown::schema()),
+        "findings" => Some(Findings::schema()),
         "learned" => Some(Learned::schema()),
         _ => None,
     }

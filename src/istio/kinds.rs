@@ -75,6 +75,8 @@ kinds! {
     service_entry = "networking.istio.io" "v1" "ServiceEntry" "serviceentries" true;
     /// Istio Sidecar.
     sidecar = "networking.istio.io" "v1" "Sidecar" "sidecars" true;
+    /// Istio EnvoyFilter: changes to a proxy's configuration.
+    envoy_filter = "networking.istio.io" "v1alpha3" "EnvoyFilter" "envoyfilters" true;
     /// Istio Telemetry.
     telemetry = "telemetry.istio.io" "v1" "Telemetry" "telemetries" true;
     /// Istio AuthorizationPolicy.

@@ -20,6 +20,7 @@ mod discovery;
 mod enforcement;
 mod gateway;
 mod journey;
+pub mod lint;
 mod names;
 pub mod network_policy;
 mod payload;

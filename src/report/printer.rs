@@ -187,7 +187,8 @@ impl Printer {
     ) -> Result<()> {
         match self.0.settings.output {
             OutputFormat::Text => self.styled(&text(&self.0.output_style)),
-            OutputFormat::Json => self.write(json(value)?.as_bytes()),
+            // Whoever knows JUnit prints it as data; other commands refuse it when it is typed.
+            OutputFormat::Json | OutputFormat::Junit => self.write(json(value)?.as_bytes()),
             OutputFormat::Yaml => self.write(yaml(value)?.as_bytes()),
         }
         Ok(())
@@ -200,7 +201,7 @@ impl Printer {
     pub fn record<Value: Serialize>(&self, value: &Value, text: impl FnOnce(&Style) -> String) -> Result<()> {
         match self.0.settings.output {
             OutputFormat::Text => self.styled(&text(&self.0.output_style)),
-            OutputFormat::Json => {
+            OutputFormat::Json | OutputFormat::Junit => {
                 let line = serde_json::to_string(value).map_err(|error| not_writable(&error))?;
                 self.write(format!("{}\n", escape::json(&line)).as_bytes());
             }

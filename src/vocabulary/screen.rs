@@ -12,6 +12,8 @@ pub enum OutputFormat {
     Json,
     /// One YAML document.
     Yaml,
+    /// Test results as JUnit's XML, for CI; of `check` only.
+    Junit,
 }
 
 /// How progress is shown on standard error.
@@ -54,6 +56,6 @@ macro_rules! words {
     };
 }
 
-words!(OutputFormat { Text => "text", Json => "json", Yaml => "yaml" });
+words!(OutputFormat { Text => "text", Json => "json", Yaml => "yaml", Junit => "junit" });
 words!(ProgressStyle { Auto => "auto", Live => "live", Plain => "plain", None => "none" });
 words!(ColorChoice { Auto => "auto", Always => "always", Never => "never" });

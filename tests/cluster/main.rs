@@ -18,6 +18,7 @@ mod bad_input;
 mod bypass;
 mod capture;
 mod certificates;
+mod check;
 mod crowd;
 mod differential;
 mod documents;

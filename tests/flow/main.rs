@@ -6,6 +6,7 @@
 mod binary;
 mod bypass;
 mod certificates;
+mod check;
 mod elsewhere;
 mod explain;
 mod faults;

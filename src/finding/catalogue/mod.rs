@@ -7,6 +7,7 @@ mod bypass;
 mod certificates;
 mod evidence;
 mod gateway;
+mod lint;
 mod lock;
 mod origination;
 mod routing;
@@ -15,6 +16,7 @@ pub use bypass::*;
 pub use certificates::*;
 pub use evidence::*;
 pub use gateway::*;
+pub use lint::*;
 pub use lock::*;
 pub use origination::*;
 pub use routing::*;
@@ -62,6 +64,7 @@ pub fn all() -> impl Iterator<Item = &'static Article> {
         origination::ALL,
         gateway::ALL,
         routing::ALL,
+        lint::ALL,
         certificates::ALL,
         lock::ALL,
         bypass::ALL,

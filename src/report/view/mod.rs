@@ -3,8 +3,10 @@
 mod bypass;
 mod certificates;
 mod changes;
+mod check;
 mod explanation;
 mod findings;
+mod junit;
 mod learn;
 mod lockdown;
 mod probes;
@@ -14,8 +16,10 @@ mod verification;
 
 pub use certificates::{certificate_chain, certificate_files, certificate_trust};
 pub use changes::{change_line, changes, diff};
+pub use check::checked;
 pub use explanation::{exit_code, explanation, log_summary};
 pub use findings::{article, articles, finding, what_to_do};
+pub use junit::junit;
 pub use learn::{learned, next_after_learning};
 pub use lockdown::{lockdown, next_after_lockdown};
 pub use probes::{probe, probe_line, probe_mark};

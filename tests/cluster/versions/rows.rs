@@ -3,13 +3,13 @@
 //! Row 7's objects are the target cluster's (`two_clusters.rs`); row 9 annotates workloads of the user's own.
 
 /// One way in which a plan can be written.
-pub(super) struct Row {
+pub(crate) struct Row {
     /// Number in the table, and what is special.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     /// `spec` of the plan file, in YAML flow style; HOST and OTHER stand for a host and a second namespace.
     spec: &'static str,
     /// The first minor version of Istio 1 whose API knows all that is in it.
-    pub(super) since: u32,
+    pub(crate) since: u32,
 }
 
 /// The oldest Istio that setup does not refuse.
@@ -24,7 +24,7 @@ const fn row(name: &'static str, spec: &'static str) -> Row {
 }
 
 /// Every plan.
-pub(super) const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     row("01 passthrough", "{hosts: [{host: HOST}]}"),
     row(
         "02 http",
@@ -103,7 +103,7 @@ pub(super) const ROWS: &[Row] = &[
 
 impl Row {
     /// The plan file.
-    pub(super) fn file(&self, namespace: &str, other: &str, host: &str) -> String {
+    pub(crate) fn file(&self, namespace: &str, other: &str, host: &str) -> String {
         let spec = self.spec.replace("NAMESPACE", namespace);
         let spec = spec.replace("OTHER", other).replace("HOST", host);
         format!(

@@ -141,6 +141,7 @@ fn what_is_missing_on_the_way_is_named() {
         Some("EGR-144"),
         &["no address to send it to", "resolution NONE"],
     );
+    delete("serviceentry");
     again();
 
     // Past the gateway, by its ServiceEntry alone and then without.

@@ -30,8 +30,9 @@ pub struct LiveObjects {
 pub fn origins(line: &AccessLogLine, objects: &LiveObjects) -> Vec<String> {
     let speaker = Speaker::of(line);
     let mut said = pods(line, objects);
+    let viewer = namespace_of(line, speaker, objects);
     if let Some(UpstreamCluster::Outbound { port, subset, host }) = &line.upstream_cluster {
-        said.extend(of_cluster(*port, subset, host, objects));
+        said.extend(of_cluster(*port, subset, host, viewer, objects));
     }
     let authority = line.authority.as_deref().map(without_port);
     let asked = authority.or(line.requested_server_name.as_deref());
@@ -44,7 +45,7 @@ pub fn origins(line: &AccessLogLine, objects: &LiveObjects) -> Vec<String> {
         | Verdict::GatewayUnreachable
         | Verdict::EndedByGateway
         | Verdict::NothingCameBack => said.extend(servers(asked, objects)),
-        Verdict::NoCluster => said.extend(routes_without_subset(asked, objects)),
+        Verdict::NoCluster => said.extend(routes_without_subset(asked, viewer, objects)),
         Verdict::LeftUnknown | Verdict::RegistryOnly | Verdict::NoRoute => {
             said.extend(declared(asked, objects));
         }
@@ -54,14 +55,20 @@ pub fn origins(line: &AccessLogLine, objects: &LiveObjects) -> Vec<String> {
     said
 }
 
-fn of_cluster(port: u16, subset: &str, host: &str, objects: &LiveObjects) -> Vec<String> {
+fn of_cluster(
+    port: u16,
+    subset: &str,
+    host: &str,
+    viewer: Option<&str>,
+    objects: &LiveObjects,
+) -> Vec<String> {
     let mut said = Vec::new();
     match service_of(host) {
         Some((name, namespace)) => said.extend(service(name, namespace, objects)),
         None => said.extend(entry(host, port, objects)),
     }
     if !subset.is_empty() {
-        said.extend(subset_of(host, subset, objects));
+        said.extend(subset_of(host, subset, viewer, objects));
     }
     if let Some(all) = &objects.virtual_services {
         let leads = all
@@ -117,7 +124,7 @@ fn entry(host: &str, port: u16, objects: &LiveObjects) -> Vec<String> {
     })
 }
 
-fn subset_of(host: &str, subset: &str, objects: &LiveObjects) -> Vec<String> {
+fn subset_of(host: &str, subset: &str, viewer: Option<&str>, objects: &LiveObjects) -> Vec<String> {
     let Some(all) = &objects.destination_rules else {
         return Vec::new();
     };
@@ -128,15 +135,47 @@ fn subset_of(host: &str, subset: &str, objects: &LiveObjects) -> Vec<String> {
                 .iter()
                 .any(|given| given["name"] == subset)
     });
-    let found = first_few(defining, |rule| {
-        format!("DestinationRule {} defines subset {subset}", named(rule))
-    });
-    if found.is_empty() {
-        return vec![format!(
-            "no DestinationRule for {host} defines subset {subset}, which explains NC"
-        )];
+    let (seen, hidden): (Vec<&Object>, Vec<&Object>) = defining.partition(|rule| sees(viewer, rule));
+    if !seen.is_empty() {
+        return first_few(seen.into_iter(), |rule| {
+            format!("DestinationRule {} defines subset {subset}", named(rule))
+        });
     }
-    found
+    let mut said = vec![format!(
+        "no DestinationRule for {host} that this proxy sees defines subset {subset}, which explains NC"
+    )];
+    said.extend(first_few(hidden.into_iter(), |rule| {
+        format!(
+            "DestinationRule {} defines it, and is not exported to this proxy's namespace",
+            named(rule)
+        )
+    }));
+    said
+}
+
+/// Whether an object is exported to a namespace (Istio's `exportTo`; nothing said: to all). Who is not known sees all.
+fn sees(viewer: Option<&str>, object: &Object) -> bool {
+    let exported = object.items("/spec/exportTo");
+    let Some(viewer) = viewer.filter(|_| !exported.is_empty()) else {
+        return true;
+    };
+    names(exported).any(|to| match to {
+        "*" => true,
+        "." => object.namespace() == Some(viewer),
+        namespace => namespace == viewer,
+    })
+}
+
+/// The namespace of the pod whose proxy wrote the line.
+fn namespace_of<'a>(line: &AccessLogLine, speaker: Speaker, objects: &'a LiveObjects) -> Option<&'a str> {
+    let own = match speaker {
+        Speaker::Sidecar => &line.downstream_remote_address,
+        Speaker::Gateway | Speaker::Inbound => &line.downstream_local_address,
+        Speaker::Proxy => return None,
+    };
+    let address = ip(own.as_deref())?;
+    let pods = objects.pods.as_ref()?;
+    pods.iter().find(|pod| has_address(pod, address))?.namespace()
 }
 
 /// Servers of Gateways that offer a host.
@@ -172,7 +211,7 @@ fn servers(host: &str, objects: &LiveObjects) -> Vec<String> {
 }
 
 /// VirtualServices of a host, and which of their subsets nobody defines.
-fn routes_without_subset(host: &str, objects: &LiveObjects) -> Vec<String> {
+fn routes_without_subset(host: &str, viewer: Option<&str>, objects: &LiveObjects) -> Vec<String> {
     let Some(all) = &objects.virtual_services else {
         return Vec::new();
     };
@@ -186,7 +225,7 @@ fn routes_without_subset(host: &str, objects: &LiveObjects) -> Vec<String> {
                 "VirtualService {} leads {host} to subset {subset} of {to}",
                 named(service)
             ));
-            said.extend(subset_of(to, subset, objects));
+            said.extend(subset_of(to, subset, viewer, objects));
         }
     }
     said.dedup();

@@ -115,12 +115,26 @@ fn a_missing_cluster_is_explained_by_the_subset_that_nobody_defines() {
         "{missing}"
     );
     assert!(
-        missing.contains("no DestinationRule for gw.istio-system.svc.cluster.local defines subset t"),
+        missing.contains(
+            "no DestinationRule for gw.istio-system.svc.cluster.local that this proxy sees defines subset t"
+        ),
         "{missing}"
     );
     let rule = json!({"host": "gw.istio-system.svc.cluster.local", "subsets": [{"name": "t"}]});
     objects.destination_rules = Some(vec![object("demo", "d", &rule)]);
     assert!(said(raw, &objects).contains("DestinationRule demo/d defines subset t"));
+    // One of another namespace that keeps it to itself.
+    let hidden =
+        json!({"host": "gw.istio-system.svc.cluster.local", "exportTo": ["."], "subsets": [{"name": "t"}]});
+    objects.destination_rules = Some(vec![object("other", "d", &hidden)]);
+    let mut pod = object("demo", "curl-1", &json!({}));
+    pod.0["status"] = json!({"podIPs": [{"ip": "198.18.0.27"}]});
+    objects.pods = Some(vec![pod]);
+    assert!(
+        said(raw, &objects).contains("other/d defines it, and is not exported"),
+        "{}",
+        said(raw, &objects)
+    );
     // What could not be read is not said to be missing.
     objects.destination_rules = None;
     assert!(!said(raw, &objects).contains("no DestinationRule"));

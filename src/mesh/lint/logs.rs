@@ -152,9 +152,7 @@ fn ignored(scene: &Scene<'_>, older: &Object, newer: &Object) -> Option<Remark> 
     let remark = Remark::new(&catalogue::TELEMETRY_IGNORED, message)
         .about(lost)
         .about(last);
-    if newer.namespace() == Some(scene.root()) {
-        let users = users(scene, scene.root());
-        return Some(users.into_iter().fold(remark, |remark, user| remark.of(&user)));
-    }
-    Some(remark)
+    // Whose requests the gateway's log tells of.
+    let users = users(scene, newer.namespace().unwrap_or_default());
+    Some(users.into_iter().fold(remark, |remark, user| remark.of(&user)))
 }

@@ -283,11 +283,12 @@ spec: {{hosts: [\"{hosts}\"], exportTo: [.], location: MESH_EXTERNAL, resolution
             own.home
         ));
     };
-    apply("*.test");
-    own.place.is("https://tls.test", Seen::Direct);
+    // A VirtualService for a host below the wildcard would take its place (seen), so it is another domain's.
+    apply("*.com");
+    own.place.is("https://edition.cnn.com", Seen::Direct);
     own.finds("EGR-322", "wide");
     apply("unlisted.wild.test");
-    own.place.is("https://tls.test", Seen::Nothing);
+    own.place.is("https://edition.cnn.com", Seen::Nothing);
     own.finds_no("EGR-322");
 }
 

@@ -1,6 +1,6 @@
 //! Commands for learning and for looking things up.
 
-use super::value::{self, WorkloadArgument, choice};
+use super::value::{self, ProbeTarget, WorkloadArgument, choice};
 use clap::Args;
 use std::fmt;
 
@@ -85,8 +85,8 @@ impl fmt::Display for Platform {
 
 Where a cluster answers, --log also names the objects behind what it explains. Without anything it lists all findings.")]
 pub struct Explain {
-    /// Code of a finding; none lists all
-    #[arg(value_name = "EGR-nnn", value_parser = value::explain_target, conflicts_with_all = ["log", "exit_code"])]
+    /// Code of a finding, or a host whose way is to be followed; none lists all findings
+    #[arg(value_name = "EGR-nnn|HOST[:PORT]", value_parser = value::explain_target, conflicts_with_all = ["log", "exit_code"])]
     pub target: Option<ExplainTarget>,
     /// Explain a line of a proxy's access log, or with - or nothing a whole log from standard input
     #[arg(long, value_name = "LINE", num_args = 0..=1, default_missing_value = "-", conflicts_with = "exit_code", allow_hyphen_values = true)]
@@ -100,9 +100,12 @@ pub struct Explain {
     /// Say what curl's exit code can and cannot prove
     #[arg(long, value_name = "N", value_parser = value::exit_code)]
     pub exit_code: Option<u8>,
-    /// What curl ran in: a pod with a sidecar, one without, or a workload to be looked at
-    #[arg(long, value_name = "meshed|bare|deploy/NAME|sts/NAME|pod/NAME", requires = "exit_code", value_parser = value::source)]
+    /// Where the request starts, or where curl ran: a pod with a sidecar, one without, or a workload to be looked at
+    #[arg(long, value_name = "meshed|bare|deploy/NAME|sts/NAME|pod/NAME", conflicts_with = "log", value_parser = value::source)]
     pub from: Option<SourceArgument>,
+    /// Follow the request through the objects of these files or directories instead of a cluster's; - is standard input
+    #[arg(short = 'f', long = "filename", value_name = "FILE", conflicts_with_all = ["log", "exit_code"])]
+    pub files: Vec<std::path::PathBuf>,
 }
 
 /// What is to be explained.
@@ -110,6 +113,13 @@ pub struct Explain {
 pub enum ExplainTarget {
     /// The code of a finding, in capitals; whether it exists is the catalogue's affair.
     Code(String),
+    /// A host whose way is to be followed.
+    Host {
+        /// The request.
+        target: ProbeTarget,
+        /// Whether a port or scheme was typed; otherwise https and http are asked about.
+        port_named: bool,
+    },
 }
 
 /// What curl ran in.

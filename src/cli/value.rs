@@ -304,8 +304,12 @@ pub(super) fn image(typed: &str) -> Result<String, String> {
     ))
 }
 
-/// What `explain` explains: for now the code of a finding.
+/// What `explain` explains: the code of a finding, or a host.
 pub(super) fn explain_target(typed: &str) -> Result<ExplainTarget, String> {
+    if typed.contains('.') || typed.contains(':') {
+        let port_named = typed.contains(':');
+        return probe_target(typed).map(|target| ExplainTarget::Host { target, port_named });
+    }
     finding_code(typed).map(ExplainTarget::Code)
 }
 

@@ -35,6 +35,7 @@ mod module_users;
 mod namespace;
 mod neighbours;
 mod orphans;
+pub mod path;
 pub mod peer_authentication;
 pub mod permissions;
 pub mod platform;

@@ -15,12 +15,12 @@ pub(super) enum Entrance<'world> {
     NoListener,
     /// No filter chain fits the connection's first bytes or server name: it is closed.
     NoChain,
-    /// An HTTP server got what is not HTTP.
-    NotHttp,
+    /// An HTTP server got what is not HTTP. `inside`: within TLS that it had taken off.
+    NotHttp { inside: bool },
     /// An HTTP server ended the application's own TLS with a certificate of the mesh; no request came.
     Intercepted,
-    /// A server of mesh TLS got TLS without a certificate of the mesh.
-    Unauthenticated,
+    /// A server of mesh TLS got TLS without a certificate of the mesh; of a stream, with its route.
+    Unauthenticated(Option<Passage<'world>>),
     /// No route for the Host: 404.
     NoRoute,
     /// A route.
@@ -179,7 +179,7 @@ pub(super) fn enter<'world>(
     if !first.kind().is_tls() {
         return match payload {
             Payload::Http { host } => http(world, pod, &servers, host, payload),
-            _ => Entrance::NotHttp,
+            _ => Entrance::NotHttp { inside: false },
         };
     }
     let (server_name, inner) = match payload {
@@ -214,8 +214,14 @@ pub(super) fn enter<'world>(
             chain.listening.gateway.identity.title("Gateway")
         )),
         (Kind::Passthrough, _) => stream(chain, payload.clone(), false),
-        (Kind::MutualTcp | Kind::MutualHttp, None) if matches!(payload, Payload::Originated { .. }) => {
-            Entrance::Unauthenticated
+        (Kind::MutualHttp, None) if matches!(payload, Payload::Originated { .. }) => {
+            Entrance::Unauthenticated(None)
+        }
+        (Kind::MutualTcp, None) if matches!(payload, Payload::Originated { .. }) => {
+            match stream(chain, payload.clone(), false) {
+                Entrance::Routed(passage) => Entrance::Unauthenticated(Some(passage)),
+                other => other,
+            }
         }
         (Kind::MutualHttp, None) => Entrance::Intercepted,
         (Kind::MutualTcp, Some(inner)) => stream(chain, inner.clone(), false),
@@ -225,7 +231,7 @@ pub(super) fn enter<'world>(
             let inner = Payload::Http { host: host.clone() };
             http(world, pod, &[chain.listening], host, &inner)
         }
-        (Kind::MutualHttp | Kind::Http, _) => Entrance::NotHttp,
+        (Kind::MutualHttp | Kind::Http, _) => Entrance::NotHttp { inside: true },
     }
 }
 

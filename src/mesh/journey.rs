@@ -69,6 +69,8 @@ impl Step {
 fn suffer(hop: PredictedHop, ended: Ended) -> PredictedHop {
     match (ended, hop.carries) {
         (Ended::Served | Ended::Answered, _) => hop,
+        // Closed at once: its own handshake had not ended.
+        (Ended::Reset, Carries::Stream) if hop.tls != LegTls::None => tls_failed(hop),
         (Ended::Reset, Carries::Http) => hop.flags("UC").answers(503, TERMINATED),
         (Ended::Reset, Carries::Stream) => hop.flags("UR"),
         (Ended::TlsFailed, _) => tls_failed(hop),

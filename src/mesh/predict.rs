@@ -397,7 +397,7 @@ impl<'world> Traveller<'world> {
                 };
                 step
             }
-            Entrance::NotHttp => {
+            Entrance::NotHttp { inside } => {
                 let hop = hop
                     .carrying(Carries::Http)
                     .flags("DPE")
@@ -408,7 +408,8 @@ impl<'world> Traveller<'world> {
                 );
                 let finding = Finding::new(&catalogue::MESH_LEG_MISMATCH, message);
                 let mut step = journey::stopped(Outcome::Unreachable, finding, hop);
-                step.ended = if tls_arrived {
+                let adds_tls = !matches!(payload, Payload::ApplicationTls { .. });
+                step.ended = if adds_tls && !inside {
                     Ended::TlsFailed
                 } else {
                     Ended::Served
@@ -433,13 +434,21 @@ impl<'world> Traveller<'world> {
                 let message = format!("{pod} {INTERCEPTS} {}", self.request.source.name);
                 journey::unreachable(Finding::new(&catalogue::MESH_LEG_MISMATCH, message))
             }
-            Entrance::Unauthenticated => {
+            Entrance::Unauthenticated(passage) => {
                 let message = format!(
                     "{pod} asks for a certificate of the mesh and gets {}",
                     payload.describe()
                 );
-                journey::unreachable(Finding::new(&catalogue::MESH_LEG_MISMATCH, message))
-                    .ending(Ended::TlsFailed)
+                let finding = Finding::new(&catalogue::MESH_LEG_MISMATCH, message);
+                // TLS 1.3: the client has finished its handshake before it is refused, so neither side's line shows it.
+                match passage {
+                    Some(passage) => {
+                        let cluster = self.cluster_of(record, &passage);
+                        let hop = PredictedHop { cluster, ..hop };
+                        journey::stopped(Outcome::Unreachable, finding, hop).ending(Ended::Served)
+                    }
+                    None => journey::unreachable(finding).ending(Ended::Reset),
+                }
             }
             Entrance::Routed(passage) => self.through(record, hop, passage),
             Entrance::NotModelled(why) => journey::unknown(why.trim_start_matches("not modelled: ")),
@@ -519,6 +528,22 @@ impl<'world> Traveller<'world> {
                 Some(step)
             }
         }
+    }
+
+    /// Name of the cluster that a passage leads to.
+    fn cluster_of(&self, pod: &PodRecord, passage: &Passage<'_>) -> String {
+        let owner = &passage.route.owner.identity.namespace;
+        let viewer = Viewer::gateway(pod);
+        let host = &self.request.host;
+        cluster::resolve(
+            self.world,
+            viewer,
+            passage.route.destination,
+            owner,
+            passage.port,
+            host,
+        )
+        .name
     }
 
     fn account(&self) -> String {

@@ -2,6 +2,7 @@
 
 mod article;
 mod exit_code;
+mod host;
 mod live;
 mod log;
 mod reading;
@@ -24,6 +25,9 @@ pub(super) async fn explain(
         return log::explain(connection, &settings, printer).await;
     }
     match &settings.target {
+        Some(ExplainTarget::Host { target, port_named }) => {
+            host::explain(connection, &settings, target, *port_named, printer).await
+        }
         Some(ExplainTarget::Code(code)) => article::explain(code, printer),
         None => article::list(printer),
     }

@@ -27,7 +27,7 @@ pub(super) const GROUPS: &[(&str, &[&str])] = &[
             "probe",
         ],
     ),
-    ("Look", &["status", "logs", "learn", "diff", "render"]),
+    ("Look", &["status", "check", "logs", "learn", "diff", "render"]),
     ("Learn", &["tutorial", "sandbox", "explain", "version"]),
 ];
 

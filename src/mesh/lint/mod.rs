@@ -10,6 +10,7 @@ mod entries;
 mod gateways;
 mod legs;
 mod logs;
+mod pods;
 mod ports;
 mod rules;
 mod scene;

@@ -12,9 +12,6 @@ pub struct Tutorial {
     /// Which story: passthrough
     #[arg(value_name = "STORY", default_value = "passthrough", hide_default_value = true, value_parser = choice(Story::ALL))]
     pub story: Story,
-    /// Play it on the embedded cluster: simulated, needs no cluster, changes nothing
-    #[arg(long)]
-    pub sandbox: bool,
 }
 
 /// A story that the tutorial tells.
@@ -35,44 +32,6 @@ impl fmt::Display for Story {
         match self {
             Self::Passthrough => formatter.pad("passthrough"),
         }
-    }
-}
-
-/// `sandbox`: serves the embedded cluster on 127.0.0.1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
-#[command(after_help = "Example:
-  kubectl egress sandbox --port 8001
-  kubectl egress sandbox --platform kyma")]
-pub struct SandboxServer {
-    /// Port on 127.0.0.1; 0 takes a free one
-    #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
-    pub port: u16,
-    /// What the cluster is: Istio with an egress gateway, or Kyma with its Istio module
-    #[arg(long, value_name = "istio|kyma", default_value = "istio", hide_default_value = true, value_parser = choice(Platform::ALL))]
-    pub platform: Platform,
-}
-
-/// What an embedded cluster is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Platform {
-    /// Istio with an egress gateway.
-    #[default]
-    Istio,
-    /// Kyma with its Istio module.
-    Kyma,
-}
-
-impl Platform {
-    /// Every value.
-    pub const ALL: &'static [Self] = &[Self::Istio, Self::Kyma];
-}
-
-impl fmt::Display for Platform {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(match self {
-            Self::Istio => "istio",
-            Self::Kyma => "kyma",
-        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! `tutorial`: the whole story of TLS passthrough, told step by step, with the commands that each step replaces.
 
-use super::connection::{Connected, connect, observer, or_interrupted};
+use super::connection::{Connected, connect, leads_nowhere, or_interrupted};
+use super::embedded;
 use super::setup;
 use crate::cli::{self, ChangeFlags, Connection, PlanArgument, PlanFlags, ProbeFlags, Tutorial};
 use crate::cluster::Cluster;
@@ -13,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::plan::PlannedHost;
 use crate::plan::lock::LockSettings;
 use crate::report::{Printer, Tone, view};
-use crate::sandbox::{Sandbox, SandboxSettings};
+use crate::sandbox::Sandbox;
 use crate::vocabulary::{ExitCode, HostName, PlanIdentity, Verdict, names};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -29,35 +30,19 @@ const MAX_TIME_SECONDS: u32 = 12;
 /// Tells it on the sandbox, or on the cluster of the context.
 pub(super) async fn tutorial(
     connection: &Connection,
-    settings: Tutorial,
+    _settings: Tutorial,
     printer: &Printer,
 ) -> Result<ExitCode> {
     let started = Instant::now();
-    let sandbox = settings.sandbox.then(|| Sandbox::new(SandboxSettings::default()));
-    let connected = if let Some(sandbox) = &sandbox {
-        printer.styled("This is simulated: an embedded cluster in this process. What is true of Istio, only a real one shows.\n");
-        let cluster = Cluster::over_service(sandbox.service(), NAMESPACE, "sandbox", observer(printer));
-        Connected {
-            cluster,
-            plan: identity(NAMESPACE)?,
-            namespace: NAMESPACE.to_owned(),
-        }
-    } else {
-        let namespace = connection
-            .namespace
-            .clone()
-            .unwrap_or_else(|| NAMESPACE.to_owned());
-        let flags = PlanFlags {
-            plan: argument(names::DEFAULT_PLAN),
-            gateway: None,
-            timeout: TIMEOUT,
-        };
-        let connected = connect(connection, &flags, printer).await?;
-        Connected {
-            plan: identity(&namespace)?,
-            namespace,
-            ..connected
-        }
+    let namespace = connection
+        .namespace
+        .clone()
+        .unwrap_or_else(|| NAMESPACE.to_owned());
+    let (cluster, sandbox) = stage(connection, &namespace, printer).await?;
+    let connected = Connected {
+        cluster,
+        plan: identity(&namespace)?,
+        namespace,
     };
     let plan = connected.plan.clone();
     let code = or_interrupted(story(&connected, printer), &plan).await?;
@@ -72,6 +57,32 @@ pub(super) async fn tutorial(
         "kubectl egress setup {HOST} -n demo --create-namespace (on a cluster of your own)"
     ));
     Ok(code)
+}
+
+/// The cluster that the story is played on: the embedded one if asked for, or if there is no other.
+async fn stage(
+    connection: &Connection,
+    namespace: &str,
+    printer: &Printer,
+) -> Result<(Cluster, Option<Sandbox>)> {
+    let mut connection = Connection {
+        namespace: Some(namespace.to_owned()),
+        ..connection.clone()
+    };
+    if !connection.sandbox && leads_nowhere(&connection) {
+        connection.sandbox = true;
+        printer.note("there is no kubeconfig, so the story is told on a simulated cluster");
+    }
+    if connection.sandbox {
+        let (cluster, sandbox) = embedded::connect(&connection, printer)?;
+        return Ok((cluster, Some(sandbox)));
+    }
+    let flags = PlanFlags {
+        plan: argument(names::DEFAULT_PLAN),
+        gateway: None,
+        timeout: TIMEOUT,
+    };
+    Ok((connect(&connection, &flags, printer).await?.cluster, None))
 }
 
 fn argument(plan: &str) -> PlanArgument {

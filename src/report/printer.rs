@@ -209,6 +209,11 @@ impl Printer {
         Ok(())
     }
 
+    /// A line on standard error that stands for itself, also with `-q`.
+    pub fn announce(&self, text: &str) {
+        self.0.progress.print(&format!("{}\n", escape::visible(text)));
+    }
+
     /// A line worth knowing; not with `-q`.
     pub fn note(&self, text: &str) {
         self.0.progress.note(text);

@@ -9,6 +9,7 @@ mod certificates;
 mod elsewhere;
 mod faults;
 mod istio;
+mod kubectl;
 mod kyma;
 mod learn;
 mod lock;

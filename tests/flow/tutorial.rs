@@ -13,7 +13,7 @@ fn the_tutorial_tells_the_whole_story_on_the_sandbox() {
         String::from_utf8_lossy(&output.stderr),
     );
     assert_eq!(output.status.code(), Some(0), "{stdout}\n{stderr}");
-    assert!(stdout.starts_with("This is simulated"), "{stdout}");
+    assert!(stderr.starts_with("sandbox: simulated cluster\n"), "{stderr}");
     let verdict = stdout.find("verdict: proven").expect("a verdict");
     let clean = stdout.find("Nothing of ours is left.").expect("a clean end");
     assert!(verdict < clean);

@@ -4,14 +4,24 @@ use super::value::{self, choice};
 use clap::Args;
 use std::fmt;
 
-/// `tutorial`: the whole story, narrated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
+/// `tutorial`: a whole story, narrated.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(after_help = "Example:
-  kubectl egress tutorial --sandbox")]
+  kubectl egress tutorial --sandbox
+  kubectl egress tutorial istio --sandbox --only http")]
 pub struct Tutorial {
-    /// Which story: passthrough
-    #[arg(value_name = "STORY", default_value = "passthrough", hide_default_value = true, value_parser = choice(Story::ALL))]
+    /// Which story: passthrough (TLS of the application end to end), or istio (Istio's own tutorials, section by section)
+    #[arg(value_name = "passthrough|istio", default_value = "passthrough", hide_default_value = true, value_parser = choice(Story::ALL))]
     pub story: Story,
+    /// Wait for Enter before each section is played; needs a terminal
+    #[arg(long)]
+    pub pause: bool,
+    /// Tell only this section; what it needs is done without a word
+    #[arg(long, value_name = "SECTION")]
+    pub only: Option<String>,
+    /// List the sections of the story, and do nothing
+    #[arg(long)]
+    pub list: bool,
 }
 
 /// A story that the tutorial tells.
@@ -20,18 +30,21 @@ pub enum Story {
     /// TLS of the application end to end.
     #[default]
     Passthrough,
+    /// Istio's own egress tutorials.
+    Istio,
 }
 
 impl Story {
     /// Every value.
-    pub const ALL: &'static [Self] = &[Self::Passthrough];
+    pub const ALL: &'static [Self] = &[Self::Passthrough, Self::Istio];
 }
 
 impl fmt::Display for Story {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Passthrough => formatter.pad("passthrough"),
-        }
+        formatter.pad(match self {
+            Self::Passthrough => "passthrough",
+            Self::Istio => "istio",
+        })
     }
 }
 

@@ -14,6 +14,7 @@ mod kyma;
 mod learn;
 mod lock;
 mod probing;
+mod sandbox_faults;
 mod served;
 mod story;
 mod support;

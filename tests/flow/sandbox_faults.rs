@@ -82,7 +82,7 @@ fn a_stream_that_breaks_off_once_costs_nothing_but_time() {
 async fn a_quota_is_named_and_a_second_run_converges_once_it_is_gone() {
     let server = Server::start("--fault quota -n demo");
     let refused = server.egress(SET_UP).exits(4);
-    names(&refused, &["exceeded quota", "describe quota"]);
+    names(&refused, &["a quota forbids its pods", "exceeded quota", "hint:"]);
     let quota = Kind::new("", "v1", "ResourceQuota", "resourcequotas", true);
     let quota = ObjectReference::namespaced(quota, "demo", "sandbox");
     let cluster = client(&server).await;

@@ -4,7 +4,7 @@
 mod normal;
 
 use crate::support::kubectl::Kubectl;
-use crate::support::{Run, Running, Stage, open};
+use crate::support::{Run, Running, open};
 use serde_json::Value;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -50,7 +50,7 @@ fn steps(run: &Run) -> Vec<String> {
     let shown = text(&run.stderr);
     let mut lines: Vec<String> = shown
         .lines()
-        .filter(|line| !line.starts_with('…') && !line.is_empty())
+        .filter(|line| !line.starts_with('…') && !line.starts_with("..") && !line.is_empty())
         .map(str::to_owned)
         .collect();
     lines.sort();
@@ -108,6 +108,8 @@ fn receipt(line: &str) -> String {
 
 /// A text without what is peculiar to a cluster or a run.
 pub(super) fn text(said: &str) -> String {
+    // curl said it one way until 8.12, and says it the other way since.
+    let said = said.replace("Couldn't connect", "Could not connect");
     said.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
@@ -168,6 +170,8 @@ fn name(found: &str) -> String {
             let rest: Vec<&str> = rest.iter().filter(|part| !generated(part)).copied().collect();
             format!("kubectl-egress-{kind}-RUN {}", rest.join("-"))
         }
+        // A run's number by itself.
+        [run] if run.len() == 10 && run.chars().all(|digit| digit.is_ascii_hexdigit()) => "RUN".to_owned(),
         _ => found.to_owned(),
     }
 }

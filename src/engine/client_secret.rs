@@ -126,7 +126,18 @@ pub(super) async fn prepare(
                 ))
                 .hint("give the Secret another name: --name NAME"));
             }
-            _ => changes.secrets.push(secret),
+            live => {
+                // What the gateway holds open was judged by the former content (seen: tests/cluster, row 3).
+                let changed = live.is_some_and(|live| !secret.is_in(&live));
+                if changed && wish.user == SecretUser::Gateway {
+                    let message = format!(
+                        "{reference} changes; connections that the gateway has open stay as they are"
+                    );
+                    let finding = Finding::new(&catalogue::SECRET_CHANGED, message);
+                    changes.findings.push(finding.about(reference));
+                }
+                changes.secrets.push(secret);
+            }
         }
     }
     Ok(changes)

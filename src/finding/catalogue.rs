@@ -283,6 +283,10 @@ catalogue! {
     SECRET_UNREAD = "EGR-424", Warning, "the Secret could not be checked",
         "You may not read Secrets in the gateway's namespace, so that its content stays unknown.",
         "ask for `get` on `secrets` in that namespace, or check the files: `kubectl egress certs inspect FILE`";
+    /// A Secret of the gateway was changed under connections that are open.
+    SECRET_CHANGED = "EGR-425", Warning, "open connections keep the certificate of before",
+        "A proxy takes a changed Secret for new connections only. Those that it keeps open to the host were checked with the former CA and shown the former certificate, and carry requests until they have been idle for an hour.",
+        "start the gateway's pods anew, then `kubectl egress verify`: `kubectl rollout restart deployment NAME -n NAMESPACE`";
     /// Another NetworkPolicy of the namespace opens what the lock closes.
     OTHER_POLICY_OPENS = "EGR-501", Error, "another NetworkPolicy opens a way out beside the lock",
         "NetworkPolicies add up: what one of them allows to a pod, no other one can refuse (Kubernetes documentation, Network Policies).",

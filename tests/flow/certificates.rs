@@ -194,6 +194,25 @@ async fn a_secret_that_may_not_be_read_is_a_warning_and_a_missing_one_an_error()
 }
 
 #[tokio::test]
+async fn a_changed_secret_of_the_gateway_is_told_to_spare_open_connections() {
+    let sandbox = sandbox();
+    let cluster = client(&sandbox);
+    let codes = |wanted| {
+        let cluster = cluster.clone();
+        async move {
+            let findings = prepare(&cluster, wanted).await.unwrap().findings;
+            let codes = findings.into_iter().map(|finding| finding.code);
+            codes.filter(|code| code == "EGR-425").count()
+        }
+    };
+    let first = with_secret();
+    assert_eq!(codes(first.clone()).await, 0, "it is not there yet");
+    set_up(&cluster, first.clone()).await.unwrap();
+    assert_eq!(codes(first).await, 0, "the same content");
+    assert_eq!(codes(with_secret()).await, 1, "another certificate");
+}
+
+#[tokio::test]
 async fn another_plans_secret_is_left_alone() {
     let sandbox = sandbox();
     let cluster = client(&sandbox);

@@ -123,10 +123,13 @@ fn an_authority_of_the_users_own_becomes_the_gateways_secret() {
     stage
         .probe(&format!("http://{host}"))
         .is("routed", &stage.gateway_addresses());
-    // Another authority, in the same Secret: the server is not trusted any more.
+    // Another authority, in the same Secret: the server is not trusted any more, but what is open stays open.
     stage
         .egress(&setup(&other, "--mode tls-origination --no-probe"))
-        .exits(0);
+        .exits(0)
+        .says(&["EGR-425", "rollout restart"]);
+    stage.scale_gateway(0);
+    stage.scale_gateway(1);
     let probed = stage.probe_until(&format!("http://{host}"), "unreachable");
     probed.is("unreachable", &[].into()).finds("EGR-132");
     stage.egress("cleanup --verify").exits(0);

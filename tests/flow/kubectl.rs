@@ -141,7 +141,7 @@ fn kubectl_is_here() -> bool {
         .output()
         .is_ok_and(|ran| ran.status.success());
     if !here {
-        writeln!(std::io::stderr(), "skipped: kubectl is not installed").unwrap();
+        eprintln!("skipped: kubectl is not installed");
     }
     here
 }

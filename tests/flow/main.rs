@@ -1,7 +1,11 @@
 //! Library flows against the embedded cluster: what is true of Istio, only `tests/cluster` shows; that our own
 //! machinery holds together, also under every fault of the wire, is shown here.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking; one that is skipped says so"
+)]
 
 mod binary;
 mod bypass;

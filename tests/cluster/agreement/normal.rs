@@ -25,7 +25,7 @@ pub(super) fn lines(what: &str, real: &[String], simulated: &[String], differenc
     }
     let only = |these: &[String], those: &[String]| -> String {
         let lines = these.iter().filter(|line| !those.contains(line));
-        lines.map(|line| format!("\n    {line}")).collect()
+        lines.fold(String::new(), |text, line| text + "\n    " + line)
     };
     differences.push(format!(
         "{what}\n  only on the lab:{}\n  only in the sandbox:{}",

@@ -10,6 +10,9 @@ use crate::vocabulary::names;
 use serde_json::json;
 use std::time::Duration;
 
+/// How long a pod takes to start otherwise: seen to be waited for, and the whole tutorial within a second.
+const QUICK: Duration = Duration::from_millis(60);
+
 /// How long a pod of the fault `slow-rollout` takes to start.
 const SLOW: Duration = Duration::from_secs(20);
 
@@ -29,6 +32,7 @@ pub(super) fn make(platform: Platform, faults: &[SandboxFault], namespace: Optio
     let has = |fault| faults.contains(&fault);
     let mut settings = SandboxSettings {
         kyma: (platform == Platform::Kyma).then(KymaSettings::default),
+        pod_start: QUICK,
         ..SandboxSettings::default()
     };
     if has(SandboxFault::SlowRollout) {

@@ -1,6 +1,6 @@
 //! kubectl's connection flags. kubectl takes no flag before a plugin's name, so they are ours and work after it.
 
-use super::{duration, value};
+use super::{SandboxFault, duration, value};
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,6 +18,14 @@ pub struct Connection {
     /// Path of the kubeconfig; else KUBECONFIG, else ~/.kube/config
     #[arg(long, global = true, value_name = "PATH")]
     pub kubeconfig: Option<PathBuf>,
+    /// Work on an embedded cluster, fresh for this command: simulated, needs no cluster, changes nothing
+    ///
+    /// `kubectl egress sandbox` serves one that lives from command to command.
+    #[arg(long, global = true)]
+    pub sandbox: bool,
+    /// What goes wrong in the embedded cluster (repeat for several)
+    #[arg(long = "sandbox-fault", global = true, value_name = "FAULT", hide = true, value_parser = value::choice(SandboxFault::ALL))]
+    pub sandbox_faults: Vec<SandboxFault>,
     /// Cluster of the kubeconfig
     #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
     pub cluster: Option<String>,

@@ -4,17 +4,24 @@ use super::value::{self, ProbeTarget, WorkloadArgument, choice};
 use clap::Args;
 use std::fmt;
 
-/// `tutorial`: the whole story, narrated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
+/// `tutorial`: a whole story, narrated.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(after_help = "Example:
-  kubectl egress tutorial --sandbox")]
+  kubectl egress tutorial --sandbox
+  kubectl egress tutorial istio --sandbox --only http")]
 pub struct Tutorial {
-    /// Which story: passthrough
-    #[arg(value_name = "STORY", default_value = "passthrough", hide_default_value = true, value_parser = choice(Story::ALL))]
+    /// Which story: passthrough (TLS of the application end to end), or istio (Istio's own tutorials, section by section)
+    #[arg(value_name = "passthrough|istio", default_value = "passthrough", hide_default_value = true, value_parser = choice(Story::ALL))]
     pub story: Story,
-    /// Play it on the embedded cluster: simulated, needs no cluster, changes nothing
+    /// Wait for Enter before each section is played; needs a terminal
     #[arg(long)]
-    pub sandbox: bool,
+    pub pause: bool,
+    /// Tell only this section; what it needs is done without a word
+    #[arg(long, value_name = "SECTION")]
+    pub only: Option<String>,
+    /// List the sections of the story, and do nothing
+    #[arg(long)]
+    pub list: bool,
 }
 
 /// A story that the tutorial tells.
@@ -23,55 +30,20 @@ pub enum Story {
     /// TLS of the application end to end.
     #[default]
     Passthrough,
+    /// Istio's own egress tutorials.
+    Istio,
 }
 
 impl Story {
     /// Every value.
-    pub const ALL: &'static [Self] = &[Self::Passthrough];
+    pub const ALL: &'static [Self] = &[Self::Passthrough, Self::Istio];
 }
 
 impl fmt::Display for Story {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Passthrough => formatter.pad("passthrough"),
-        }
-    }
-}
-
-/// `sandbox`: serves the embedded cluster on 127.0.0.1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
-#[command(after_help = "Example:
-  kubectl egress sandbox --port 8001
-  kubectl egress sandbox --platform kyma")]
-pub struct SandboxServer {
-    /// Port on 127.0.0.1; 0 takes a free one
-    #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
-    pub port: u16,
-    /// What the cluster is: Istio with an egress gateway, or Kyma with its Istio module
-    #[arg(long, value_name = "istio|kyma", default_value = "istio", hide_default_value = true, value_parser = choice(Platform::ALL))]
-    pub platform: Platform,
-}
-
-/// What an embedded cluster is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Platform {
-    /// Istio with an egress gateway.
-    #[default]
-    Istio,
-    /// Kyma with its Istio module.
-    Kyma,
-}
-
-impl Platform {
-    /// Every value.
-    pub const ALL: &'static [Self] = &[Self::Istio, Self::Kyma];
-}
-
-impl fmt::Display for Platform {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(match self {
+            Self::Passthrough => "passthrough",
             Self::Istio => "istio",
-            Self::Kyma => "kyma",
         })
     }
 }

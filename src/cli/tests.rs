@@ -117,7 +117,7 @@ fn kubectls_flags_work_after_the_command() {
     let connection = parsed(
         "verify -n demo --context c --cluster k --user u --kubeconfig /k --as a --as-group g --as-group h --as-uid 7 \
          --token t -s https://s --certificate-authority /ca --tls-server-name n --insecure-skip-tls-verify \
-         --request-timeout 1m",
+         --request-timeout 1m --sandbox --sandbox-fault quota",
     )
     .connection;
     let some = |text: &str| Some(text.to_owned());
@@ -138,6 +138,8 @@ fn kubectls_flags_work_after_the_command() {
             tls_server_name: some("n"),
             insecure_skip_tls_verify: true,
             request_timeout: Some(Duration::from_secs(60)),
+            sandbox: true,
+            sandbox_faults: vec![SandboxFault::Quota],
         }
     );
     assert_eq!(parsed("-n demo verify").connection.namespace, some("demo"));
@@ -375,7 +377,11 @@ fn a_target_is_filled_in(
     "`shop` is no kind of source",
     "deploy/shop"
 )]
-#[case::story("tutorial mtls", "`mtls` is not one of passthrough", "write one of these")]
+#[case::story(
+    "tutorial mtls",
+    "`mtls` is not one of passthrough, istio",
+    "write one of these"
+)]
 #[case::toleration(
     "enable-gateway --toleration a:noexecute",
     "--toleration: `noexecute`",

@@ -47,6 +47,13 @@ pub(super) fn choose(settings: &ConnectionSettings, environment: &Environment) -
     assemble(settings, environment, context_name, &context, &cluster, user)
 }
 
+/// Whether nothing at all says which cluster is meant.
+pub(super) fn is_missing(settings: &ConnectionSettings, environment: &Environment) -> bool {
+    let named = settings.context.is_some() || settings.cluster.is_some() || settings.server.is_some();
+    let no_file = files(settings, environment).is_ok_and(|files| files.is_empty());
+    !named && no_file && environment.get("KUBERNETES_SERVICE_HOST").is_none()
+}
+
 /// The files to read; only existing ones.
 fn files(settings: &ConnectionSettings, environment: &Environment) -> Result<Vec<PathBuf>> {
     if let Some(file) = &settings.kubeconfig {

@@ -121,6 +121,11 @@ impl Cluster {
         Ok(Self::assemble(transport, default_namespace))
     }
 
+    /// Whether there is nothing to connect to: no flag, no kubeconfig, and this is not a pod.
+    pub fn none_is_configured(settings: &ConnectionSettings) -> bool {
+        kubeconfig::is_missing(settings, &Environment::process())
+    }
+
     /// Speaks to any tower service that answers as an API server does: the sandbox, a fault injector.
     /// Retries, deadlines and limits are the same as on a real connection.
     pub fn over_service<S, B>(service: S, default_namespace: &str, context: &str, observer: Observer) -> Self

@@ -202,7 +202,7 @@ fn make_folder(folder: &Path) -> Result<()> {
 }
 
 /// Writes beside the file and renames: an old file stays whole until the new one is, and keeps no wider mode.
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}.tmp", std::process::id()));
     let beside = PathBuf::from(beside);

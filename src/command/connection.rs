@@ -1,5 +1,6 @@
 //! From what was typed to a connected cluster and the plan that is meant; and how Ctrl-C ends a run.
 
+use super::embedded;
 use crate::cli::{Connection, PlanArgument, PlanFile, PlanFlags};
 use crate::cluster::{Cluster, ConnectionSettings, Notice, Observer};
 use crate::engine::Event;
@@ -25,7 +26,12 @@ pub(super) async fn connect(
     flags: &PlanFlags,
     printer: &Printer,
 ) -> Result<Connected> {
-    let cluster = Cluster::connect(&settings(connection), observer(printer)).await?;
+    let cluster = if connection.sandbox {
+        embedded::connect(connection, printer)?.0
+    } else {
+        refuse_faults(connection)?;
+        Cluster::connect(&settings(connection), observer(printer)).await?
+    };
     let namespace = connection
         .namespace
         .clone()
@@ -68,6 +74,20 @@ pub(super) fn refuse_other_namespace(connection: &Connection, typed: &PlanArgume
         ))),
         _ => Ok(()),
     }
+}
+
+/// Faults happen in the embedded cluster only.
+fn refuse_faults(connection: &Connection) -> Result<()> {
+    match connection.sandbox_faults.first() {
+        Some(fault) => Err(Error::usage(format!("--sandbox-fault {fault} needs --sandbox"))
+            .hint("nothing is broken on purpose in a real cluster")),
+        None => Ok(()),
+    }
+}
+
+/// Whether neither a flag, nor a kubeconfig, nor a pod's own account leads to a cluster.
+pub(super) fn leads_nowhere(connection: &Connection) -> bool {
+    Cluster::none_is_configured(&settings(connection))
 }
 
 /// Flags as the client takes them.

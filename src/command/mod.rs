@@ -7,6 +7,7 @@ mod cleanup;
 mod connection;
 mod deploy_target;
 mod diff;
+mod embedded;
 mod explain;
 mod hosts;
 mod learn;
@@ -62,7 +63,7 @@ pub async fn run(invocation: Invocation, printer: &Printer) -> Result<ExitCode> 
         Command::Render(settings) => render::render(&connection, settings, printer).await,
         Command::Diff(settings) => diff::diff(&connection, settings, printer).await,
         Command::Tutorial(settings) => tutorial::tutorial(&connection, settings, printer).await,
-        Command::Sandbox(settings) => sandbox::sandbox(settings, printer).await,
+        Command::Sandbox(settings) => sandbox::sandbox(&connection, settings, printer).await,
         Command::Explain(settings) => explain::explain(&connection, settings, printer).await,
         Command::Version(settings) => version::version(&settings, printer),
     }

@@ -1,34 +1,122 @@
 //! `sandbox`: serves the embedded cluster on 127.0.0.1, for `kubectl` and for us to look at.
 
-use crate::cli::{Platform, SandboxServer};
+use super::certs::write;
+use super::embedded;
+use crate::cli::{Connection, SandboxServer};
 use crate::error::{Error, Result};
 use crate::report::Printer;
-use crate::sandbox::{KymaSettings, Sandbox, SandboxSettings};
+use crate::sandbox::Sandbox;
 use crate::vocabulary::ExitCode;
+use std::ffi::OsString;
 use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use tokio::net::TcpListener;
 
-/// Prints a kubeconfig and serves until Ctrl-C.
-pub(super) async fn sandbox(settings: SandboxServer, printer: &Printer) -> Result<ExitCode> {
-    let address = (Ipv4Addr::LOCALHOST, settings.port);
-    let listener = tokio::net::TcpListener::bind(address).await.map_err(|error| {
-        Error::usage(format!("port {} on 127.0.0.1 cannot be used", settings.port))
-            .because(error.to_string())
-            .hint("choose another with --port, or 0 for any")
-    })?;
-    let port = listener
+/// Serves until Ctrl-C, or until the command ends that it was given.
+pub(super) async fn sandbox(
+    connection: &Connection,
+    settings: SandboxServer,
+    printer: &Printer,
+) -> Result<ExitCode> {
+    embedded::announce(printer);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, settings.port))
+        .await
+        .map_err(|error| {
+            Error::usage(format!("port {} on 127.0.0.1 cannot be used", settings.port))
+                .because(error.to_string())
+                .hint("choose another with --port, or 0 for any")
+        })?;
+    let address = listener
         .local_addr()
-        .map_err(|error| Error::bug(error.to_string()))?
-        .port();
-    printer.data(&kubeconfig(port));
-    printer.note("this cluster is simulated; it ends with Ctrl-C, and nothing of it stays");
-    printer.next("save the above as sandbox.yaml, then: kubectl egress setup kyma-project.io -n demo --create-namespace --kubeconfig sandbox.yaml");
-    let cluster = Sandbox::new(SandboxSettings {
-        kyma: (settings.platform == Platform::Kyma).then(KymaSettings::default),
-        ..SandboxSettings::default()
-    });
+        .map_err(|error| Error::bug(error.to_string()))?;
+    let namespace = connection.namespace.as_deref();
+    let faults = [settings.faults.as_slice(), &connection.sandbox_faults].concat();
+    let cluster = embedded::make(settings.platform, &faults, namespace)?;
+    let kubeconfig = kubeconfig(address.port());
+    if let Some(file) = &settings.write_kubeconfig {
+        write_with_consent(file, &kubeconfig, printer).await?;
+    }
+    if let Some((program, arguments)) = settings.command.split_first() {
+        return run(&cluster, listener, &kubeconfig, program, arguments).await;
+    }
+    let file = settings.write_kubeconfig.as_ref().map_or_else(
+        || {
+            printer.data(&kubeconfig);
+            "sandbox.yaml (save the above)".to_owned()
+        },
+        |file| file.display().to_string(),
+    );
+    printer.note("it ends with Ctrl-C, and nothing of it stays");
+    printer.next(&format!(
+        "kubectl egress setup kyma-project.io -n demo --create-namespace --kubeconfig {file}"
+    ));
     tokio::select! {
         served = cluster.serve(listener) => served.map(|()| ExitCode::Success),
         _ = tokio::signal::ctrl_c() => Ok(ExitCode::Success),
+    }
+}
+
+/// A kubeconfig of somebody else's is not overwritten without a word.
+async fn write_with_consent(file: &Path, content: &str, printer: &Printer) -> Result<()> {
+    let question = format!("{} is there already. Overwrite it?", file.display());
+    if file.exists() && !printer.confirm(&question).await? {
+        return Err(Error::consent(format!("{} stays as it is", file.display()))
+            .because("you did not agree")
+            .hint("give another file to --write-kubeconfig"));
+    }
+    write(file, content.as_bytes())
+}
+
+/// Runs a command with KUBECONFIG set. Ctrl-C is the command's affair, and its end is ours.
+async fn run(
+    cluster: &Sandbox,
+    listener: TcpListener,
+    kubeconfig: &str,
+    program: &OsString,
+    arguments: &[OsString],
+) -> Result<ExitCode> {
+    let file = Temporary::new(kubeconfig)?;
+    let shown = program.to_string_lossy();
+    let mut child = tokio::process::Command::new(program)
+        .args(arguments)
+        .env("KUBECONFIG", &file.0)
+        .spawn()
+        .map_err(|error| Error::usage(format!("{shown} cannot be run")).because(error.to_string()))?;
+    let serving = tokio::spawn({
+        let cluster = cluster.clone();
+        async move { cluster.serve(listener).await }
+    });
+    let ended = loop {
+        tokio::select! {
+            ended = child.wait() => break ended,
+            _ = tokio::signal::ctrl_c() => {}
+        }
+    };
+    serving.abort();
+    let status = ended.map_err(|error| Error::bug(format!("{shown}: {error}")))?;
+    Ok(match status.code() {
+        Some(0) => ExitCode::Success,
+        Some(code) => ExitCode::Other(u8::try_from(code).unwrap_or(1)),
+        None => ExitCode::Interrupted,
+    })
+}
+
+/// A file that goes with its owner.
+struct Temporary(PathBuf);
+
+impl Temporary {
+    fn new(content: &str) -> Result<Self> {
+        let name = format!("kubectl-egress-sandbox-{}.yaml", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        write(&path, content.as_bytes())?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // What cannot be removed leads to a port where nobody listens.
+        let _ = std::fs::remove_file(&self.0);
     }
 }
 

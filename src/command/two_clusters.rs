@@ -119,6 +119,9 @@ pub(super) async fn connect_to_target(
     plan: &PlanFlags,
     printer: &Printer,
 ) -> Result<Connected> {
+    if connection.sandbox {
+        return Err(Error::usage("sandbox: a target cluster is not simulated"));
+    }
     let of_target = Connection {
         namespace: connection.namespace.clone(),
         context: target.target_context.clone(),

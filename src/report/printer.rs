@@ -210,6 +210,16 @@ impl Printer {
         Ok(())
     }
 
+    /// Whether somebody can answer: standard input and standard error are a terminal.
+    pub fn is_interactive(&self) -> bool {
+        self.0.interactive
+    }
+
+    /// A line on standard error that stands for itself, also with `-q`.
+    pub fn announce(&self, text: &str) {
+        self.0.progress.print(&format!("{}\n", escape::visible(text)));
+    }
+
     /// A line worth knowing; not with `-q`.
     pub fn note(&self, text: &str) {
         self.0.progress.note(text);

@@ -41,6 +41,8 @@ pub(super) type LogKey = (String, String, String);
 /// What Envoy counts of one endpoint of a cluster.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Counters {
+    /// Connections that are open still: those that carry HTTP are kept for the next request.
+    pub(super) open: u64,
     pub(super) connections: u64,
     pub(super) failed_connections: u64,
     pub(super) requests: u64,
@@ -57,6 +59,8 @@ pub(super) struct State {
     pub(super) outside: Vec<OutsideRequest>,
     /// Counters of the proxies' clusters, by `namespace/pod`, cluster and upstream address.
     pub(super) counters: BTreeMap<(String, String, String), Counters>,
+    /// The proxies' ends of the connections that they keep for HTTP, by the same.
+    pub(super) pools: BTreeMap<(String, String, String), String>,
     /// Generations of Istio custom resources that Kyma's module has seen, by their UID.
     pub(super) modules: BTreeMap<String, u64>,
     /// Work for later that a controller asked for.

@@ -21,6 +21,8 @@ pub enum ExitCode {
     Bug,
     /// 130: interrupted by the user (128 + SIGINT).
     Interrupted,
+    /// What a command said that we ran for the user (`sandbox -- COMMAND`).
+    Other(u8),
 }
 
 impl ExitCode {
@@ -36,6 +38,7 @@ impl ExitCode {
             Self::TimedOut => 6,
             Self::Bug => 70,
             Self::Interrupted => 130,
+            Self::Other(number) => number,
         }
     }
 }

@@ -14,6 +14,7 @@
 mod support;
 
 mod adversity;
+mod agreement;
 mod bad_input;
 mod bypass;
 mod capture;

@@ -1,7 +1,11 @@
 //! Library flows against the embedded cluster: what is true of Istio, only `tests/cluster` shows; that our own
 //! machinery holds together, also under every fault of the wire, is shown here.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking; one that is skipped says so"
+)]
 
 mod binary;
 mod bypass;
@@ -11,10 +15,12 @@ mod elsewhere;
 mod explain;
 mod faults;
 mod istio;
+mod kubectl;
 mod kyma;
 mod learn;
 mod lock;
 mod probing;
+mod sandbox_faults;
 mod served;
 mod story;
 mod support;

@@ -13,7 +13,7 @@ fn the_tutorial_tells_the_whole_story_on_the_sandbox() {
         String::from_utf8_lossy(&output.stderr),
     );
     assert_eq!(output.status.code(), Some(0), "{stdout}\n{stderr}");
-    assert!(stdout.starts_with("This is simulated"), "{stdout}");
+    assert!(stderr.starts_with("sandbox: simulated cluster\n"), "{stderr}");
     let verdict = stdout.find("verdict: proven").expect("a verdict");
     let clean = stdout.find("Nothing of ours is left.").expect("a clean end");
     assert!(verdict < clean);
@@ -30,4 +30,62 @@ fn the_tutorial_tells_the_whole_story_on_the_sandbox() {
         truth.contains("http://kyma-project.io:80 was asked by egress-tutorial/curl"),
         "{truth}"
     );
+}
+
+fn tutorial(arguments: &str) -> (Option<i32>, String, String) {
+    let home = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_kubectl-egress"))
+        .arg("tutorial")
+        .args(arguments.split_whitespace())
+        // Nothing leads to a cluster.
+        .env("HOME", home.path())
+        .env_remove("KUBECONFIG")
+        .env_remove("KUBERNETES_SERVICE_HOST")
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn without_a_kubeconfig_istios_story_is_told_on_the_sandbox_and_says_what_is_not_played() {
+    let (code, stdout, stderr) = tutorial("istio");
+    assert_eq!(code, Some(0), "{stdout}\n{stderr}");
+    assert!(stderr.starts_with("sandbox: simulated cluster\n"), "{stderr}");
+    assert!(stderr.contains("there is no kubeconfig"), "{stderr}");
+    // What has to be there is printed, and each section puts back what it did.
+    assert!(stdout.contains("istioctl install"), "{stdout}");
+    let played = stdout.matches("Nothing of ours is left.").count();
+    let left_out = stdout.matches("is not simulated; the command above").count();
+    assert_eq!((played, left_out), (4, 1), "{stdout}");
+    assert_eq!(stdout.matches("verdict: proven").count(), 3, "{stdout}");
+    assert!(stdout.contains("locked, and proven"), "{stdout}");
+}
+
+#[test]
+fn one_section_is_told_with_what_it_needs_and_cleaned_up() {
+    let (code, stdout, stderr) = tutorial("--sandbox --only verify");
+    assert_eq!(code, Some(0), "{stdout}\n{stderr}");
+    assert!(
+        stdout.contains("2. Prove it") && !stdout.contains("1. Set up"),
+        "{stdout}"
+    );
+    assert!(!stdout.contains("3. Lock it"), "{stdout}");
+    assert!(stdout.contains("Nothing of ours is left."), "{stdout}");
+    let (code, stdout, _) = tutorial("istio --list");
+    assert_eq!((code, stdout.lines().count()), (Some(0), 5), "{stdout}");
+    let (code, _, stderr) = tutorial("--only nothing");
+    assert!(code == Some(2) && stderr.contains("lockdown"), "{stderr}");
+    let (code, _, stderr) = tutorial("--pause");
+    assert!(code == Some(2) && stderr.contains("no terminal"), "{stderr}");
+}
+
+/// What a story did before it failed is put back.
+#[test]
+fn a_story_that_fails_is_cleaned_up() {
+    let (code, stdout, stderr) = tutorial("--sandbox --sandbox-fault image-pull");
+    assert!(matches!(code, Some(4 | 6)), "{stdout}\n{stderr}");
+    assert!(stderr.contains("cannot be pulled"), "{stderr}");
+    assert!(stdout.contains("Nothing of ours is left."), "{stdout}");
 }

@@ -31,7 +31,7 @@ fn a_deadline_that_is_over_acts_at_once() {
             api.lines(),
             [
                 format!("GET {POLICIES}/the-lock"),
-                format!("DELETE {POLICIES}/the-lock?")
+                format!("DELETE {POLICIES}/the-lock")
             ]
         );
         assert_eq!(

@@ -22,13 +22,16 @@ fn a_deletion_that_would_work_is_a_200() {
             api.lines(),
             [
                 format!("GET {POLICIES}/the-canary"),
-                format!("DELETE {POLICIES}/the-canary?dryRun=All")
+                format!("DELETE {POLICIES}/the-canary")
             ]
         );
         let asked = api.asked().pop().unwrap();
         assert_eq!(
             asked.json(),
-            json!({"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": "u-1"}})
+            json!({
+                "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": "u-1"}, "dryRun": ["All"],
+            }),
+            "in the body: where there is one, the API server does not look at the query"
         );
         assert_eq!(asked.header("authorization"), Some("Bearer token-1"));
         assert_eq!(asked.header("content-type"), Some("application/json"));

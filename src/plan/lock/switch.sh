@@ -66,8 +66,10 @@ undo() {
     fi
     case $SWITCH_UNDO in
     delete)
-        ask DELETE "$policies/$1?$2" --header 'Content-Type: application/json' \
-            --data-binary '{"apiVersion":"v1","kind":"DeleteOptions","preconditions":{"uid":"'"$uid"'"}}'
+        # The API server does not look at the query where there is a body.
+        dry_run=${2:+',"dryRun":["All"]'}
+        ask DELETE "$policies/$1" --header 'Content-Type: application/json' \
+            --data-binary '{"apiVersion":"v1","kind":"DeleteOptions","preconditions":{"uid":"'"$uid"'"}'"$dry_run"'}'
         ;;
     restore)
         if [ "$1" = "$SWITCH_LOCK" ] && [ "$uid" != "$SWITCH_LOCK_UID" ]; then

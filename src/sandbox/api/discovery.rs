@@ -85,6 +85,7 @@ fn resources(settings: &SandboxSettings, group: &str, version: &str) -> Value {
         resources.push(json!({
             "name": kind.plural, "singularName": kind.kind.to_lowercase(), "namespaced": kind.namespaced,
             "kind": kind.kind, "verbs": verbs, "shortNames": short_names(&kind.plural),
+            "categories": categories(&kind.plural),
         }));
         let further: &[&str] = match kind.plural.as_str() {
             "pods" => &["exec", "log", "portforward", "ephemeralcontainers", "status"],
@@ -107,6 +108,14 @@ fn resources(settings: &SandboxSettings, group: &str, version: &str) -> Value {
     json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources})
 }
 
+/// `kubectl get all`.
+fn categories(plural: &str) -> &'static [&'static str] {
+    match plural {
+        "pods" | "services" | "deployments" | "replicasets" | "statefulsets" | "jobs" => &["all"],
+        _ => &[],
+    }
+}
+
 fn short_names(plural: &str) -> &'static [&'static str] {
     match plural {
         "pods" => &["po"],
@@ -122,6 +131,11 @@ fn short_names(plural: &str) -> &'static [&'static str] {
         "gateways" => &["gw"],
         "networkpolicies" => &["netpol"],
         "endpoints" => &["ep"],
+        "events" => &["ev"],
+        "nodes" => &["no"],
+        "resourcequotas" => &["quota"],
+        "statefulsets" => &["sts"],
+        "customresourcedefinitions" => &["crd", "crds"],
         _ => &[],
     }
 }
@@ -147,6 +161,7 @@ fn open_api(settings: &SandboxSettings, rest: &str) -> Option<Value> {
     }
     let (group, version, place) = all.into_iter().find(|(_, _, place)| place == rest)?;
     let mut paths = serde_json::Map::new();
+    let mut schemas = serde_json::Map::new();
     for kind in kinds_of(settings, &group) {
         let middle = if kind.namespaced {
             "namespaces/{namespace}/"
@@ -155,6 +170,15 @@ fn open_api(settings: &SandboxSettings, rest: &str) -> Option<Value> {
         };
         let parameters =
             json!([{"name": "fieldValidation", "in": "query"}, {"name": "dryRun", "in": "query"}]);
+        // `kubectl explain` prints this.
+        schemas.insert(
+            format!("sandbox.{}", kind.kind),
+            json!({
+                "type": "object",
+                "description": "sandbox: kubectl explain is not simulated; ask a real cluster",
+                "x-kubernetes-group-version-kind": [{"group": group, "version": version, "kind": kind.kind}],
+            }),
+        );
         paths.insert(
             format!("/{place}/{middle}{}/{{name}}", kind.plural),
             json!({"patch": {
@@ -165,5 +189,7 @@ fn open_api(settings: &SandboxSettings, rest: &str) -> Option<Value> {
             }}),
         );
     }
-    Some(json!({"openapi": "3.0.0", "info": {"title": "sandbox", "version": "1"}, "paths": paths}))
+    Some(
+        json!({"openapi": "3.0.0", "info": {"title": "sandbox", "version": "1"}, "paths": paths, "components": {"schemas": schemas}}),
+    )
 }

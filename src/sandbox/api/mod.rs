@@ -12,6 +12,7 @@ mod refusal;
 mod removal;
 mod reviews;
 mod subresources;
+mod table;
 mod validation;
 pub(super) mod watch;
 mod writes;
@@ -36,6 +37,7 @@ use serde_json::Value;
 pub(super) type Reply = Response<ReplyBody>;
 
 /// A request with its body read.
+#[derive(Clone)]
 pub(super) struct Call {
     pub(super) method: Method,
     pub(super) path: String,
@@ -96,10 +98,8 @@ impl Call {
     fn json(&self) -> Result<Value, Refusal> {
         if self.content_type.starts_with(protobuf::MEDIA_TYPE) {
             return protobuf::read(&self.body).ok_or_else(|| {
-                Refusal::new(
-                    415,
-                    "UnsupportedMediaType",
-                    "the sandbox takes this object only as JSON: use `kubectl apply -f`",
+                Refusal::not_simulated(
+                    "an object in Kubernetes' protobuf, which `kubectl create` sends: use `kubectl apply -f`; it",
                 )
             });
         }
@@ -112,19 +112,40 @@ impl Call {
         self.accept.contains("as=PartialObjectMetadata")
     }
 
+    /// A table is asked for, as `kubectl get` does.
+    fn wants_table(&self) -> bool {
+        self.accept.contains("as=Table")
+    }
+
+    /// Objects as a table, each with as much of it as the caller wants.
+    fn table(&self, kind: &Kind, metadata: &Value, objects: &[&Value], now: jiff::Timestamp) -> Value {
+        let sent = |object: &Value| match self.query.get("includeObject") {
+            Some("None") => Value::Null,
+            Some("Object") => self.present(kind, object),
+            _ => partial(object),
+        };
+        let rows: Vec<(&Value, Value)> = objects.iter().map(|object| (*object, sent(object))).collect();
+        table::table(kind, metadata, &rows, now)
+    }
+
     /// An object as this caller wants it: in the version asked for, or only its metadata.
     pub(super) fn present(&self, kind: &Kind, object: &Value) -> Value {
         let mut object = object.clone();
         if self.wants_metadata() {
-            object = serde_json::json!({
-                "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": object["metadata"],
-            });
+            object = partial(&object);
         } else {
             object["apiVersion"] = kind.api_version().into();
             object["kind"] = kind.kind.as_str().into();
         }
         object
     }
+}
+
+/// An object's metadata alone.
+fn partial(object: &Value) -> Value {
+    serde_json::json!({
+        "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": object["metadata"],
+    })
 }
 
 /// A JSON answer.

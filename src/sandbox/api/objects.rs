@@ -77,7 +77,13 @@ fn get(inner: &Inner, call: &Call, target: &Target) -> Result<Reply, Refusal> {
         .store
         .get(&target.key(target.name()))
         .ok_or_else(|| Refusal::not_found(&target.kind, target.name()))?;
-    Ok(json_reply(StatusCode::OK, &call.present(&target.kind, object)))
+    let body = if call.wants_table() {
+        let metadata = json!({"resourceVersion": object["metadata"]["resourceVersion"]});
+        call.table(&target.kind, &metadata, &[object], inner.now())
+    } else {
+        call.present(&target.kind, object)
+    };
+    Ok(json_reply(StatusCode::OK, &body))
 }
 
 /// The selector of a list or watch request.
@@ -123,11 +129,7 @@ fn list(inner: &Inner, call: &Call, target: &Target) -> Result<Reply, Refusal> {
                 .is_none_or(|(namespace, name)| (&key.namespace, &key.name) >= (namespace, name))
                 && selector.matches(object)
         });
-    let items: Vec<Value> = matching
-        .by_ref()
-        .take(limit)
-        .map(|(_, object)| call.present(&target.kind, object))
-        .collect();
+    let objects: Vec<&Value> = matching.by_ref().take(limit).map(|(_, object)| object).collect();
     let next = matching
         .next()
         .map(|(key, _)| format!("{revision}\n{}\n{}", key.namespace, key.name));
@@ -144,6 +146,14 @@ fn list(inner: &Inner, call: &Call, target: &Target) -> Result<Reply, Refusal> {
         metadata["continue"] = json!(next);
         metadata["remainingItemCount"] = json!(matching.count() + 1);
     }
+    if call.wants_table() {
+        let table = call.table(&target.kind, &metadata, &objects, inner.now());
+        return Ok(json_reply(StatusCode::OK, &table));
+    }
+    let items: Vec<Value> = objects
+        .iter()
+        .map(|object| call.present(&target.kind, object))
+        .collect();
     let body = json!({"kind": kind, "apiVersion": version, "metadata": metadata, "items": items});
     Ok(json_reply(StatusCode::OK, &body))
 }

@@ -129,6 +129,11 @@ impl Refusal {
         Self::new(403, "Forbidden", format!("{subject} is forbidden: {message}")).about(kind, name)
     }
 
+    /// A real cluster has it and this one does not.
+    pub(in crate::sandbox) fn not_simulated(what: &str) -> Self {
+        Self::new(501, "NotImplemented", format!("sandbox: {what} is not simulated"))
+    }
+
     pub(in crate::sandbox) fn expired(asked: u64, oldest: u64) -> Self {
         Self::new(
             410,

@@ -14,12 +14,30 @@ const PODS_ARE_KEPT: &str = "299 - \"child pods are preserved by default when jo
 /// Finalizer of an object that waits for what it owns.
 const FOREGROUND: &str = "foregroundDeletion";
 
+/// The options of a deletion: the body, and only without one the query, as the API server has it.
+fn delete_options(call: &Call) -> Result<Value, Refusal> {
+    if !call.body.is_empty() {
+        return call.json();
+    }
+    let mut options = json!({});
+    if call.dry_run() {
+        options["dryRun"] = json!(["All"]);
+    }
+    if let Some(policy) = call.query.get("propagationPolicy") {
+        options["propagationPolicy"] = json!(policy);
+    }
+    let seconds = call
+        .query
+        .get("gracePeriodSeconds")
+        .and_then(|text| text.parse::<u64>().ok());
+    if let Some(seconds) = seconds {
+        options["gracePeriodSeconds"] = json!(seconds);
+    }
+    Ok(options)
+}
+
 pub(super) fn delete(inner: &Inner, call: &Call, target: &Target) -> Result<Reply, Refusal> {
-    let options = if call.body.is_empty() {
-        Value::Null
-    } else {
-        call.json()?
-    };
+    let options = delete_options(call)?;
     let name = target.name();
     let key = target.key(name);
     let mut state = inner.lock();
@@ -29,14 +47,11 @@ pub(super) fn delete(inner: &Inner, call: &Call, target: &Target) -> Result<Repl
         .cloned()
         .ok_or_else(|| Refusal::not_found(&target.kind, name))?;
     check_preconditions(target, &object, &options["preconditions"])?;
-    let dry_run = call.dry_run() || options["dryRun"].as_array().is_some_and(|all| !all.is_empty());
+    let dry_run = options["dryRun"].as_array().is_some_and(|all| !all.is_empty());
     if !dry_run {
-        let asked = options["gracePeriodSeconds"]
-            .as_u64()
-            .or_else(|| call.query.get("gracePeriodSeconds")?.parse().ok());
+        let asked = options["gracePeriodSeconds"].as_u64();
         let propagation = options["propagationPolicy"]
             .as_str()
-            .or_else(|| call.query.get("propagationPolicy"))
             .or(default_propagation(target));
         match propagation {
             Some("Foreground") => foreground(inner, &mut state, &key, object.clone()),
@@ -54,7 +69,7 @@ pub(super) fn delete(inner: &Inner, call: &Call, target: &Target) -> Result<Repl
             &call.present(&target.kind, still_there),
         ));
     }
-    let silent = options["propagationPolicy"].is_string() || call.query.get("propagationPolicy").is_some();
+    let silent = options["propagationPolicy"].is_string();
     let mut details = json!({"name": name, "kind": target.kind.plural, "uid": object["metadata"]["uid"]});
     if !target.kind.group.is_empty() {
         details["group"] = json!(target.kind.group);

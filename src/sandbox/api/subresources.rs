@@ -23,6 +23,9 @@ pub(super) fn answer(inner: &Inner, call: &Call, target: &Target) -> Result<Repl
         (Some("ephemeralcontainers"), &Method::PATCH) if target.kind.plural == "pods" => {
             ephemeral(inner, call, target)
         }
+        (Some(known @ ("attach" | "binding" | "eviction" | "proxy" | "resize" | "token")), _) => {
+            Err(Refusal::not_simulated(&format!("{}/{known}", target.kind.plural)))
+        }
         _ => Err(Refusal::no_such_resource()),
     }
 }

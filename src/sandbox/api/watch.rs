@@ -24,6 +24,7 @@ const LONGEST: Duration = Duration::from_secs(3600);
 
 struct Watcher {
     inner: Arc<Inner>,
+    call: Call,
     kind: Kind,
     namespace: Option<String>,
     selector: Selector,
@@ -66,6 +67,7 @@ pub(in crate::sandbox) fn start(inner: &Arc<Inner>, call: &Call) -> Result<Reply
     let lasts = asked.map_or(LONGEST, Duration::from_secs).min(LONGEST);
     let watcher = Watcher {
         inner: Arc::clone(inner),
+        call: call.clone(),
         kind,
         namespace,
         selector,
@@ -125,6 +127,12 @@ impl Watcher {
             if let Some(mut event) = self.waiting.pop_front() {
                 if event["type"] != "ERROR" {
                     event["object"]["apiVersion"] = json!(self.kind.api_version());
+                    if self.call.wants_table() {
+                        let metadata =
+                            json!({"resourceVersion": event["object"]["metadata"]["resourceVersion"]});
+                        let now = self.inner.now();
+                        event["object"] = self.call.table(&self.kind, &metadata, &[&event["object"]], now);
+                    }
                 }
                 return Some(Ok(Frame::data(Bytes::from(format!("{event}\n")))));
             }

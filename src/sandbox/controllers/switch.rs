@@ -96,10 +96,14 @@ impl Switch<'_> {
         let uid = policy["metadata"]["uid"].clone();
         match self.variable("SWITCH_UNDO") {
             "delete" => {
-                let options =
+                let mut options =
                     json!({"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}});
+                // The API server does not look at the query where there is a body.
+                if !query.is_empty() {
+                    options["dryRun"] = json!(["All"]);
+                }
                 let body = ("application/json", options);
-                status(self.ask(&http::Method::DELETE, query, name, Some(body)))
+                status(self.ask(&http::Method::DELETE, "", name, Some(body)))
             }
             "restore" => {
                 if name == self.variable("SWITCH_LOCK") && uid != self.variable("SWITCH_LOCK_UID") {

@@ -47,15 +47,37 @@ pub(in crate::sandbox) fn write_line(inner: &Inner, state: &mut State, pod: &Pod
     state.log(now, &pod.namespace, &pod.name, PROXY_CONTAINER, &line);
 }
 
-/// Counts a connection to an endpoint of a proxy's cluster.
+/// A proxy's end of its connection to an endpoint of a cluster: for HTTP the one that it kept, if there is one.
+fn own_end(
+    state: &mut State,
+    pod: &PodName,
+    hop: &PredictedHop,
+    upstream: &str,
+    address: &str,
+    is_http: bool,
+) -> String {
+    let key = (pod.to_string(), hop.cluster.clone(), upstream.to_owned());
+    if let Some(kept) = state.pools.get(&key).filter(|_| is_http) {
+        return kept.clone();
+    }
+    let end = format!("{address}:{}", state.next_port());
+    if is_http {
+        state.pools.insert(key.clone(), end.clone());
+        state.counters.entry(key.clone()).or_default().open += 1;
+    }
+    state.counters.entry(key).or_default().connections += 1;
+    end
+}
+
+/// Counts a request to an endpoint of a proxy's cluster, or that no connection to it came about.
 fn count(state: &mut State, pod: &PodName, fields: &LogFields) {
     let (Some(cluster), Some(address)) = (&fields.upstream_cluster, &fields.upstream_host) else {
         return;
     };
     let key = (pod.to_string(), cluster.clone(), address.clone());
     let counters = state.counters.entry(key).or_default();
-    counters.connections += 1;
     if fields.upstream_local.is_none() {
+        counters.connections += 1;
         counters.failed_connections += 1;
     } else {
         counters.requests += 1;
@@ -93,7 +115,8 @@ pub(super) fn carry(transfer: &mut Transfer<'_>, hops: &[PredictedHop], dropped:
             Upstream::Host { port, .. } => final_address.as_ref().map(|address| format!("{address}:{port}")),
         };
         let reached = upstream.is_some() && !(is_last && end != End::Answered);
-        let local = reached.then(|| format!("{own_address}:{}", transfer.state.next_port()));
+        let local = upstream.as_deref().filter(|_| reached);
+        let local = local.map(|upstream| own_end(transfer.state, &pod, hop, upstream, &own_address, is_http));
         let mut fields = LogFields {
             upstream_host: upstream.clone(),
             upstream_cluster: Some(hop.cluster.clone()).filter(|cluster| cluster != "-"),
@@ -217,9 +240,11 @@ fn fill_http(
     fields.user_agent = Some(request.user_agent.clone());
     // Each proxy makes an id of its own (truth.md, surprise 9).
     let number = transfer.state.next_number();
-    fields.request_id = Some(format!("5a4db0c5-0000-4000-a000-{number:012x}"));
+    let id = format!("5a4db0c5-0000-4000-a000-{number:012x}");
+    fields.request_id = Some(id).filter(|_| !at_gateway || !removes(transfer, "x-request-id"));
     fields.authority = Some(request.host.clone());
-    fields.forwarded_for = at_gateway.then(|| transfer.source_address.clone());
+    let forwarded = at_gateway && !removes(transfer, "x-forwarded-for");
+    fields.forwarded_for = forwarded.then(|| transfer.source_address.clone());
     let gives_up = transfer.gives_up();
     match (end, is_last) {
         (End::Answered, _) => {
@@ -266,6 +291,26 @@ fn fill_http(
             }
         }
     }
+}
+
+/// Whether a route for the host takes a header out: the gateway's line is written after that.
+fn removes(transfer: &Transfer<'_>, header: &str) -> bool {
+    let named = |services: &Value, host: &str| {
+        services
+            .as_array()
+            .is_some_and(|all| all.iter().any(|one| one == host))
+    };
+    let mut all = transfer
+        .state
+        .store
+        .list("networking.istio.io", "virtualservices", None);
+    all.any(|(_, service)| {
+        let routes = service["spec"]["http"].as_array().into_iter().flatten();
+        named(&service["spec"]["hosts"], &transfer.request.host)
+            && routes
+                .into_iter()
+                .any(|route| named(&route["headers"]["request"]["remove"], header))
+    })
 }
 
 /// What curl sees.

@@ -60,6 +60,10 @@ pub(super) fn answer(inner: &Inner, pod: &PodName, path: &str) -> Option<String>
         "/clusters" => Some(configuration.clusters.iter().fold(String::new(), |text, name| {
             text + name + "::observability_name::" + name + ";\n"
         })),
+        "/config_dump" if query.contains("resource=dynamic_route_configs") => {
+            let routes = super::envoy_routes::routes(&state, &world, pod);
+            Some(json!({"configs": routes}).to_string())
+        }
         "/config_dump" => config_dump(&configuration, query).map(|dump| dump.to_string()),
         "/listeners" if as_json => {
             let statuses: Vec<Value> = configuration
@@ -105,6 +109,7 @@ fn statistics(counters: Counters) -> Value {
         }
     };
     let mut list = vec![
+        json!({"name": "cx_active", "type": "GAUGE"}),
         counter("cx_connect_fail", counters.failed_connections),
         counter("cx_total", counters.connections),
         counter("rq_error", 0),
@@ -112,7 +117,10 @@ fn statistics(counters: Counters) -> Value {
         counter("rq_timeout", 0),
         counter("rq_total", counters.requests),
     ];
-    for name in ["cx_active", "rq_active", "rq_pending_active"] {
+    if counters.open > 0 {
+        list[0]["value"] = json!(counters.open.to_string());
+    }
+    for name in ["rq_active", "rq_pending_active"] {
         list.push(json!({"type": "GAUGE", "name": name}));
     }
     Value::Array(list)

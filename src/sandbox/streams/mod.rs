@@ -1,6 +1,7 @@
 //! Streams: watches, logs, exec, port-forward.
 
 mod envoy_admin;
+mod envoy_routes;
 mod exec;
 pub(super) mod files;
 mod logs;

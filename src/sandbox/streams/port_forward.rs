@@ -45,7 +45,10 @@ pub(super) fn start(
         .filter_map(|port| port.parse().ok())
         .collect();
     let [port] = ports.as_slice() else {
-        return Err(Refusal::bad_request("the sandbox forwards one port at a time"));
+        // kubectl names its ports inside the stream, whose SPDY within a WebSocket only it speaks.
+        return Err(Refusal::not_simulated(
+            "a port-forward of kubectl, or of several ports at once,",
+        ));
     };
     let listens = listens(inner, pod, object, *port);
     let fault = upgrade.fault.clone();

@@ -1,0 +1,177 @@
+//! What a run says, without what two clusters cannot have in common: names of pods and runs, addresses, times, sizes.
+
+use crate::support::Run;
+use serde_json::Value;
+use std::net::{IpAddr, SocketAddr};
+
+/// Compares exit code, standard output and steps of two runs; returns how many comparisons that were.
+pub(super) fn compare(typed: &str, real: &Run, simulated: &Run, differences: &mut Vec<String>) -> usize {
+    if real.code != simulated.code {
+        differences.push(format!(
+            "`{typed}`: exit codes differ\non the lab: {real}\nin the sandbox: {simulated}"
+        ));
+    }
+    let (on_lab, here) = (output(real), output(simulated));
+    lines(&format!("output of `{typed}`"), &on_lab, &here, differences);
+    let (on_lab, here) = (steps(real), steps(simulated));
+    lines(&format!("steps of `{typed}`"), &on_lab, &here, differences);
+    3
+}
+
+/// Notes the lines that only one of two texts has.
+pub(super) fn lines(what: &str, real: &[String], simulated: &[String], differences: &mut Vec<String>) {
+    if real == simulated {
+        return;
+    }
+    let only = |these: &[String], those: &[String]| -> String {
+        let lines = these.iter().filter(|line| !those.contains(line));
+        lines.fold(String::new(), |text, line| text + "\n    " + line)
+    };
+    differences.push(format!(
+        "{what}\n  only on the lab:{}\n  only in the sandbox:{}",
+        only(real, simulated),
+        only(simulated, real)
+    ));
+}
+
+fn output(run: &Run) -> Vec<String> {
+    match serde_json::from_str::<Value>(&run.stdout) {
+        Ok(document) => {
+            let shown = serde_json::to_string_pretty(&of_document(document)).unwrap();
+            shown.lines().map(str::to_owned).collect()
+        }
+        Err(_) => text(&run.stdout).lines().map(str::to_owned).collect(),
+    }
+}
+
+/// Steps that were done, objects, warnings and the next command; in any order, for steps run side by side. What is only
+/// waited for depends on how long it takes.
+fn steps(run: &Run) -> Vec<String> {
+    let shown = text(&run.stderr);
+    let mut lines: Vec<String> = shown
+        .lines()
+        .filter(|line| !line.starts_with('…') && !line.starts_with("..") && !line.is_empty())
+        .map(str::to_owned)
+        .collect();
+    lines.sort();
+    lines
+}
+
+fn of_document(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => Value::Object(
+            fields
+                .into_iter()
+                .filter(|(name, _)| !is_measured(name))
+                .map(|(name, value)| {
+                    let value = match (&value, name.as_str()) {
+                        (Value::String(line), "text") => Value::String(receipt(line)),
+                        _ => of_document(value),
+                    };
+                    (name, value)
+                })
+                .collect(),
+        ),
+        Value::Array(items) => Value::Array(items.into_iter().map(of_document).collect()),
+        Value::String(said) => Value::String(text(&said)),
+        other => other,
+    }
+}
+
+/// Times, and counters of what other probes did before.
+fn is_measured(name: &str) -> bool {
+    ["time", "timeTotalMs", "connections", "requests"].contains(&name)
+}
+
+/// Of an access log line the request, the code, flags, details and the cluster; of counters the requests.
+fn receipt(line: &str) -> String {
+    if let Some((requests, _)) = line
+        .strip_prefix("requests ")
+        .and_then(|rest| rest.split_once(','))
+    {
+        return format!("requests {requests}");
+    }
+    if !line.starts_with('[') {
+        return text(line);
+    }
+    let parts: Vec<&str> = line.split('"').collect();
+    let cluster = line
+        .split_whitespace()
+        .find(|word| word.contains('|') || word.ends_with("Cluster"));
+    let request = parts.get(1).unwrap_or(&"");
+    format!(
+        "line {request} {} {}",
+        parts.get(2).unwrap_or(&"").trim(),
+        cluster.unwrap_or("-")
+    )
+}
+
+/// A text without what is peculiar to a cluster or a run.
+pub(super) fn text(said: &str) -> String {
+    // curl said it one way until 8.12, and says it the other way since.
+    let said = said.replace("Couldn't connect", "Could not connect");
+    said.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn line(said: &str) -> String {
+    let is_part = |letter: char| letter.is_ascii_alphanumeric() || "-.:_".contains(letter);
+    let mut shown = String::new();
+    let mut rest = said;
+    let mut before = String::new();
+    while !rest.is_empty() {
+        let end = rest.find(|letter| !is_part(letter)).unwrap_or(rest.len());
+        let (found, after) = rest.split_at(end);
+        let trimmed = found.trim_end_matches([':', '.']);
+        shown.push_str(&word(trimmed, &before, after));
+        shown.push_str(&found[trimmed.len()..]);
+        if !found.is_empty() {
+            found.clone_into(&mut before);
+        }
+        let next = after.find(is_part).unwrap_or(after.len());
+        let (between, further) = after.split_at(next);
+        shown.push_str(between);
+        rest = further;
+    }
+    shown
+}
+
+fn word(found: &str, before: &str, after: &str) -> String {
+    let count =
+        after.starts_with(" milliseconds") || after.starts_with(" log lines") || after.starts_with(" ms");
+    let number = found.starts_with(|letter: char| letter.is_ascii_digit());
+    let unit = found.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let is_duration = number
+        && matches!(&found[unit.len()..], "s" | "ms" | "m")
+        && unit
+            .chars()
+            .all(|letter| letter.is_ascii_digit() || letter == '.');
+    let is_time = number && found.contains(':') && (found.len() == 8 || found.contains('T'));
+    if before == "--context" {
+        "CONTEXT".to_owned()
+    } else if found.parse::<IpAddr>().is_ok() || found.parse::<SocketAddr>().is_ok() {
+        "ADDRESS".to_owned()
+    } else if is_duration || (count && number) {
+        "NUMBER".to_owned()
+    } else if is_time {
+        "TIME".to_owned()
+    } else {
+        name(found)
+    }
+}
+
+/// Names of pods, and of what a run makes for itself.
+fn name(found: &str) -> String {
+    let parts: Vec<&str> = found.split('-').collect();
+    let generated = |part: &&str| part.len() >= 5 && part.chars().any(|letter| letter.is_ascii_digit());
+    match parts.as_slice() {
+        ["curl", _, _] => "curl-POD".to_owned(),
+        ["istio", "egressgateway", _, _] => "istio-egressgateway-POD".to_owned(),
+        ["kubectl", "egress", kind @ ("lock" | "unmeshed"), run, rest @ ..] if generated(run) => {
+            let rest: Vec<&str> = rest.iter().filter(|part| !generated(part)).copied().collect();
+            format!("kubectl-egress-{kind}-RUN {}", rest.join("-"))
+        }
+        // A run's number by itself.
+        [run] if run.len() == 10 && run.chars().all(|digit| digit.is_ascii_hexdigit()) => "RUN".to_owned(),
+        _ => found.to_owned(),
+    }
+}

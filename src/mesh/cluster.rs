@@ -78,13 +78,13 @@ pub(super) fn resolve(
     for rule in &rules {
         target.not_modelled.extend(rule.not_modelled.iter().cloned());
     }
-    let has_subset = |rule: &&DestinationRuleRecord| {
+    let has_subset = |rule: &DestinationRuleRecord| {
         rule.specification
             .subsets
             .iter()
             .any(|known| known.name == subset)
     };
-    if !subset.is_empty() && !rules.iter().any(|rule| has_subset(&rule)) {
+    if !subset.is_empty() && !rules.iter().any(|rule| has_subset(rule)) {
         target.state = TargetState::Missing(format!(
             "no DestinationRule that it uses for {host} has a subset {subset}"
         ));
@@ -222,7 +222,8 @@ fn endpoints(
                 // NONE and DYNAMIC_DNS know the host only from the original connection or a filter that gateways
                 // do not have: measured, truth.md section 6.
                 _ if viewer.gateway => TargetState::Empty,
-                _ => to_host(asked, port),
+                // The original address, at the target port if there is one.
+                _ => to_host(asked, number),
             };
             (state, None)
         }

@@ -3,7 +3,7 @@
 use super::records::PortProtocol;
 use super::viewer::Viewer;
 use super::world::World;
-use super::{cluster, gateway, sidecar};
+use super::{cluster, gateway, servers, sidecar};
 use crate::istio::access_log::{BLACK_HOLE_CLUSTER, PASSTHROUGH_CLUSTER};
 use crate::vocabulary::PodName;
 
@@ -56,7 +56,7 @@ pub fn configuration(world: &World, pod: &PodName) -> Option<ProxyConfiguration>
         Viewer::sidecar(world, &pod.namespace, &record.labels)
     };
     let listeners = if record.gateway {
-        gateway::listening_ports(world, record)
+        servers::listening_ports(world, record)
             .into_iter()
             .map(|port| listener(port, gateway::tls_chains(world, record, port)))
             .collect()

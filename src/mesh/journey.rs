@@ -10,6 +10,7 @@ use crate::vocabulary::Outcome;
 /// Details of a request that an AuthorizationPolicy stopped.
 pub(super) const ACCESS_DENIED: &str = "rbac_access_denied_matched_policy[none]";
 const TERMINATED: &str = "upstream_reset_before_response_started{connection_termination}";
+const PROTOCOL_ERROR: &str = "upstream_reset_before_response_started{protocol_error}";
 const REFUSED: &str = "delayed_connect_error:_Connection_refused";
 
 /// How a connection ended, to the proxy that made it.
@@ -21,6 +22,8 @@ pub(super) enum Ended {
     Answered,
     /// Closed after it was accepted.
     Reset,
+    /// With bytes that are no HTTP, in answer to HTTP.
+    Garbled,
     /// The proxy's own TLS did not come about.
     TlsFailed,
     /// Refused.
@@ -68,11 +71,12 @@ impl Step {
 
 fn suffer(hop: PredictedHop, ended: Ended) -> PredictedHop {
     match (ended, hop.carries) {
-        (Ended::Served | Ended::Answered, _) => hop,
+        (Ended::Served | Ended::Answered, _) | (Ended::Garbled, Carries::Stream) => hop,
         // Closed at once: its own handshake had not ended.
         (Ended::Reset, Carries::Stream) if hop.tls != LegTls::None => tls_failed(hop),
         (Ended::Reset, Carries::Http) => hop.flags("UC").answers(503, TERMINATED),
         (Ended::Reset, Carries::Stream) => hop.flags("UR"),
+        (Ended::Garbled, Carries::Http) => hop.flags("UPE").answers(502, PROTOCOL_ERROR),
         (Ended::TlsFailed, _) => tls_failed(hop),
         (Ended::Refused, _) => hop.flags("UF,URX").answers(503, REFUSED).details(REFUSED),
     }
@@ -133,7 +137,8 @@ fn expects_tls(port: u16) -> bool {
 /// Why a host cannot take what arrives, and how the connection ends; `None` if it fits.
 pub(super) fn misfit(payload: &Payload, port: u16) -> Option<(&'static Article, Ended)> {
     match (payload, expects_tls(port)) {
-        (Payload::Http { .. }, true) => Some((&catalogue::PLAINTEXT_TO_TLS, Ended::Reset)),
+        // Some servers answer with a TLS alert, some close (`UC`), some answer 400.
+        (Payload::Http { .. }, true) => Some((&catalogue::PLAINTEXT_TO_TLS, Ended::Garbled)),
         // Nobody outside knows the mesh's authority.
         (Payload::MeshTls { .. }, _) => Some((&catalogue::MESH_LEG_MISMATCH, Ended::TlsFailed)),
         (Payload::Originated { inner, .. }, true) if inner.is_tls() => {

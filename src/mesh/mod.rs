@@ -11,6 +11,7 @@
 //!
 //! The outcome assumes that the host itself answers.
 
+mod arrival;
 mod authorization;
 mod client_tls;
 mod cluster;
@@ -28,8 +29,10 @@ mod predict;
 mod prediction;
 mod records;
 mod scope;
+mod servers;
 mod sidecar;
 mod viewer;
+mod virtual_address;
 mod world;
 
 #[cfg(test)]

@@ -1,14 +1,11 @@
 //! Follows one request through the mesh.
 
-use super::authorization::{self, Answer, Question};
 use super::cluster::{self, Target, TargetState};
 use super::decision::{Decision, Matter};
 use super::enforcement::Network;
-use super::gateway::{self, Entrance, Passage};
-use super::journey::{self, Ended, Step};
+use super::journey::{self, Step};
 use super::payload::Payload;
 use super::prediction::{Carries, Dropped, PredictedHop, Prediction, Proxy, Request, Upstream};
-use super::records::PodRecord;
 use super::sidecar::{self, Route, Way};
 use super::viewer::Viewer;
 use super::world::World;
@@ -56,7 +53,7 @@ pub fn predict_at_gateway(world: &World, request: &Request, pod: &PodName) -> Pr
         port: request.port,
     };
     let arriving = PredictedHop::new(Proxy::Sidecar, "-", "-").to(to);
-    let step = traveller.at_gateway(pod, request.port, traveller.payload());
+    let step = traveller.at_gateway(pod, request.port, &traveller.payload());
     let way = step.after(arriving).prediction;
     let mut prediction = Network::new(world, request).enforce_hops(way);
     prediction.hops.remove(0);
@@ -99,17 +96,14 @@ fn without_sidecar(request: &Request) -> Prediction {
     direct
 }
 
-/// What a gateway does that takes TLS of the application for TLS of the mesh.
-const INTERCEPTS: &str =
-    "ends the application's own TLS with a certificate of the mesh, which is not what it asked for:";
-
-struct Traveller<'world> {
-    world: &'world World,
-    request: &'world Request,
+/// A request on its way.
+pub(super) struct Traveller<'world> {
+    pub(super) world: &'world World,
+    pub(super) request: &'world Request,
 }
 
 impl<'world> Traveller<'world> {
-    fn target(&self) -> String {
+    pub(super) fn target(&self) -> String {
         format!("{}:{}", self.request.host, self.request.port)
     }
 
@@ -148,16 +142,6 @@ impl<'world> Traveller<'world> {
                 let finding = Finding::new(&catalogue::PORT_OF_ANOTHER_PROTOCOL, message);
                 journey::stopped(Outcome::Unreachable, finding, hop).prediction
             }
-            Way::NoRoute(owner) => {
-                let title = owner.identity.title("VirtualService");
-                let hop = hop
-                    .decided([Decision::new(Matter::Route, &title)])
-                    .flags("NR")
-                    .answers(404, "route_not_found");
-                let message = format!("{title} is for {host} in the mesh and has no route for port {port}");
-                let finding = Finding::new(&catalogue::NO_ROUTE_AT_SIDECAR, message).about(title);
-                journey::stopped(Outcome::Unreachable, finding, hop).prediction
-            }
             Way::Service(service) => {
                 let destination = Destination {
                     host: service.host.clone(),
@@ -183,7 +167,7 @@ impl<'world> Traveller<'world> {
     }
 
     /// As a VirtualService says.
-    fn by_route(
+    pub(super) fn by_route(
         &self,
         hop: PredictedHop,
         viewer: Viewer<'_>,
@@ -320,7 +304,7 @@ impl<'world> Traveller<'world> {
                 }
                 let payload = journey::wrap(payload, tls);
                 let step = match &upstream {
-                    Upstream::Pod { pod, port, .. } => self.at_gateway(pod, *port, payload),
+                    Upstream::Pod { pod, port, .. } => self.at_gateway(pod, *port, &payload),
                     Upstream::Host { port, .. } => self.at_host(&hop, &payload, *port),
                     Upstream::None => journey::unknown("a destination that leads nowhere"),
                 };
@@ -357,204 +341,5 @@ impl<'world> Traveller<'world> {
                 .push(Finding::new(&catalogue::BYPASSED_AT_SIDECAR, message));
         }
         step
-    }
-
-    /// It arrives at a pod.
-    fn at_gateway(&self, pod: &PodName, port: u16, payload: Payload) -> Step {
-        let Some(record) = self.world.pod(pod).filter(|record| record.gateway) else {
-            return journey::unknown(&format!("{pod} is no gateway"));
-        };
-        let at = Proxy::Gateway(pod.clone());
-        let hop = PredictedHop::new(at, format!("0.0.0.0_{port}"), "-");
-        let tls_arrived = matches!(payload, Payload::MeshTls { .. });
-        let entrance = gateway::enter(self.world, record, port, &payload);
-        if let Some(stopped) = self.authorize(record, &hop, port, &payload, &entrance) {
-            return stopped;
-        }
-        let mut step = match entrance {
-            Entrance::NoListener => {
-                let message = format!("no Gateway listens on port {port} of {pod}");
-                let finding = Finding::new(&catalogue::GATEWAY_UNREACHABLE, message);
-                journey::unreachable(finding).ending(Ended::Refused)
-            }
-            Entrance::NoChain => {
-                let hop = hop.flags("NR").details("filter_chain_not_found");
-                let message = format!(
-                    "{pod} has nothing on port {port} for {}: {}",
-                    self.target(),
-                    payload.describe()
-                );
-                let mut step = journey::stopped(
-                    Outcome::Blocked,
-                    Finding::new(&catalogue::GATEWAY_REFUSED, message),
-                    hop,
-                );
-                step.prediction.blocked_by = Some(BlockedBy::Gateway);
-                step.ended = if tls_arrived {
-                    Ended::TlsFailed
-                } else {
-                    Ended::Reset
-                };
-                step
-            }
-            Entrance::NotHttp { inside } => {
-                let hop = hop
-                    .carrying(Carries::Http)
-                    .flags("DPE")
-                    .answers(400, "http1.codec_error");
-                let message = format!(
-                    "{pod} expects HTTP on port {port} and gets {}",
-                    payload.describe()
-                );
-                let finding = Finding::new(&catalogue::MESH_LEG_MISMATCH, message);
-                let mut step = journey::stopped(Outcome::Unreachable, finding, hop);
-                let adds_tls = !matches!(payload, Payload::ApplicationTls { .. });
-                step.ended = if adds_tls && !inside {
-                    Ended::TlsFailed
-                } else {
-                    Ended::Served
-                };
-                step
-            }
-            Entrance::NoRoute => {
-                let hop = hop
-                    .carrying(Carries::Http)
-                    .flags("NR")
-                    .answers(404, "route_not_found");
-                let message = format!("{pod} has no route for {}", self.target());
-                let mut step = journey::stopped(
-                    Outcome::Blocked,
-                    Finding::new(&catalogue::GATEWAY_REFUSED, message),
-                    hop,
-                );
-                step.prediction.blocked_by = Some(BlockedBy::Gateway);
-                step
-            }
-            Entrance::Intercepted => {
-                let message = format!("{pod} {INTERCEPTS} {}", self.request.source.name);
-                journey::unreachable(Finding::new(&catalogue::MESH_LEG_MISMATCH, message))
-            }
-            Entrance::Unauthenticated(passage) => {
-                let message = format!(
-                    "{pod} asks for a certificate of the mesh and gets {}",
-                    payload.describe()
-                );
-                let finding = Finding::new(&catalogue::MESH_LEG_MISMATCH, message);
-                // TLS 1.3: the client has finished its handshake before it is refused, so neither side's line shows it.
-                match passage {
-                    Some(passage) => {
-                        let cluster = self.cluster_of(record, &passage);
-                        let hop = PredictedHop { cluster, ..hop };
-                        journey::stopped(Outcome::Unreachable, finding, hop).ending(Ended::Served)
-                    }
-                    None => journey::unreachable(finding).ending(Ended::Reset),
-                }
-            }
-            Entrance::Routed(passage) => self.through(record, hop, passage),
-            Entrance::NotModelled(why) => journey::unknown(why.trim_start_matches("not modelled: ")),
-        };
-        let policies = self.world.unknown_policies(&pod.namespace, &record.labels, true);
-        step.prediction.not_modelled.extend(policies);
-        step
-    }
-
-    fn through(&self, pod: &'world PodRecord, hop: PredictedHop, passage: Passage<'_>) -> Step {
-        let listener = Decision::new(Matter::Listener, passage.gateway.identity.title("Gateway"));
-        let hop = hop.carrying(Carries::of(&passage.inner)).decided([listener]);
-        let viewer = Viewer::gateway(pod);
-        let mut step = self.by_route(hop, viewer, &passage.route, passage.port, passage.inner);
-        if passage.intercepted {
-            let message = format!("{} {INTERCEPTS} {}", pod.name, self.request.source.name);
-            step.prediction.outcome = Outcome::Unreachable;
-            step.prediction
-                .findings
-                .push(Finding::new(&catalogue::MESH_LEG_MISMATCH, message));
-        }
-        step
-    }
-
-    /// Asks the AuthorizationPolicies of a gateway, where a filter chain took the connection.
-    fn authorize(
-        &self,
-        pod: &PodRecord,
-        hop: &PredictedHop,
-        port: u16,
-        payload: &Payload,
-        entrance: &Entrance<'_>,
-    ) -> Option<Step> {
-        let inner = match entrance {
-            Entrance::Routed(passage) => &passage.inner,
-            Entrance::NoRoute => payload,
-            _ => return None,
-        };
-        let account = self.account();
-        let caller = match payload {
-            Payload::MeshTls { .. } => Some((self.request.source.namespace.as_str(), account.as_str())),
-            _ => None,
-        };
-        let question = Question {
-            caller,
-            host: match inner {
-                Payload::Http { host } => Some(host),
-                Payload::MeshTls { inner, .. } => inner.host(),
-                _ => None,
-            },
-            server_name: payload.server_name(),
-            port,
-        };
-        match authorization::ask(self.world, pod, &question) {
-            Answer::Passes => None,
-            Answer::NotModelled(why) => Some(journey::unknown(why.trim_start_matches("not modelled: "))),
-            Answer::Denied(decision) => {
-                let carries = if question.host.is_some() {
-                    Carries::Http
-                } else {
-                    Carries::Stream
-                };
-                let message = format!("{} stops {} at {}", decision.object, self.target(), pod.name);
-                let finding = Finding::new(&catalogue::STOPPED_BY_POLICY, message).about(&decision.object);
-                let hop = hop.clone().carrying(carries).decided([decision]);
-                let hop = hop
-                    .answers(403, journey::ACCESS_DENIED)
-                    .details(journey::ACCESS_DENIED);
-                let mut step = journey::stopped(Outcome::Blocked, finding, hop);
-                step.prediction.blocked_by = Some(BlockedBy::AuthorizationPolicy);
-                // A stream is ended in order: the proxy before notices nothing.
-                step.ended = if carries == Carries::Http {
-                    Ended::Answered
-                } else {
-                    Ended::Served
-                };
-                Some(step)
-            }
-        }
-    }
-
-    /// Name of the cluster that a passage leads to.
-    fn cluster_of(&self, pod: &PodRecord, passage: &Passage<'_>) -> String {
-        let owner = &passage.route.owner.identity.namespace;
-        let viewer = Viewer::gateway(pod);
-        let host = &self.request.host;
-        cluster::resolve(
-            self.world,
-            viewer,
-            passage.route.destination,
-            owner,
-            passage.port,
-            host,
-        )
-        .name
-    }
-
-    fn account(&self) -> String {
-        let source = &self.request.source;
-        let name = PodName::new(&source.namespace, &source.name);
-        let account = self
-            .world
-            .pod(&name)
-            .map(|pod| pod.object.text("/spec/serviceAccountName").to_owned());
-        account
-            .filter(|name| !name.is_empty())
-            .unwrap_or_else(|| "default".to_owned())
     }
 }

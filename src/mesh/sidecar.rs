@@ -2,10 +2,10 @@
 
 use super::decision::{Decision, Matter};
 use super::names::{cluster_name, covers, specificity};
-use super::network_policy::Cidr;
 use super::payload::Payload;
 use super::records::{Origin, PortProtocol, ServiceRecord, VirtualServiceRecord};
 use super::viewer::Viewer;
+use super::virtual_address::at_virtual_address;
 use super::world::World;
 use crate::istio::{Destination, RouteDestination};
 use std::net::IpAddr;
@@ -25,8 +25,6 @@ pub(super) enum Way<'world> {
     Service(&'world ServiceRecord),
     /// As a VirtualService says.
     Routed(Route<'world>),
-    /// A VirtualService speaks for the host, and none of its routes is for this port.
-    NoRoute(&'world VirtualServiceRecord),
     /// Not known to the model.
     NotModelled(String),
 }
@@ -138,70 +136,6 @@ pub(super) fn way<'world>(
         (Listens::Either, _) => {
             Way::NotModelled(format!("not modelled: port {port}, whose protocol is not said"))
         }
-    }
-}
-
-/// A ServiceEntry with addresses has listeners at these alone, unless it speaks HTTP.
-fn at_virtual_address<'world>(
-    world: &'world World,
-    viewer: &Viewer<'world>,
-    payload: &Payload,
-    port: u16,
-    address: Option<IpAddr>,
-) -> Option<Way<'world>> {
-    let is_stream = |service: &&ServiceRecord| {
-        service
-            .port(port)
-            .is_some_and(|declared| declared.protocol.is_stream())
-    };
-    let mut with_addresses = world.services.iter().filter(is_stream).filter(|service| {
-        matches!(&service.origin, Origin::Entry { addresses, .. } if !addresses.is_empty())
-            && viewer.sees_service(world, service)
-    });
-    let Some(address) = address else {
-        let of_host = |service: &&ServiceRecord| match payload {
-            Payload::Http { host } | Payload::ApplicationTls { server_name: host } => {
-                covers(&service.host, host)
-            }
-            _ => false,
-        };
-        return with_addresses.find(of_host).map(|service| {
-            Way::NotModelled(format!(
-                "not modelled: the address that the host resolves to, by which {} is recognised",
-                service.title()
-            ))
-        });
-    };
-    let holds = |service: &&ServiceRecord| match &service.origin {
-        Origin::Entry { addresses, .. } => addresses.iter().any(|text| contains(text, address)),
-        _ => false,
-    };
-    let service = with_addresses.find(holds)?;
-    Some(of_service(world, viewer, service, payload, port))
-}
-
-fn contains(text: &str, address: IpAddr) -> bool {
-    text.parse::<IpAddr>().is_ok_and(|own| own == address)
-        || Cidr::parse(text).is_some_and(|network| network.contains(address))
-}
-
-/// A service's own listener, or filter chains: by its routes, else to itself.
-fn of_service<'world>(
-    world: &'world World,
-    viewer: &Viewer<'world>,
-    service: &'world ServiceRecord,
-    payload: &Payload,
-    port: u16,
-) -> Way<'world> {
-    match payload {
-        Payload::ApplicationTls { server_name } => {
-            match server_name_route(world, viewer, service, server_name, port) {
-                (Some(way), _) => way,
-                (None, true) => Way::Unknown { http: false },
-                (None, false) => Way::Service(service),
-            }
-        }
-        _ => Way::Service(service),
     }
 }
 
@@ -318,7 +252,7 @@ type NamedRoute<'world> = (
 );
 
 /// The route of one service for a server name, and whether the service is routed at all.
-fn server_name_route<'world>(
+pub(super) fn server_name_route<'world>(
     world: &'world World,
     viewer: &Viewer<'world>,
     service: &ServiceRecord,
@@ -343,45 +277,39 @@ fn server_name_route<'world>(
 
 /// Plain HTTP by Host.
 fn http<'world>(world: &'world World, viewer: &Viewer<'world>, host: &str, port: u16) -> Way<'world> {
-    let service = world.service(viewer, host, Some(port)).filter(|service| {
+    let service = world.service(viewer, host, Some(port));
+    let of_http = |service: &ServiceRecord| {
         service
             .port(port)
             .is_some_and(|port| port.protocol == PortProtocol::Http)
-    });
-    // Istio builds the route of port 80 also for hosts that nothing declares (its sidecar route builder).
-    if service.is_none() && port != 80 {
-        return Way::Unknown { http: true };
+    };
+    match service {
+        Some(service) if !of_http(service) => return Way::Unknown { http: true },
+        // Istio builds the route of port 80 also for hosts that nothing declares (its sidecar route builder).
+        None if port != 80 => return Way::Unknown { http: true },
+        _ => {}
     }
     let name = service.map_or(host, |service| &service.host);
     for owner in viewer.virtual_services(world) {
         let specification = &owner.specification;
-        let speaks = specification.hosts.iter().any(|pattern| covers(pattern, name));
-        if !speaks || specification.http.is_empty() {
+        if !specification.hosts.iter().any(|pattern| covers(pattern, name)) {
             continue;
         }
-        let mut of_mesh = false;
-        for route in &specification.http {
-            let mut matches = route.matches.iter();
+        // One without a route for this port counts as not there (seen on the lab).
+        let fitting = specification.http.iter().find(|route| {
             let unconditional = route.matches.is_empty() && for_mesh(&[], &specification.gateways);
-            of_mesh |= unconditional
-                || route
-                    .matches
-                    .iter()
-                    .any(|one| for_mesh(&one.gateways, &specification.gateways));
-            let fits = matches.any(|one| {
-                for_mesh(&one.gateways, &specification.gateways) && (one.port == 0 || one.port == port)
-            });
-            if fits || unconditional {
-                let Some(mut found) = Route::new(owner, &route.route) else {
-                    return without_destination(owner);
-                };
-                found.rewrite = route.rewrite.as_ref().map(|rewrite| rewrite.authority.as_str());
-                return Way::Routed(found);
-            }
-        }
-        if of_mesh {
-            return Way::NoRoute(owner);
-        }
+            let mut matches = route.matches.iter();
+            unconditional
+                || matches.any(|one| {
+                    for_mesh(&one.gateways, &specification.gateways) && (one.port == 0 || one.port == port)
+                })
+        });
+        let Some(route) = fitting else { continue };
+        let Some(mut found) = Route::new(owner, &route.route) else {
+            return without_destination(owner);
+        };
+        found.rewrite = route.rewrite.as_ref().map(|rewrite| rewrite.authority.as_str());
+        return Way::Routed(found);
     }
     service.map_or(Way::Unknown { http: true }, Way::Service)
 }

@@ -5,6 +5,7 @@ use super::records::{PodRecord, ServiceRecord, VirtualServiceRecord, full_host_o
 use super::scope::Scope;
 use super::sidecar::for_mesh;
 use super::world::World;
+use crate::istio::HttpMatch;
 use std::collections::BTreeMap;
 
 /// A proxy that looks at the objects.
@@ -72,7 +73,7 @@ impl<'world> Viewer<'world> {
         let exported = visible(&service.export_to, &service.identity.namespace, self.namespace);
         exported
             && self.scope.is_none_or(|scope| {
-                // A seen route brings its destinations with it.
+                // A seen route of the mesh brings its destinations with it.
                 scope.sees_service(service) || self.routes_to(world, service)
             })
     }
@@ -80,14 +81,30 @@ impl<'world> Viewer<'world> {
     fn routes_to(&self, world: &World, service: &ServiceRecord) -> bool {
         self.virtual_services(world).any(|owner| {
             let specification = &owner.specification;
-            let tls = specification.tls.iter().flat_map(|route| &route.route);
-            let http = specification.http.iter().flat_map(|route| &route.route);
-            let tcp = specification.tcp.iter().flat_map(|route| &route.route);
-            for_mesh(&[], &specification.gateways)
-                && tls
-                    .chain(http)
-                    .chain(tcp)
-                    .any(|one| full_host_of(&one.destination.host, &owner.identity) == service.host)
+            let here = |gateways: &[String]| for_mesh(gateways, &specification.gateways);
+            let of_tls = specification.tls.iter().filter(|route| {
+                let mut matches = route.matches.iter();
+                matches.any(|one| here(&one.gateways))
+            });
+            let of_requests = |matches: &[HttpMatch]| match matches {
+                [] => here(&[]),
+                some => some.iter().any(|one| here(&one.gateways)),
+            };
+            let of_http = specification
+                .http
+                .iter()
+                .filter(|route| of_requests(&route.matches));
+            let of_tcp = specification
+                .tcp
+                .iter()
+                .filter(|route| of_requests(&route.matches));
+            let destinations = of_tls
+                .flat_map(|route| &route.route)
+                .chain(of_http.flat_map(|route| &route.route))
+                .chain(of_tcp.flat_map(|route| &route.route));
+            destinations
+                .map(|one| full_host_of(&one.destination.host, &owner.identity))
+                .any(|host| host == service.host)
         })
     }
 

@@ -59,8 +59,4 @@ catalogue! {
     PORT_OF_ANOTHER_PROTOCOL = "EGR-143", Error, "the port is for another protocol",
         "A proxy reads a port as the protocol that the Service or ServiceEntry declares; where HTTP is declared, TLS is not understood, and TLS inside TLS is understood by no host.",
         "declare the protocol that the application speaks (`HTTP` or `TLS`), or let the application speak plain HTTP where a proxy originates TLS";
-    /// A VirtualService takes the host and has no route for the port.
-    NO_ROUTE_AT_SIDECAR = "EGR-144", Error, "a VirtualService has no route for this port",
-        "The oldest VirtualService for a host speaks for all of its ports in the mesh; what none of its routes matches is answered with 404.",
-        "add a route for the port, or take the port's condition out of the match";
 }

@@ -62,8 +62,4 @@ guides! {
         "kubectl get serviceentry,service -A -o yaml | grep -B2 -A3 'protocol:'    # what the port is declared as",
         "istioctl proxy-config listener POD.NAMESPACE --port PORT";
         SERVICE_ENTRY, TRAFFIC_PROBLEMS;
-    "EGR-144": "The sidecar answers 404, with `NR` and `route_not_found` in its line.";
-        "kubectl get virtualservice -A | grep HOST    # the oldest counts",
-        "istioctl proxy-config route POD.NAMESPACE --name PORT -o json";
-        TRAFFIC_PROBLEMS, EGRESS_GATEWAYS;
 }

@@ -224,13 +224,13 @@ fn what_the_model_does_not_know_is_said() {
     let mut objects = tutorial();
     for object in &mut objects {
         if object["kind"] == "DestinationRule" {
-            object["spec"]["trafficPolicy"] = json!({"tls": {"mode": "ISTIO_MUTUAL"}});
+            object["spec"]["subsets"][0]["labels"] = json!({"version": "v1"});
         }
     }
     let prediction = ask(&world(objects), true, "https://kyma-project.io");
     assert_eq!(
         prediction.not_modelled,
-        ["not modelled: trafficPolicy of DestinationRule lab/kyma"]
+        ["not modelled: labels of a subset of DestinationRule lab/kyma"]
     );
 }
 

@@ -6,7 +6,7 @@ use kubectl_egress::evidence::AccessLogLine;
 use kubectl_egress::mesh::{Carries, PredictedHop, Prediction, Request, SourcePod, World, predict};
 use kubectl_egress::vocabulary::{Object, Outcome};
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 
 /// How often a case on which they disagree is sent.
@@ -118,12 +118,13 @@ impl Agreement {
     pub(super) fn disagreements(&self) -> String {
         let mut text = String::new();
         for one in self.compared.iter().filter(|one| !one.agrees()) {
-            text += &format!(
+            let _ = write!(
+                text,
                 "\n{} {}\n  model: {} {:?}\n  lab:   {} {:?} (curl: {})\n",
                 one.case, one.url, one.model.served, one.model.hops, one.lab.served, one.lab.hops, one.curl
             );
             for unknown in &one.not_modelled {
-                text += &format!("  {unknown}\n");
+                let _ = writeln!(text, "  {unknown}");
             }
         }
         text

@@ -157,12 +157,6 @@ pub(super) static CHANGES: &[Change] = changes! {
     "ISTIO_MUTUAL without a name on the mesh leg", Way::by_gateway, |case| {
         set(case, "DestinationRule", "/spec/subsets/0/trafficPolicy", json!({"tls": {"mode": "ISTIO_MUTUAL"}}));
     };
-    "ISTIO_MUTUAL for all subsets", Way::by_gateway, |case| {
-        let tls = json!({"tls": {"mode": "ISTIO_MUTUAL", "sni": case.host}});
-        let subset = case.object("DestinationRule").unwrap()["spec"]["subsets"][0].as_object_mut().unwrap();
-        subset.remove("trafficPolicy");
-        set(case, "DestinationRule", "/spec/trafficPolicy", tls);
-    };
     "ISTIO_MUTUAL for the gateway's port", Way::by_gateway, |case| {
         let tls = json!({"mode": "ISTIO_MUTUAL", "sni": case.host});
         let ports = json!([{"port": {"number": 443}, "tls": tls}, {"port": {"number": 80}, "tls": tls}]);

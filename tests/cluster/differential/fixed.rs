@@ -62,6 +62,18 @@ fn alone(places: &Places, first: usize) -> Vec<Case> {
             entry["exportTo"] = visible;
         });
     }
+    for way in [Way::Passthrough, Way::HttpInMeshTls] {
+        // It holds for every rule of the gateway's in the namespace: they merge.
+        add("ISTIO_MUTUAL for all subsets", way, &|case| {
+            let tls = json!({"tls": {"mode": "ISTIO_MUTUAL", "sni": case.host}});
+            let rule = &mut case.object("DestinationRule").unwrap()["spec"];
+            rule["subsets"][0]
+                .as_object_mut()
+                .unwrap()
+                .remove("trafficPolicy");
+            rule["trafficPolicy"] = tls;
+        });
+    }
     let scope = |case: &mut Case, spec: Value| {
         let namespace = case.place.namespace.clone();
         case.objects.push(istio("Sidecar", &namespace, "scope", &spec));
@@ -98,9 +110,7 @@ fn alone(places: &Places, first: usize) -> Vec<Case> {
         let entry = &mut case.object("ServiceEntry").unwrap()["spec"];
         entry["endpoints"] = json!([{"address": "203.0.113.20"}]);
         entry["exportTo"] = json!([".", gateway]);
-        for kind in ["VirtualService"] {
-            case.object(kind).unwrap()["spec"]["exportTo"] = json!([".", gateway]);
-        }
+        case.object("VirtualService").unwrap()["spec"]["exportTo"] = json!([".", gateway]);
     });
     cases
 }

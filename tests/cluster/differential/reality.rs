@@ -9,6 +9,7 @@ use kubectl_egress::vocabulary::Object;
 use kubectl_egress_lab::EventKind;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -16,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Namespaces that have a `Sidecar` resource, or a listener for an address, of their own.
-const ISOLATED: usize = 9;
+const ISOLATED: usize = 11;
 /// More than the ten seconds after which Envoy gives a connection up.
 const MAX_TIME_SECONDS: u32 = 12;
 /// How many requests of one source are under way at once.
@@ -263,8 +264,9 @@ impl<'stage> Reality<'stage> {
         let mut script = String::new();
         for (position, (number, ask)) in asks.iter().enumerate() {
             let nonce = nonce(&self.places.run, *number);
-            script += &format!(
-                "curl -s -o /dev/null --max-time {MAX_TIME_SECONDS} -A {nonce} -w '{number} %{{exitcode}} %{{http_code}} %{{local_ip}}:%{{local_port}} %{{errormsg}}\\n' '{}' &\n",
+            let _ = writeln!(
+                script,
+                "curl -s -o /dev/null --max-time {MAX_TIME_SECONDS} -A {nonce} -w '{number} %{{exitcode}} %{{http_code}} %{{local_ip}}:%{{local_port}} %{{errormsg}}\\n' '{}' &",
                 ask.url(&nonce)
             );
             if (position + 1) % AT_ONCE == 0 {
@@ -280,7 +282,9 @@ impl<'stage> Reality<'stage> {
 
 /// Documents of YAML, of which JSON is a part: with a first line of their own, for kubectl takes `{` for JSON alone.
 fn documents(texts: &[String]) -> String {
-    texts.iter().map(|text| format!("---\n{text}\n")).collect()
+    texts
+        .iter()
+        .fold(String::new(), |all, text| all + "---\n" + text + "\n")
 }
 
 fn nonce(run: &str, number: usize) -> String {

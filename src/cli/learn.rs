@@ -1,7 +1,7 @@
 //! Commands for learning and for looking things up.
 
 use super::value::{self, ProbeTarget, WorkloadArgument, choice};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use std::fmt;
 
 /// `tutorial`: a whole story, narrated.
@@ -48,9 +48,12 @@ impl fmt::Display for Story {
     }
 }
 
-/// `explain`: a finding, a log, curl's exit code; nothing lists the findings.
+/// `explain`: a host's way, a finding, a log, curl's exit code; nothing lists the findings.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(group = ArgGroup::new("asked").args(["target", "exit_code"]))]
 #[command(after_help = "Examples:
+  kubectl egress explain kyma-project.io -n demo
+  kubectl egress explain http://edition.cnn.com:80 -f manifests/ --from meshed
   kubectl egress explain EGR-101
   kubectl logs -n istio-system -l istio=egressgateway --tail=-1 --prefix | kubectl egress explain --log
   kubectl egress explain --exit-code 35 --from meshed
@@ -73,10 +76,10 @@ pub struct Explain {
     #[arg(long, value_name = "N", value_parser = value::exit_code)]
     pub exit_code: Option<u8>,
     /// Where the request starts, or where curl ran: a pod with a sidecar, one without, or a workload to be looked at
-    #[arg(long, value_name = "meshed|bare|deploy/NAME|sts/NAME|pod/NAME", conflicts_with = "log", value_parser = value::source)]
+    #[arg(long, value_name = "meshed|bare|deploy/NAME|sts/NAME|pod/NAME", requires = "asked", conflicts_with = "log", value_parser = value::source)]
     pub from: Option<SourceArgument>,
     /// Follow the request through the objects of these files or directories instead of a cluster's; - is standard input
-    #[arg(short = 'f', long = "filename", value_name = "FILE", conflicts_with_all = ["log", "exit_code"])]
+    #[arg(short = 'f', long = "filename", value_name = "FILE", requires = "target", conflicts_with_all = ["log", "exit_code"])]
     pub files: Vec<std::path::PathBuf>,
 }
 

@@ -110,7 +110,7 @@ pub enum Command {
     Tutorial(Tutorial),
     /// Serve an embedded cluster on 127.0.0.1 to try things on
     Sandbox(SandboxServer),
-    /// Explain a finding, a log or curl's exit code
+    /// Follow a request through the mesh; explain a finding, a log or curl's exit code
     Explain(Explain),
     /// Print version and build facts
     Version(Version),

@@ -1,7 +1,7 @@
 //! What is taken, what is refused and in which words.
 
 use super::*;
-use crate::vocabulary::InCluster;
+use crate::vocabulary::{InCluster, Scheme};
 use rstest::rstest;
 use std::time::Duration;
 
@@ -455,6 +455,20 @@ fn explain_takes_one_thing_or_none() {
     refused("explain EGR-101 --log -");
     refused("explain --log - --exit-code 7");
     refused("explain --from meshed");
+    refused("explain -f routes.yaml");
+    let host = |line: &str| match explain(line).target {
+        Some(ExplainTarget::Host { target, port_named }) => (target.port, target.scheme, port_named),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(host("explain kyma-project.io"), (443, Scheme::Https, false));
+    assert_eq!(
+        host("explain kyma-project.io:80 --from bare"),
+        (80, Scheme::Http, true)
+    );
+    assert_eq!(
+        host("explain http://kyma-project.io -f ."),
+        (80, Scheme::Http, true)
+    );
 }
 
 #[test]

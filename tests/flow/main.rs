@@ -13,6 +13,7 @@ mod certificates;
 mod check;
 mod elsewhere;
 mod explain;
+mod explain_host;
 mod faults;
 mod istio;
 mod kubectl;

@@ -14,11 +14,11 @@ const TRIES: usize = 2;
 
 /// What became of a request, in words that both sides can say.
 #[derive(Debug)]
-struct Said {
+pub(super) struct Said {
     /// `by the gateway`, `directly`, or `not`: whether the host served it, and whose connection did.
-    served: &'static str,
+    pub(super) served: &'static str,
     /// Each proxy's cluster and flags, and over HTTP its answer.
-    hops: Vec<String>,
+    pub(super) hops: Vec<String>,
     /// Whether the lines of all proxies could be found: a connection that did not come about has no address.
     chained: bool,
 }
@@ -178,7 +178,7 @@ fn request(objects: &[Object], case: &Case, ask: &Ask) -> Request {
     }
 }
 
-fn of_model(prediction: &Prediction) -> Said {
+pub(super) fn of_model(prediction: &Prediction) -> Said {
     Said {
         served: match prediction.outcome {
             Outcome::Routed => "by the gateway",
@@ -241,4 +241,10 @@ fn words(cluster: &str, mut flags: Vec<&str>, code: Option<u16>) -> String {
         flags.join(",")
     };
     format!("{cluster} {flags}{code}")
+}
+
+/// Labels of the sources' pods.
+pub(super) fn source_labels(bare: bool) -> BTreeMap<String, String> {
+    let app = if bare { "bare" } else { "source" };
+    BTreeMap::from([("app".to_owned(), app.to_owned())])
 }

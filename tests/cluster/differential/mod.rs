@@ -10,6 +10,7 @@ mod case;
 mod changes;
 mod fixed;
 mod objects;
+mod pure;
 mod reality;
 mod ways;
 

@@ -58,3 +58,12 @@ pub(super) fn via_gateway(place: &Place, name: &str, port: u16) -> Value {
 pub(super) fn to_host(host: &str, port: u16) -> Value {
     json!([{"destination": {"host": host, "port": {"number": port}}}])
 }
+
+/// A ready gateway's pod.
+pub(super) fn pod(namespace: &str, name: &str, labels: &Value) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": namespace, "labels": labels},
+        "spec": {"containers": [{"name": "istio-proxy"}]},
+        "status": {"podIP": "198.18.0.9", "conditions": [{"type": "Ready", "status": "True"}]},
+    })
+}

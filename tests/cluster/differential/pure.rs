@@ -1,0 +1,114 @@
+//! What the lab agreed to, kept: the model's answers to the fixed set, without a lab. Whoever changes the model sees what
+//! changes; that the lab still agrees, `every_case_of_the_fixed_set_agrees` shows.
+
+use super::agreement::{of_model, source_labels};
+use super::case::{Case, Place};
+use super::fixed;
+use super::objects::pod;
+use super::reality::{ISOLATED, Places};
+use kubectl_egress::mesh::{Request, SourcePod, World, predict};
+use kubectl_egress::vocabulary::Object;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// Set, it writes the file anew instead of comparing.
+const UPDATE: &str = "UPDATE_DIFFERENTIAL";
+
+#[test]
+fn the_model_says_what_the_lab_agreed_to() {
+    let places = places();
+    let cases = fixed::cases(&places);
+    let objects = objects(&places, &cases);
+    let world = World::new(&objects);
+    let mut said = String::new();
+    for case in &cases {
+        for ask in &case.asks {
+            let prediction = predict(
+                &world,
+                &Request {
+                    source: SourcePod {
+                        namespace: case.place.namespace.clone(),
+                        name: if ask.bare { "bare" } else { "source" }.to_owned(),
+                        labels: source_labels(ask.bare),
+                        meshed: !ask.bare,
+                    },
+                    scheme: ask.scheme,
+                    host: ask.host.clone(),
+                    port: ask.port,
+                    address: Some([203, 0, 113, 20].into()),
+                    asks_dns: false,
+                },
+            );
+            let answer = of_model(&prediction);
+            let _ = writeln!(
+                said,
+                "{} | {} | {} | {}",
+                case.name,
+                ask.url(""),
+                answer.served,
+                answer.hops.join(" > ")
+            );
+            for unknown in &prediction.not_modelled {
+                let _ = writeln!(said, "    {unknown}");
+            }
+        }
+    }
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster/differential/agreed.txt");
+    if std::env::var_os(UPDATE).is_some() {
+        std::fs::write(&file, &said).unwrap();
+    }
+    let agreed = std::fs::read_to_string(&file).unwrap();
+    for (now, then) in said.lines().zip(agreed.lines()) {
+        assert_eq!(now, then, "ask the lab; if it agrees: {UPDATE}=1");
+    }
+    assert_eq!(
+        said.lines().count(),
+        agreed.lines().count(),
+        "if the lab agrees: {UPDATE}=1"
+    );
+}
+
+fn places() -> Places {
+    let place = |namespace: String| Place {
+        namespace,
+        elsewhere: "elsewhere".to_owned(),
+        gateway_namespace: "gateways".to_owned(),
+        gateway_service: "differential".to_owned(),
+        gateway_label: "differential".to_owned(),
+    };
+    let own = place("own".to_owned());
+    Places {
+        run: "run".to_owned(),
+        stock: Place {
+            gateway_namespace: "istio-system".to_owned(),
+            gateway_service: "istio-egressgateway".to_owned(),
+            gateway_label: "egressgateway".to_owned(),
+            ..own.clone()
+        },
+        isolated: (0..ISOLATED)
+            .map(|number| place(format!("isolated-{number}")))
+            .collect(),
+        own,
+    }
+}
+
+/// The cases' objects in the order in which they are applied, with what the lab has beside them.
+fn objects(places: &Places, cases: &[Case]) -> Vec<Object> {
+    let mut objects: Vec<Value> = Vec::new();
+    for place in [&places.own, &places.stock] {
+        let (namespace, name) = (&place.gateway_namespace, &place.gateway_service);
+        objects.push(json!({"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": namespace, "name": name}, "spec": {
+            "selector": {"istio": place.gateway_label},
+            "ports": [{"name": "http2", "port": 80, "targetPort": 8080}, {"name": "tls", "port": 443, "targetPort": 8443}],
+        }}));
+        objects.push(pod(namespace, name, &json!({"istio": place.gateway_label})));
+    }
+    objects.extend(cases.iter().flat_map(|case| case.objects.iter().cloned()));
+    for (second, object) in objects.iter_mut().enumerate() {
+        let (minute, second) = (second / 60, second % 60);
+        let time = format!("2026-11-21T{:02}:{:02}:{second:02}Z", minute / 60, minute % 60);
+        object["metadata"]["creationTimestamp"] = json!(time);
+    }
+    objects.into_iter().map(Object).collect()
+}

@@ -149,6 +149,11 @@ fn what_is_missing_on_the_way_is_named() {
     let direct = line(&stage, &url, Log::Sidecar, &[&format!("outbound|443||{host}")]);
     explains(&stage, &direct, Some("EGR-101"), &["left-directly"]);
     delete("serviceentry");
+    // A sidecar reads server names only on ports where somebody declares TLS.
+    stage.kubectl.apply(&format!(
+        "{{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {{name: neighbour, namespace: {namespace}}}, \
+         spec: {{hosts: [\"another-{host}\"], resolution: DNS, ports: [{{number: 443, name: tls, protocol: TLS}}]}}}}"
+    ));
     let unknown = line(&stage, &url, Log::Sidecar, &["PassthroughCluster"]);
     explains(
         &stage,

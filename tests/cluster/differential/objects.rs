@@ -3,8 +3,11 @@
 use super::case::Place;
 use serde_json::{Value, json};
 
+/// Label of every object of a case, by which those in the root namespace are found when all is over.
+pub(super) const MARK: &str = "differential-case";
+
 pub(super) fn istio(kind: &str, namespace: &str, name: &str, spec: &Value) -> Value {
-    json!({"apiVersion": "networking.istio.io/v1", "kind": kind, "metadata": {"name": name, "namespace": namespace}, "spec": spec})
+    json!({"apiVersion": "networking.istio.io/v1", "kind": kind, "metadata": {"name": name, "namespace": namespace, "labels": {MARK: "true"}}, "spec": spec})
 }
 
 /// A port of a ServiceEntry or Gateway.

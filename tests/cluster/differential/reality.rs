@@ -1,6 +1,7 @@
 //! What really happens: the objects are applied, the requests are sent, and four witnesses are asked.
 
 use super::case::{Ask, Case, Place};
+use super::objects::MARK;
 use super::ways::Way;
 use crate::support::Stage;
 use crate::support::manifests::{CURL, workload};
@@ -60,6 +61,12 @@ pub(super) struct Reality<'stage> {
     markers: AtomicUsize,
 }
 
+impl Drop for Reality<'_> {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
 /// What became of one request.
 #[derive(Debug)]
 pub(super) struct Observed {
@@ -107,10 +114,23 @@ impl<'stage> Reality<'stage> {
             markers: AtomicUsize::new(0),
         };
         // The lab's own gateway is to log as well.
+        reality.clear();
         reality.stage.make_namespace(&logging, "");
         reality.stage.egress_in(&logging, "enable-gateway").exits(0);
         reality.install();
         reality
+    }
+
+    /// Takes away what stands outside the namespaces of the test; of an earlier run that was killed, too.
+    fn clear(&self) {
+        let root = &self.places.stock.gateway_namespace;
+        let kinds = "destinationrules.networking.istio.io,authorizationpolicies.security.istio.io";
+        let gone = self.stage.kubectl.attempt(&format!(
+            "delete {kinds} -n {root} -l {MARK}=true --ignore-not-found"
+        ));
+        if let Err(said) = gone {
+            eprintln!("cases were left in {root}: {said}");
+        }
     }
 
     fn install(&self) {

@@ -7,7 +7,7 @@ use kubectl_egress::istio::kinds;
 use kubectl_egress::vocabulary::ObjectReference;
 use serde_json::Value;
 
-const ROUTES: &str = r#"apiVersion: networking.istio.io/v1
+const ROUTES: &str = r"apiVersion: networking.istio.io/v1
 kind: ServiceEntry
 metadata: {name: shop, namespace: demo}
 spec: {hosts: [shop.example.com], resolution: DNS, ports: [{number: 443, name: tls, protocol: TLS}]}
@@ -28,14 +28,14 @@ spec:
     route: [{destination: {host: istio-egressgateway.istio-system.svc.cluster.local, subset: shop, port: {number: 443}}}]
   - match: [{gateways: [shop], port: 443, sniHosts: [shop.example.com]}]
     route: [{destination: {host: shop.example.com, port: {number: 443}}}]
-"#;
+";
 
-const RULE: &str = r#"---
+const RULE: &str = r"---
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
 metadata: {name: shop, namespace: demo}
 spec: {host: istio-egressgateway.istio-system.svc.cluster.local, subsets: [{name: shop}]}
-"#;
+";
 
 fn outcomes(document: &Value) -> Vec<(&str, &str)> {
     let paths = document["paths"].as_array().unwrap().iter();

@@ -1,9 +1,8 @@
 //! `check`: faults in live objects or in files; exits 1 on errors.
 
-use super::connection::{observer, settings as connection_settings};
+use super::connection::cluster as connect;
 use super::object_files;
 use crate::cli::{self, Connection};
-use crate::cluster::Cluster;
 use crate::engine::check::{self, Findings};
 use crate::engine::inventory::Scope;
 use crate::error::{Error, Result};
@@ -57,7 +56,7 @@ async fn in_cluster(
     settings: &cli::Check,
     printer: &Printer,
 ) -> Result<(Findings, String)> {
-    let cluster = Cluster::connect(&connection_settings(connection), observer(printer)).await?;
+    let cluster = connect(connection, printer).await?;
     let own = connection
         .namespace
         .as_deref()

@@ -26,12 +26,7 @@ pub(super) async fn connect(
     flags: &PlanFlags,
     printer: &Printer,
 ) -> Result<Connected> {
-    let cluster = if connection.sandbox {
-        embedded::connect(connection, printer)?.0
-    } else {
-        refuse_faults(connection)?;
-        Cluster::connect(&settings(connection), observer(printer)).await?
-    };
+    let cluster = cluster(connection, printer).await?;
     let namespace = connection
         .namespace
         .clone()
@@ -42,6 +37,15 @@ pub(super) async fn connect(
         plan,
         namespace,
     })
+}
+
+/// The cluster that was named, or the embedded one.
+pub(super) async fn cluster(connection: &Connection, printer: &Printer) -> Result<Cluster> {
+    if connection.sandbox {
+        return Ok(embedded::connect(connection, printer)?.0);
+    }
+    refuse_faults(connection)?;
+    Cluster::connect(&settings(connection), observer(printer)).await
 }
 
 /// The same for commands that work in the plan's own namespace: `--namespace` cannot name another one.

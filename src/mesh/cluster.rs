@@ -90,6 +90,10 @@ pub(super) fn resolve(
         ));
         return target;
     }
+    if let Some(rule) = rules.iter().find(|rule| !subset.is_empty() && has_subset(rule)) {
+        let title = rule.identity.title("DestinationRule");
+        target.decided_by.push(Decision::new(Matter::Subset, title));
+    }
     if let Some((tls, rule)) = client_tls::of(&rules, subset, port) {
         target
             .decided_by

@@ -13,7 +13,9 @@ pub enum Matter {
     Route,
     /// Which endpoints the cluster has.
     Endpoints,
-    /// The subset and the TLS of the leg.
+    /// The subset of the destination.
+    Subset,
+    /// The TLS of the leg.
     Tls,
     /// That a gateway listens.
     Listener,
@@ -31,6 +33,7 @@ impl fmt::Display for Matter {
             Self::Known => "known by",
             Self::Route => "routed by",
             Self::Endpoints => "endpoints of",
+            Self::Subset => "subset of",
             Self::Tls => "TLS by",
             Self::Listener => "listener of",
             Self::Policy => "policy",

@@ -151,7 +151,7 @@ fn what_is_missing_on_the_way_is_named() {
     delete("serviceentry");
     // A sidecar reads server names only on ports where somebody declares TLS.
     stage.kubectl.apply(&format!(
-        "{{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {{name: neighbour, namespace: {namespace}}}, \
+        "---\n{{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {{name: neighbour, namespace: {namespace}}}, \
          spec: {{hosts: [\"another-{host}\"], resolution: DNS, ports: [{{number: 443, name: tls, protocol: TLS}}]}}}}"
     ));
     let unknown = line(&stage, &url, Log::Sidecar, &["PassthroughCluster"]);

@@ -1,8 +1,7 @@
 //! `explain --exit-code N`: what curl's exit code can and cannot prove.
 
 use crate::cli::{Connection, SourceArgument};
-use crate::cluster::Cluster;
-use crate::command::connection::{observer, settings};
+use crate::command::connection::cluster as connect;
 use crate::engine::probe::find_source;
 use crate::error::{Error, Result};
 use crate::evidence::explanation::{SourceKind, exit_code_meaning};
@@ -33,7 +32,7 @@ pub(super) async fn explain(
 
 /// Whether a workload's pod has a sidecar.
 async fn kind_of(connection: &Connection, workload: &str, printer: &Printer) -> Result<SourceKind> {
-    let cluster = Cluster::connect(&settings(connection), observer(printer)).await?;
+    let cluster = connect(connection, printer).await?;
     let namespace = connection
         .namespace
         .clone()

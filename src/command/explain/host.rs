@@ -1,8 +1,7 @@
 //! `explain HOST[:PORT]`: where a request would go, hop by hop, from live objects or from files.
 
 use crate::cli::{Connection, Explain, ProbeTarget, SourceArgument};
-use crate::cluster::Cluster;
-use crate::command::connection::{observer, settings as connection_settings};
+use crate::command::connection::cluster as connect;
 use crate::command::object_files;
 use crate::engine::check::name_of;
 use crate::engine::inventory::{Scope, inventory};
@@ -53,7 +52,7 @@ pub(super) async fn explain(
 type Found = (Vec<Object>, SourcePod, BTreeMap<String, String>, Vec<String>);
 
 async fn in_cluster(connection: &Connection, settings: &Explain, printer: &Printer) -> Result<Found> {
-    let cluster = Cluster::connect(&connection_settings(connection), observer(printer)).await?;
+    let cluster = connect(connection, printer).await?;
     let namespace = connection
         .namespace
         .clone()
@@ -94,6 +93,11 @@ fn in_files(connection: &Connection, settings: &Explain) -> Result<Found> {
     }
     let namespace = connection.namespace.as_deref().unwrap_or("default");
     let read = object_files::read(&settings.files, namespace)?;
+    if read.is_empty() {
+        return Err(Error::usage("there are no objects in what -f names")
+            .because("without any object every request goes out directly, which says nothing about a cluster")
+            .hint("kubectl egress render HOST -o yaml writes the objects of a plan"));
+    }
     let places = read
         .iter()
         .map(|found| (name_of(&found.object), format!("{}:{}", found.file, found.line)))

@@ -29,7 +29,7 @@ fn one(path: &Path, style: &Style) -> String {
         .blocked_by
         .map_or_else(String::new, |blocked| format!(" (by {blocked})"));
     let mut text = format!(
-        "{}{}: {}{by}\n",
+        "{} {}: {}{by}\n",
         style.mark(mark),
         style.paint(Tone::Strong, &path.url),
         path.outcome

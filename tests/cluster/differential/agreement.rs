@@ -10,7 +10,7 @@ use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 
 /// How often a case on which they disagree is sent.
-const TRIES: usize = 2;
+const TRIES: usize = 3;
 
 /// What became of a request, in words that both sides can say.
 #[derive(Debug)]
@@ -94,7 +94,7 @@ impl Agreement {
                         )
                     })
                     .collect();
-                // A proxy may have got its configuration late.
+                // A proxy may have got its configuration late, and a line may be lost when a log is rotated.
                 if left > 0 && !both.iter().all(Compared::agrees) {
                     again.push(case);
                 } else {

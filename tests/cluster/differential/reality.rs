@@ -442,19 +442,12 @@ fn of_pods(stage: &Stage, namespace: &str, selector: &str) -> Vec<(String, Strin
         .collect()
 }
 
+/// From now on, also if it takes a moment until the follower is there.
 fn follow(kubeconfig: &Path, namespace: &str, pod: &str) -> (Child, tempfile::TempPath) {
+    let since = format!("--since-time={}", jiff::Timestamp::now());
     let file = tempfile::NamedTempFile::new().unwrap();
     let child = Command::new("kubectl")
-        .args([
-            "logs",
-            "-f",
-            "--tail=0",
-            "-c",
-            "istio-proxy",
-            "-n",
-            namespace,
-            pod,
-        ])
+        .args(["logs", "-f", &since, "-c", "istio-proxy", "-n", namespace, pod])
         .env("KUBECONFIG", kubeconfig)
         .stdout(Stdio::from(file.reopen().unwrap()))
         .stderr(Stdio::null())

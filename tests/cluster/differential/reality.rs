@@ -4,7 +4,7 @@ use super::case::{Ask, Case, Place};
 use super::objects::MARK;
 use super::ways::Way;
 use crate::support::Stage;
-use crate::support::manifests::{CURL, workload};
+use crate::support::manifests::{CURL, gateway, workload};
 use kubectl_egress::evidence::{AccessLogLine, parse_line};
 use kubectl_egress::vocabulary::Object;
 use kubectl_egress_lab::EventKind;
@@ -93,7 +93,7 @@ impl<'stage> Reality<'stage> {
             elsewhere: elsewhere.clone(),
             gateway_namespace: gateway_namespace.clone(),
             gateway_service: "differential".to_owned(),
-            gateway_label: format!("differential-{base}"),
+            gateway_label: "differential".to_owned(),
         };
         let own = place(base.clone());
         let stock = Place {
@@ -151,7 +151,10 @@ impl<'stage> Reality<'stage> {
             manifests.push(workload(namespace, "source", CURL, true));
         }
         manifests.push(workload(&places.own.namespace, "bare", CURL, false));
-        manifests.push(gateway(&places.own));
+        manifests.push(gateway(
+            &places.own.gateway_namespace,
+            &places.own.gateway_service,
+        ));
         self.stage.kubectl.apply(&documents(&manifests));
         for namespace in places.sources() {
             self.stage.rolled_out(namespace, "source");
@@ -454,35 +457,4 @@ fn follow(kubeconfig: &Path, namespace: &str, pod: &str) -> (Child, tempfile::Te
         .spawn()
         .unwrap();
     (child, file.into_temp_path())
-}
-
-/// A gateway of the test's own.
-fn gateway(place: &Place) -> String {
-    let (namespace, name, label) = (
-        &place.gateway_namespace,
-        &place.gateway_service,
-        &place.gateway_label,
-    );
-    format!(
-        "apiVersion: v1
-kind: Service
-metadata: {{name: {name}, namespace: {namespace}}}
-spec:
-  selector: {{istio: {label}}}
-  ports: [{{name: http, port: 80, targetPort: 8080}}, {{name: tls, port: 443, targetPort: 8443}}]
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {{name: {name}, namespace: {namespace}}}
-spec:
-  selector: {{matchLabels: {{istio: {label}}}}}
-  template:
-    metadata:
-      annotations: {{inject.istio.io/templates: gateway}}
-      labels: {{istio: {label}, sidecar.istio.io/inject: \"true\"}}
-    spec:
-      terminationGracePeriodSeconds: 0
-      containers: [{{name: istio-proxy, image: auto, imagePullPolicy: IfNotPresent}}]
-"
-    )
 }

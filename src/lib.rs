@@ -19,7 +19,7 @@
 //! | [`cluster`] | the only place that talks to an API server | istio |
 //! | [`engine`] | runs steps, journals, undoes, probes; owns the event types | plan, evidence, mesh, cluster, finding, istio, certificate |
 //! | [`report`] | event sinks; the only place that prints | engine, evidence, finding, certificate |
-//! | [`sandbox`] | the embedded cluster; moves packets by asking `mesh` | mesh, istio |
+//! | [`sandbox`] | the embedded cluster; moves packets by asking `mesh` | mesh, istio, certificate |
 //! | [`cli`] | what can be typed; becomes plain settings | nothing |
 //! | [`command`] | one file per subcommand, where all of it is put together | everything |
 //!

@@ -8,6 +8,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 fn main() -> std::process::ExitCode {
     report::record_panics();
+    if kubectl_egress::command::answers_shell(std::env::args_os()) {
+        return ExitCode::Success.into();
+    }
     let (printer, result) = match cli::parse(std::env::args_os()) {
         Ok(invocation) => {
             let printer = Printer::new(settings(&invocation.screen));

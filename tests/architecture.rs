@@ -30,7 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("report", &["engine", "evidence", "finding", "certificate"]),
-    ("sandbox", &["mesh", "istio"]),
+    ("sandbox", &["mesh", "istio", "certificate"]),
 ];
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {

@@ -216,3 +216,57 @@ fn installed_as_krew_does_it_is_called_through_kubectl() {
     let help = run(kubectl().args(["egress", "--help"]));
     assert!(help.contains("kubectl egress"), "{help}");
 }
+
+/// What the release workflow makes is what the manifest names: no archive is missing, none is called otherwise.
+#[test]
+fn the_release_workflow_makes_the_archives_of_the_manifest() {
+    let workflow = Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/workflows/release.yml");
+    let workflow: Value = serde_saphyr::from_str(&std::fs::read_to_string(workflow).unwrap()).unwrap();
+    let job = &workflow["jobs"]["archive"];
+    let pattern = job["env"]["NAME"].as_str().unwrap();
+    let tag = manifest(&text())["spec"]["version"].as_str().unwrap().to_owned();
+    let rows = job["strategy"]["matrix"]["include"].as_array().unwrap();
+    let made: BTreeSet<String> = rows
+        .iter()
+        .map(|row| {
+            let (os, arch) = (row["os"].as_str().unwrap(), row["arch"].as_str().unwrap());
+            let target = row["target"].as_str().unwrap();
+            let cpu = if arch == "arm64" { "aarch64-" } else { "x86_64-" };
+            assert!(target.starts_with(cpu) && target.contains(os), "{row}");
+            let name = pattern
+                .replace("${{ github.ref_name }}", &tag)
+                .replace("${{ matrix.os }}", os)
+                .replace("${{ matrix.arch }}", arch);
+            format!("{name}{}", if os == "windows" { ".zip" } else { ".tar.gz" })
+        })
+        .collect();
+    let manifest = manifest(&text());
+    let platforms = manifest["spec"]["platforms"].as_array().unwrap();
+    let named = platforms.iter().map(|platform| platform["uri"].as_str().unwrap());
+    let named: BTreeSet<String> = named
+        .map(|uri| uri.rsplit('/').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(made, named);
+
+    let steps = |job: &str| workflow["jobs"][job]["steps"].as_array().unwrap().clone();
+    let says = |job: &str, words: &str| steps(job).iter().any(|step| step.to_string().contains(words));
+    for (job, words) in [
+        ("archive", "cargo auditable build --release --locked"),
+        ("archive", "kubectl-egress.exe LICENSE"),
+        ("archive", "kubectl-egress LICENSE"),
+        ("archive", "actions/attest-build-provenance@"),
+        ("publish", "sha256sum"),
+        ("publish", "manifest --archives archives"),
+        ("publish", "rajatjindal/krew-release-bot@"),
+    ] {
+        assert!(says(job, words), "{job}: {words}");
+    }
+    // Nothing may be written but the release and its attestations.
+    let permissions: BTreeSet<&str> = workflow["permissions"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(permissions, ["attestations", "contents", "id-token"].into());
+}

@@ -12,6 +12,8 @@ mod jobs;
 mod lock;
 #[path = "sandbox/objects.rs"]
 mod objects;
+#[path = "sandbox/origination.rs"]
+mod origination;
 #[path = "sandbox/pods.rs"]
 mod pods;
 #[path = "sandbox/policies.rs"]

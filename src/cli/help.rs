@@ -27,15 +27,20 @@ pub(super) const GROUPS: &[(&str, &[&str])] = &[
             "probe",
         ],
     ),
-    ("Look", &["status", "check", "logs", "learn", "diff", "render"]),
-    ("Learn", &["tutorial", "sandbox", "explain", "version"]),
+    (
+        "Look",
+        &["status", "check", "report", "logs", "learn", "diff", "render"],
+    ),
+    (
+        "Learn",
+        &["tutorial", "sandbox", "explain", "completion", "version"],
+    ),
 ];
 
 const TEMPLATE: &str = "{about-with-newline}
 {usage-heading} {usage}
 
-{before-help}
-{options}{after-help}";
+{before-help}{options}{after-help}";
 
 const AFTER: &str = "\
 Start with:
@@ -65,7 +70,7 @@ pub(super) fn command() -> clap::Command {
     let _ = writeln!(groups, "{heading}Flags of every command:{heading:#}");
     command
         .help_template(TEMPLATE)
-        .before_help(StyledStr::from(groups))
+        .before_help(StyledStr::from(groups.trim_end().to_owned()))
         .after_help(AFTER)
 }
 

@@ -1,5 +1,6 @@
 //! Commands for learning and for looking things up.
 
+use super::target::TargetCluster;
 use super::value::{self, ProbeTarget, WorkloadArgument, choice};
 use clap::{ArgGroup, Args};
 use std::fmt;
@@ -8,10 +9,11 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(after_help = "Example:
   kubectl egress tutorial --sandbox
-  kubectl egress tutorial istio --sandbox --only http")]
+  kubectl egress tutorial istio --sandbox --only http
+  kubectl egress tutorial mtls --target-context NAME")]
 pub struct Tutorial {
-    /// Which story: passthrough (TLS of the application end to end), or istio (Istio's own tutorials, section by section)
-    #[arg(value_name = "passthrough|istio", default_value = "passthrough", hide_default_value = true, value_parser = choice(Story::ALL))]
+    /// Which story: passthrough (TLS of the application end to end), mtls (mutual TLS to another cluster), or istio (Istio's own tutorials, section by section)
+    #[arg(value_name = "passthrough|mtls|istio", default_value = "passthrough", hide_default_value = true, value_parser = choice(Story::ALL))]
     pub story: Story,
     /// Wait for Enter before each section is played; needs a terminal
     #[arg(long)]
@@ -22,6 +24,9 @@ pub struct Tutorial {
     /// List the sections of the story, and do nothing
     #[arg(long)]
     pub list: bool,
+    /// The other cluster of the story mtls.
+    #[command(flatten)]
+    pub target: TargetCluster,
 }
 
 /// A story that the tutorial tells.
@@ -30,19 +35,22 @@ pub enum Story {
     /// TLS of the application end to end.
     #[default]
     Passthrough,
+    /// Mutual TLS from one cluster to another.
+    Mtls,
     /// Istio's own egress tutorials.
     Istio,
 }
 
 impl Story {
     /// Every value.
-    pub const ALL: &'static [Self] = &[Self::Passthrough, Self::Istio];
+    pub const ALL: &'static [Self] = &[Self::Passthrough, Self::Mtls, Self::Istio];
 }
 
 impl fmt::Display for Story {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(match self {
             Self::Passthrough => "passthrough",
+            Self::Mtls => "mtls",
             Self::Istio => "istio",
         })
     }
@@ -111,9 +119,10 @@ pub enum SourceArgument {
 /// `version`: build facts, or the JSON Schema of a document.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(after_help = "Example:
-  kubectl egress version -o json")]
+  kubectl egress version -o json
+  kubectl egress version --schema report")]
 pub struct Version {
-    /// Print the JSON Schema of a document that we print or read instead, by its kind
-    #[arg(long, value_name = "NAME")]
+    /// Print the JSON Schema of a document that we print instead, by its kind; without one lists them
+    #[arg(long, value_name = "KIND", num_args = 0..=1, default_missing_value = "")]
     pub schema: Option<String>,
 }

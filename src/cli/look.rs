@@ -4,7 +4,7 @@ use super::duration;
 use super::mode::ModeFlags;
 use super::shared::{PlanFlags, ProbeFlags};
 use super::value::{self, HostArgument, PlanFile, ProbeTarget, choice};
-use crate::vocabulary::{Claim, HostName, Outcome};
+use crate::vocabulary::{Circumstance, Claim, ClusterCommand, HostName, Outcome};
 use clap::Args;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -146,8 +146,9 @@ pub struct Status {
 
 /// `render`: manifests without ownership labels; needs no cluster if the gateway is named.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
-#[command(after_help = "Example:
-  kubectl egress render kyma-project.io -n demo --gateway istio-system/istio-egressgateway")]
+#[command(after_help = "Examples:
+  kubectl egress render kyma-project.io -n demo --gateway istio-system/istio-egressgateway
+  kubectl egress render --rbac verify -n demo")]
 pub struct Render {
     /// Hosts to route; without a port the mode's own (443 or 80)
     #[arg(value_name = "HOST[:PORT]", value_parser = value::host, conflicts_with = "file")]
@@ -155,6 +156,12 @@ pub struct Render {
     /// The whole plan as a file (kind EgressPlan); - is standard input
     #[arg(short, long, value_name = "FILE", value_parser = value::plan_file)]
     pub file: Option<PlanFile>,
+    /// The Roles that a command needs, with a ServiceAccount, instead of the plan
+    #[arg(long, value_name = "COMMAND", value_parser = choice(ClusterCommand::ALL))]
+    pub rbac: Option<ClusterCommand>,
+    /// With --rbac: what else is so (repeat): create-gateway, client-secret, kyma, locked, leftovers, bypass
+    #[arg(long = "rbac-with", value_name = "CIRCUMSTANCE", requires = "rbac", value_parser = choice(Circumstance::ALL))]
+    pub rbac_with: Vec<Circumstance>,
     /// How the hosts leave.
     #[command(flatten)]
     pub mode: ModeFlags,

@@ -3,6 +3,7 @@
 mod certs;
 mod change;
 mod check;
+mod completion;
 mod connection;
 mod deploy_target;
 mod duration;
@@ -12,6 +13,7 @@ mod lock;
 mod look;
 mod mode;
 mod observe;
+mod report;
 mod sandbox;
 mod scheduling;
 mod secrets;
@@ -25,6 +27,7 @@ mod tests;
 pub use certs::{Certs, CertsCommand, CertsInspect, GatewayChoice, inspected_host};
 pub use change::{Cleanup, DeployCurl, EnableGateway, Route, Setup};
 pub use check::Check;
+pub use completion::{Complete, Completion, CompletionTarget, ValueKind, Values};
 pub use connection::Connection;
 pub use deploy_target::DeployTarget;
 pub use learn::{Explain, ExplainTarget, SourceArgument, Story, Tutorial, Version};
@@ -32,6 +35,7 @@ pub use lock::{Lockdown, Unlock};
 pub use look::{Diff, Logs, Probe, Render, Status, Verify};
 pub use mode::ModeFlags;
 pub use observe::Learn;
+pub use report::Report;
 pub use sandbox::{Platform, SandboxFault, SandboxServer};
 pub use scheduling::{NodeSelector, TaintEffect, Toleration};
 pub use secrets::{ClientFiles, SecretUser, Secrets};
@@ -70,21 +74,23 @@ pub enum Stop {
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Command {
-    /// Route hosts through the egress gateway, and wait until it works
+    /// Route hosts through the egress gateway and wait until it works
     Setup(Box<Setup>),
     /// Prove, with receipts, that hosts go through the gateway
     Verify(Box<Verify>),
-    /// Let nothing out but through the gateway, and prove it; else roll back
+    /// Put all about a plan into one page, or a support archive
+    Report(Box<Report>),
+    /// Let nothing out but through the gateway; prove it or roll back
     Lockdown(Box<Lockdown>),
     /// Take the lock away
     Unlock(Unlock),
     /// Undo what setup changed, exactly
     Cleanup(Cleanup),
-    /// Find or create the egress gateway, and switch its access log on
+    /// Find or create the egress gateway; switch its access log on
     EnableGateway(EnableGateway),
     /// Deploy the source that probes are sent from
     DeployCurl(DeployCurl),
-    /// Deploy a workload that demands client certificates, in the cluster to be reached
+    /// Deploy a server that demands client certificates, elsewhere
     DeployTarget(Box<DeployTarget>),
     /// Add hosts to the routing, or take them out
     Route(Route),
@@ -110,10 +116,18 @@ pub enum Command {
     Tutorial(Tutorial),
     /// Serve an embedded cluster on 127.0.0.1 to try things on
     Sandbox(SandboxServer),
-    /// Follow a request through the mesh; explain a finding, a log or curl's exit code
+    /// Where a request would go; what a finding or log line means
     Explain(Explain),
+    /// Complete commands on TAB: in kubectl, bash, zsh and fish
+    Completion(Completion),
     /// Print version and build facts
     Version(Version),
+    /// What kubectl asks on TAB
+    #[command(name = "__complete", hide = true)]
+    Complete(Complete),
+    /// What may be typed in one place
+    #[command(name = "__values", hide = true)]
+    Values(Values),
 }
 
 /// Sets up Istio egress-gateway routing, proves it with receipts, and undoes it.
@@ -134,6 +148,11 @@ struct Arguments {
     screen: Screen,
 }
 
+/// The parser itself, for completion.
+pub fn parser() -> clap::Command {
+    help::command()
+}
+
 /// Reads the arguments; the first is the program's own name.
 ///
 /// No argument at all is a request for help, as kubectl has it.
@@ -151,7 +170,7 @@ pub fn parse(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result
         .and_then(|matches| Arguments::from_arg_matches(&matches))
         .map_err(|error| help::stop(&error, &command, &arguments))?;
     check(&typed.command).map_err(Stop::Usage)?;
-    junit(typed.screen.output, &typed.command).map_err(Stop::Usage)?;
+    form(typed.screen.output, &typed.command).map_err(Stop::Usage)?;
     Ok(Invocation {
         connection: typed.connection,
         screen: typed.screen,
@@ -159,13 +178,30 @@ pub fn parse(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Result
     })
 }
 
-/// One flag says the form of every command's data, and not every command has test results.
-fn junit(output: OutputFormat, command: &Command) -> Result<(), Error> {
-    if output == OutputFormat::Junit && !matches!(command, Command::Check(_)) {
-        return Err(Error::usage("only `check` gives its result as junit")
-            .hint("choose one of text, json, yaml: -o json"));
+/// One flag says the form of every command's data, and not every command has test results, or a page.
+fn form(output: OutputFormat, command: &Command) -> Result<(), Error> {
+    let writes = matches!(command, Command::Report(report) if report.write.is_some());
+    let (fits, who) = match output {
+        OutputFormat::Junit => (
+            matches!(command, Command::Check(_) | Command::Verify(_)),
+            "only `check` and `verify` give their result as junit",
+        ),
+        OutputFormat::Html => (
+            matches!(command, Command::Verify(_)) || is_page(command),
+            "only `verify` and `report` give a page",
+        ),
+        OutputFormat::Yaml => (!writes, "`report --write` writes a page, or its data as json"),
+        OutputFormat::Text | OutputFormat::Json => (true, ""),
+    };
+    if fits {
+        return Ok(());
     }
-    Ok(())
+    Err(Error::usage(who).hint("choose one of text, json, yaml: -o json"))
+}
+
+/// Not the support archive, which is none.
+fn is_page(command: &Command) -> bool {
+    matches!(command, Command::Report(report) if report.bundle.is_none())
 }
 
 /// Rules over several values.
@@ -173,6 +209,7 @@ fn check(command: &Command) -> Result<(), Error> {
     match command {
         Command::Setup(setup) => no_doubles(&setup.hosts, "setup"),
         Command::Verify(verify) => no_doubles(&verify.hosts, "verify"),
+        Command::Report(report) => no_doubles(&report.verify.hosts, "report"),
         Command::Render(render) => no_doubles(&render.hosts, "render"),
         Command::Diff(diff) => no_doubles(&diff.hosts, "diff"),
         Command::Route(route) => {

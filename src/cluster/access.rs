@@ -43,6 +43,18 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// Whether one rule allows everything there is; [`Cluster::may`] knows whether it does so in all namespaces.
+    pub fn allow_everything(&self) -> bool {
+        let all = |list: &[String]| list.iter().any(|item| item == "*");
+        let whole = |rule: &Rule| {
+            all(&rule.verbs)
+                && all(&rule.api_groups)
+                && all(&rule.resources)
+                && rule.resource_names.is_empty()
+        };
+        self.rules.iter().any(whole)
+    }
+
     /// Whether the verb is allowed on the resource (`pods/exec` for a subresource), on one object or on all.
     ///
     /// Kubernetes 1.35 and newer ask for `create` besides `get` on `pods/exec`, `pods/attach` and `pods/portforward`

@@ -47,6 +47,27 @@ pub(super) fn choose(settings: &ConnectionSettings, environment: &Environment) -
     assemble(settings, environment, context_name, &context, &cluster, user)
 }
 
+/// The names in the files of a kubeconfig.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KubeconfigNames {
+    /// Contexts.
+    pub contexts: Vec<String>,
+    /// Clusters.
+    pub clusters: Vec<String>,
+    /// Users.
+    pub users: Vec<String>,
+}
+
+/// All names, as far as the files can be read.
+pub(super) fn names(settings: &ConnectionSettings, environment: &Environment) -> Result<KubeconfigNames> {
+    let merged = read(&files(settings, environment)?)?;
+    Ok(KubeconfigNames {
+        contexts: merged.contexts.into_iter().map(|context| context.name).collect(),
+        clusters: merged.clusters.into_iter().map(|cluster| cluster.name).collect(),
+        users: merged.auth_infos.into_iter().map(|user| user.name).collect(),
+    })
+}
+
 /// Whether nothing at all says which cluster is meant.
 pub(super) fn is_missing(settings: &ConnectionSettings, environment: &Environment) -> bool {
     let named = settings.context.is_some() || settings.cluster.is_some() || settings.server.is_some();
@@ -124,7 +145,10 @@ fn context_name(
     if files.is_empty() {
         return Err(Error::usage("no cluster is configured")
             .because("there is no kubeconfig, and this is not a pod")
-            .hint("give --kubeconfig FILE, or set KUBECONFIG"));
+            .hint("name one: --kubeconfig FILE, or set KUBECONFIG")
+            .hint(
+                "no cluster at hand? `kubectl egress tutorial --sandbox` tells the whole story without one",
+            ));
     }
     Err(Error::usage("the kubeconfig has no current context")
         .because(contexts_there_are(merged))

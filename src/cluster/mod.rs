@@ -35,6 +35,7 @@ pub use access::{Answer, Rule, Rules};
 pub use apply::{Applied, ApplyOptions, ApplyOutcome, ConflictingField};
 pub use exec::{ExecEnd, ExecOutput};
 pub use forward::Stream;
+pub use kubeconfig::KubeconfigNames;
 pub use log::{LogEvent, LogFollower, LogStart};
 pub use log_reading::LogReach;
 pub use objects::{DeleteOptions, Deleted};
@@ -119,6 +120,14 @@ impl Cluster {
             request_timeout,
         );
         Ok(Self::assemble(transport, default_namespace))
+    }
+
+    /// What a kubeconfig names; nothing is asked and no plugin runs.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub fn kubeconfig_names(settings: &ConnectionSettings) -> Result<KubeconfigNames> {
+        kubeconfig::names(settings, &Environment::process())
     }
 
     /// Whether there is nothing to connect to: no flag, no kubeconfig, and this is not a pod.

@@ -76,6 +76,10 @@ fn file(name: &str, settings: &CertsInspect, printer: &Printer) -> Result<ExitCo
         }
         text + &shown(&findings, style)
     })?;
+    printer.next(&match findings.first() {
+        Some(finding) => format!("kubectl egress explain {}", finding.code),
+        None => "kubectl egress secrets --cert FILE --key FILE --ca FILE".to_owned(),
+    });
     Ok(exit(&findings))
 }
 
@@ -100,6 +104,7 @@ async fn gateway(connection: &Connection, settings: &CertsInspect, printer: &Pri
         "gateway": prepared.gateway.to_string(), "pods": all,
     });
     printer.document(&document, |style| gateway_text(&all, style))?;
+    printer.next(&format!("kubectl egress verify -n {}", connected.plan.namespace));
     let good = all.iter().all(|pod| {
         let mut trusts = pod.certificates.iter().filter_map(|held| held.trust.as_ref());
         trusts.all(|trust| *trust == Trust::Trusted)

@@ -43,6 +43,8 @@ pub(super) async fn check(
         .any(|placed| placed.finding.severity == Severity::Error);
     if let Some(first) = findings.findings.first() {
         printer.next(&format!("kubectl egress explain {}", first.finding.code));
+    } else {
+        printer.next("kubectl egress explain HOST");
     }
     Ok(if failed {
         ExitCode::Disproven

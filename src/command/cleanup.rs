@@ -9,8 +9,8 @@ use crate::engine::remains::Remains;
 use crate::engine::undo::{self, UndoSettings};
 use crate::error::{Error, Result};
 use crate::istio::kinds;
-use crate::report::Printer;
-use crate::vocabulary::{ExitCode, ObjectReference, names};
+use crate::report::{Mark, Printer, Style};
+use crate::vocabulary::{Circumstance, ClusterCommand, ExitCode, ObjectReference, PlanIdentity, names};
 use serde_json::json;
 use std::fmt::Write as _;
 
@@ -21,6 +21,14 @@ pub(super) async fn cleanup(
     printer: &Printer,
 ) -> Result<ExitCode> {
     let connected = connect_to_plan(connection, &settings.plan, printer).await?;
+    let leftovers: &[Circumstance] = if settings.verify {
+        &[Circumstance::Leftovers]
+    } else {
+        &[]
+    };
+    connected
+        .preflight(ClusterCommand::Cleanup, leftovers, printer)
+        .await?;
     let plan = &connected.plan;
     let target = target_of(&connected, &settings).await?;
     let here = undo(&connected, &settings, printer).await?;
@@ -48,10 +56,10 @@ pub(super) async fn cleanup(
             "leftovers": there.leftovers,
         })),
     });
-    printer.document(&document, |_| {
-        let mut text = here.text(&format!("the plan {plan}"));
+    printer.document(&document, |style| {
+        let mut text = here.text(&format!("the plan {plan}"), dry_run, style);
         if let Some(there) = &there {
-            text.push_str(&there.text(&format!("the plan {plan} in the target cluster")));
+            text.push_str(&there.text(&format!("the plan {plan} in the target cluster"), dry_run, style));
         }
         text
     })?;
@@ -72,11 +80,28 @@ pub(super) async fn cleanup(
         return Err(error.while_doing("undoing the plan in the target cluster"));
     }
     let clean = |undone: &Undone| undone.leftovers.as_ref().is_none_or(Vec::is_empty);
-    Ok(if clean(&here) && there.as_ref().is_none_or(clean) {
+    let all_clean = clean(&here) && there.as_ref().is_none_or(clean);
+    printer.next(&next(plan, dry_run, here.leftovers.is_some(), all_clean));
+    Ok(if all_clean {
         ExitCode::Success
     } else {
         ExitCode::Disproven
     })
+}
+
+fn next(plan: &PlanIdentity, dry_run: bool, looked: bool, clean: bool) -> String {
+    let (namespace, name) = (&plan.namespace, &plan.name);
+    let of_plan = if name == names::DEFAULT_PLAN {
+        format!("-n {namespace}")
+    } else {
+        format!("-n {namespace} --plan {name}")
+    };
+    match (dry_run, looked, clean) {
+        (true, _, _) => format!("kubectl egress cleanup {of_plan}"),
+        (false, false, _) => format!("kubectl egress cleanup --verify {of_plan}"),
+        (false, true, false) => format!("kubectl egress status {of_plan}"),
+        (false, true, true) => format!("kubectl egress setup HOST {of_plan}"),
+    }
 }
 
 /// What undoing left in one cluster.
@@ -95,17 +120,21 @@ impl Undone {
         self.remains.stuck.iter().map(ToString::to_string).collect()
     }
 
-    fn text(&self, what: &str) -> String {
+    fn text(&self, what: &str, dry_run: bool, style: &Style) -> String {
         let mut text = String::new();
         for kept in self.kept() {
-            let _ = writeln!(text, "kept: {kept}");
+            let _ = writeln!(text, "{}", style.wrap_item(&format!("kept: {kept}"), 0));
         }
-        match &self.leftovers {
-            Some(left) if left.is_empty() => drop(writeln!(text, "Nothing of {what} is left.")),
-            Some(left) => drop(writeln!(text, "Still there of {what}:\n  {}", left.join("\n  "))),
-            None => {}
-        }
-        text
+        let (good, bad) = (style.mark(Mark::Good), style.mark(Mark::Bad));
+        let clean = self.remains.refused.is_empty() && self.remains.stuck.is_empty();
+        let said = match &self.leftovers {
+            Some(left) if left.is_empty() => format!("{good} nothing of {what} is left\n"),
+            Some(left) => format!("{bad} still there of {what}:\n  {}\n", left.join("\n  ")),
+            None if dry_run => format!("{} dry run: nothing was changed\n", style.mark(Mark::Skipped)),
+            None if clean => format!("{good} nothing is left to undo of {what}\n"),
+            None => String::new(),
+        };
+        text + &said
     }
 }
 

@@ -3,11 +3,11 @@
 use super::embedded;
 use crate::cli::{Connection, PlanArgument, PlanFile, PlanFlags};
 use crate::cluster::{Cluster, ConnectionSettings, Notice, Observer};
-use crate::engine::Event;
+use crate::engine::{Event, permissions};
 use crate::error::{Error, Result};
 use crate::plan::{self, Plan};
 use crate::report::Printer;
-use crate::vocabulary::{ExitCode, PlanIdentity};
+use crate::vocabulary::{Circumstance, ClusterCommand, ExitCode, PlanIdentity};
 use std::io::Read as _;
 use std::sync::Arc;
 
@@ -37,6 +37,23 @@ pub(super) async fn connect(
         plan,
         namespace,
     })
+}
+
+impl Connected {
+    /// Asks what the command needs to be allowed to do, before it changes anything; what is only useful is warned of.
+    pub(super) async fn preflight(
+        &self,
+        command: ClusterCommand,
+        circumstances: &[Circumstance],
+        printer: &Printer,
+    ) -> Result<()> {
+        let (plan, namespace) = (&self.plan, &self.namespace);
+        let remarks = permissions::check_command(&self.cluster, command, plan, namespace, circumstances);
+        for remark in remarks.await? {
+            printer.warning(&remark);
+        }
+        Ok(())
+    }
 }
 
 /// The cluster that was named, or the embedded one.

@@ -123,7 +123,7 @@ fn read(path: &Path, host: &str) -> Result<String> {
 fn next(host: &crate::vocabulary::HostName, folder: &Path, client: &str, plan: &PlanIdentity) -> String {
     let folder = folder.display();
     format!(
-        "in the other cluster: kubectl egress setup {host} --mode mtls-origination --client-cert {folder}/{client}.crt --client-key {folder}/{client}.key --server-ca {folder}/root.crt -n {}",
+        "in the other cluster: kubectl egress setup {host}:80 --mode mtls-origination --client-cert {folder}/{client}.crt --client-key {folder}/{client}.key --server-ca {folder}/root.crt -n {}",
         plan.namespace
     )
 }

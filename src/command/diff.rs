@@ -8,7 +8,7 @@ use crate::cluster::{ApplyOptions, Cluster};
 use crate::engine::prepare::{Parts, Prepared, prepare};
 use crate::error::{Error, Result};
 use crate::plan::ownership::Manifest;
-use crate::report::{Printer, view};
+use crate::report::{Mark, Printer, view};
 use crate::vocabulary::{ExitCode, Object, names};
 use futures::future::try_join_all;
 use serde_json::{Value, json};
@@ -35,6 +35,9 @@ pub(super) async fn diff(
         wanted.plan_settings = hosts::settings(&wanted.plan_settings, &settings.mode);
     }
     let prepared = prepare(&connected.cluster, wanted).await?;
+    for remark in &prepared.remarks {
+        printer.warning(remark);
+    }
     let cluster = &connected.cluster;
     let shown = prepared
         .manifests()
@@ -51,13 +54,21 @@ pub(super) async fn diff(
         "plan": prepared.plan.identity.name, "namespace": prepared.plan.identity.namespace, "differences": texts,
     });
     printer.document(&document, |style| {
+        if texts.is_empty() {
+            return format!(
+                "{} no difference: the cluster is as the plan says\n",
+                style.mark(Mark::Good)
+            );
+        }
         texts.iter().map(|text| view::diff(text, style)).collect()
     })?;
-    Ok(if texts.is_empty() {
-        ExitCode::Success
-    } else {
-        ExitCode::Disproven
-    })
+    let namespace = &prepared.plan.identity.namespace;
+    if texts.is_empty() {
+        printer.next(&format!("kubectl egress verify -n {namespace}"));
+        return Ok(ExitCode::Success);
+    }
+    printer.next("the same command with setup in the place of diff");
+    Ok(ExitCode::Disproven)
 }
 
 async fn one(cluster: &Cluster, prepared: &Prepared, manifest: &Manifest) -> Result<Option<String>> {

@@ -8,6 +8,7 @@ use crate::report::Printer;
 use crate::sandbox::{Denial, Fault, FaultKind, KymaSettings, Sandbox, SandboxSettings};
 use crate::vocabulary::names;
 use serde_json::json;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// How long a pod takes to start otherwise: seen to be waited for, and the whole tutorial within a second.
@@ -62,24 +63,79 @@ pub(super) fn make(platform: Platform, faults: &[SandboxFault], namespace: Optio
     Ok(sandbox)
 }
 
-/// The cluster of `--sandbox`: fresh, in this process.
+/// The embedded clusters, by the names of their contexts.
+#[derive(Clone)]
+pub(super) struct Clusters {
+    /// The one that is worked with.
+    pub(super) sandbox: Sandbox,
+    /// The other end of two-cluster mTLS.
+    pub(super) target: Sandbox,
+}
+
+/// Name of the first one's context.
+pub(super) const CONTEXT: &str = "sandbox";
+/// Name of the other one's context.
+pub(super) const TARGET_CONTEXT: &str = "target";
+
+/// Makes both: what the target's ingress gateway serves is outside of the first one. Faults happen in the first one.
 ///
 /// # Errors
-/// If another flag names a cluster or a user as well.
+/// As [`make`].
+pub(super) fn make_both(
+    platform: Platform,
+    faults: &[SandboxFault],
+    namespace: Option<&str>,
+) -> Result<Clusters> {
+    let sandbox = make(platform, faults, namespace)?;
+    let settings = SandboxSettings {
+        pod_start: QUICK,
+        ..SandboxSettings::default()
+    };
+    let target = Sandbox::new(settings.target());
+    sandbox.lead_to(&target);
+    Ok(Clusters { sandbox, target })
+}
+
+/// The clusters of `--sandbox`: fresh in this process, and the same for all of one command.
+static CLUSTERS: OnceLock<Clusters> = OnceLock::new();
+
+/// The cluster of `--sandbox`, or with `--context target` the other one.
+///
+/// # Errors
+/// If another flag names a cluster or a user as well, or there is no such context.
 pub(super) fn connect(connection: &Connection, printer: &Printer) -> Result<(Cluster, Sandbox)> {
     refuse_other_clusters(connection)?;
-    announce(printer);
+    let context = connection.context.as_deref().unwrap_or(CONTEXT);
+    if ![CONTEXT, TARGET_CONTEXT].contains(&context) {
+        return Err(
+            Error::usage(format!("--sandbox has no context {context}")).hint(format!(
+                "choose --context {CONTEXT} or --context {TARGET_CONTEXT}"
+            )),
+        );
+    }
     let namespace = connection.namespace.as_deref();
-    let sandbox = make(Platform::Istio, &connection.sandbox_faults, namespace)?;
+    if CLUSTERS.get().is_none() {
+        announce(printer);
+        let made = make_both(Platform::Istio, &connection.sandbox_faults, namespace)?;
+        // Commands connect one after the other.
+        let _ = CLUSTERS.set(made);
+    }
+    let clusters = CLUSTERS
+        .get()
+        .ok_or_else(|| Error::bug("there is no embedded cluster"))?;
+    let sandbox = if context == CONTEXT {
+        clusters.sandbox.clone()
+    } else {
+        clusters.target.clone()
+    };
     let namespace = namespace.unwrap_or("default");
-    let cluster = Cluster::over_service(sandbox.service(), namespace, "sandbox", observer(printer));
+    let cluster = Cluster::over_service(sandbox.service(), namespace, context, observer(printer));
     Ok((cluster, sandbox))
 }
 
 fn refuse_other_clusters(connection: &Connection) -> Result<()> {
     let given = [
         ("--kubeconfig", connection.kubeconfig.is_some()),
-        ("--context", connection.context.is_some()),
         ("--cluster", connection.cluster.is_some()),
         ("--server", connection.server.is_some()),
         ("--user", connection.user.is_some()),

@@ -5,7 +5,7 @@ use crate::cli::{self, Connection};
 use crate::engine::learn::{self as engine, LearnSettings, Learned, Window};
 use crate::error::{Error, Result};
 use crate::report::{Printer, view};
-use crate::vocabulary::ExitCode;
+use crate::vocabulary::{ClusterCommand, ExitCode};
 use std::path::{Path, PathBuf};
 
 /// Listens and tells. Exit 3 if no sidecar told anything: then nothing is known.
@@ -19,6 +19,7 @@ pub(super) async fn learn(
         files.may_be_written(printer).await?;
     }
     let connected = connect(connection, &settings.plan, printer).await?;
+    connected.preflight(ClusterCommand::Learn, &[], printer).await?;
     let wanted = LearnSettings {
         plan: connected.plan.clone(),
         namespace: connected.namespace.clone(),

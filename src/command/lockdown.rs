@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::finding::Severity;
 use crate::plan::lock::LockSettings;
 use crate::report::{Printer, view};
-use crate::vocabulary::{ExitCode, HostName, OutputFormat, Verdict, names};
+use crate::vocabulary::{ClusterCommand, ExitCode, HostName, OutputFormat, Verdict, names};
 
 /// Locks, or says why not.
 pub(super) async fn lockdown(
@@ -20,6 +20,9 @@ pub(super) async fn lockdown(
     printer: &Printer,
 ) -> Result<ExitCode> {
     let connected = connect(connection, &settings.plan, printer).await?;
+    connected
+        .preflight(ClusterCommand::Lockdown, &[], printer)
+        .await?;
     let deciding = async {
         let wanted = wanted(&connected, &settings, printer).await?;
         engine::prepare(&connected.cluster, wanted).await
@@ -41,8 +44,11 @@ pub(super) async fn lockdown(
     if prepared.is_refused() {
         return conclude(&prepared.document(), printer);
     }
-    for peer in &prepared.peers {
-        printer.note(&format!("the lock lets through {}", peer.explain()));
+    // Whoever has agreed already reads all of it in the document.
+    if !(printer.settings().assume_yes && printer.settings().output == OutputFormat::Text) {
+        for peer in &prepared.peers {
+            printer.note(&format!("the lock lets through {}", peer.explain()));
+        }
     }
     warn(&prepared, printer);
     let question = format!(
@@ -144,17 +150,19 @@ async fn show(
         engine::dry_run(&connected.cluster, prepared).await?;
     }
     if printer.settings().output == OutputFormat::Text {
-        printer.data(&view::lockdown(&prepared.document(), printer.style()));
+        let (document, refused) = (prepared.document(), prepared.is_refused());
+        printer.styled(&view::lockdown_preview(&document, refused, printer.style()));
     } else {
         // Standard output is the manifest.
         warn(prepared, printer);
         printer.document(&manifest.object.0, |_| String::new())?;
     }
-    Ok(if prepared.is_refused() {
-        ExitCode::Disproven
-    } else {
-        ExitCode::Success
-    })
+    if prepared.is_refused() {
+        printer.next(&view::next_after_lockdown(&prepared.document()));
+        return Ok(ExitCode::Disproven);
+    }
+    printer.next(&format!("kubectl egress lockdown -n {}", connected.namespace));
+    Ok(ExitCode::Success)
 }
 
 fn conclude(document: &Lockdown, printer: &Printer) -> Result<ExitCode> {

@@ -3,13 +3,13 @@
 use super::connection::{connect, or_interrupted};
 use crate::cli::{self, Connection};
 use crate::cluster::{Cluster, LogEvent, LogStart};
-use crate::engine::{access_logs, pods, verify};
+use crate::engine::{access_logs, pods, sentinel, verify};
 use crate::error::{Error, Result};
 use crate::evidence::{AccessLogLine, LogFormats, line_mentions};
 use crate::istio::kinds;
 use crate::plan::GatewayTarget;
 use crate::report::{Printer, Tone};
-use crate::vocabulary::{ExitCode, HostName, PodName, names};
+use crate::vocabulary::{ClusterCommand, ExitCode, HostName, PodName, names};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -27,6 +27,7 @@ pub(super) async fn logs(
     printer: &Printer,
 ) -> Result<ExitCode> {
     let connected = connect(connection, &settings.plan, printer).await?;
+    connected.preflight(ClusterCommand::Logs, &[], printer).await?;
     let gateway = verify::stored_plan(&connected.cluster, &connected.plan)
         .await?
         .gateway;
@@ -80,6 +81,7 @@ pub(super) async fn logs(
         }
     };
     or_interrupted(printing, &connected.plan).await?;
+    printer.next("kubectl egress explain --log LINE");
     Ok(ExitCode::Success)
 }
 
@@ -108,6 +110,10 @@ fn print_line(
     printer: &Printer,
 ) -> Result<()> {
     // Of a long log most lines are about other hosts: looking for a word is many times cheaper than reading a line.
+    // Our own hellos, by which a follower is known to deliver, tell nobody anything else.
+    if settings.hosts.is_empty() && !settings.raw && sentinel::is_mentioned(raw) {
+        return Ok(());
+    }
     let mentioned = |host: &HostName| line_mentions(raw, host.as_str());
     if !settings.hosts.is_empty() && !settings.hosts.iter().any(mentioned) {
         return Ok(());

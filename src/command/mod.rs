@@ -4,6 +4,7 @@ mod certs;
 mod certs_inspect;
 mod check;
 mod cleanup;
+mod completion;
 mod connection;
 mod deploy_target;
 mod diff;
@@ -14,8 +15,10 @@ mod learn;
 mod lockdown;
 mod logs;
 mod object_files;
+mod output_file;
 mod probe;
 mod render;
+mod report;
 mod route;
 mod sandbox;
 mod secrets;
@@ -27,6 +30,8 @@ mod two_clusters;
 mod unlock;
 mod verify;
 mod version;
+
+pub use completion::answers_shell;
 
 use crate::cli::{Command, Invocation};
 use crate::error::Result;
@@ -52,6 +57,7 @@ pub async fn run(invocation: Invocation, printer: &Printer) -> Result<ExitCode> 
         Command::Certs(settings) => certs::certs(&connection, *settings, printer).await,
         Command::Secrets(settings) => secrets::secrets(&connection, *settings, printer).await,
         Command::Verify(settings) => verify::verify(&connection, *settings, printer).await,
+        Command::Report(settings) => report::report(&connection, *settings, printer).await,
         Command::Lockdown(settings) => lockdown::lockdown(&connection, *settings, printer).await,
         Command::Unlock(settings) => unlock::unlock(&connection, settings, printer).await,
         Command::Probe(settings) => probe::probe(&connection, *settings, printer).await,
@@ -65,6 +71,9 @@ pub async fn run(invocation: Invocation, printer: &Printer) -> Result<ExitCode> 
         Command::Tutorial(settings) => tutorial::tutorial(&connection, settings, printer).await,
         Command::Sandbox(settings) => sandbox::sandbox(&connection, settings, printer).await,
         Command::Explain(settings) => explain::explain(&connection, settings, printer).await,
+        Command::Completion(settings) => completion::completion(&settings, printer),
+        Command::Complete(settings) => Ok(completion::complete_for_kubectl(settings, printer)),
+        Command::Values(settings) => Ok(completion::values(&connection, settings, printer).await),
         Command::Version(settings) => version::version(&settings, printer),
     }
 }

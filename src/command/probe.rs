@@ -9,9 +9,10 @@ use crate::engine::verify::{self, Planned, probe_from};
 use crate::engine::{Event, sentinel};
 use crate::error::Result;
 use crate::evidence::{CurlReport, CurlResult, Expected, ProbeRequest, ProbeResult};
+use crate::finding::Severity;
 use crate::plan::journal::Journal;
 use crate::report::{Printer, view};
-use crate::vocabulary::{ExitCode, Outcome, Scheme, names};
+use crate::vocabulary::{Circumstance, ClusterCommand, ExitCode, Outcome, Scheme, names};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -25,6 +26,14 @@ pub(super) async fn probe(
     printer: &Printer,
 ) -> Result<ExitCode> {
     let connected = connect(connection, &settings.plan, printer).await?;
+    let unmeshed: &[Circumstance] = if settings.unmeshed {
+        &[Circumstance::Unmeshed]
+    } else {
+        &[]
+    };
+    connected
+        .preflight(ClusterCommand::Probe, unmeshed, printer)
+        .await?;
     let plan = connected.plan.clone();
     let results = or_interrupted(run(&connected, &settings, printer), &plan).await?;
     let judged: Vec<&ProbeResult> = results.iter().map(|(result, _)| result).collect();
@@ -50,7 +59,19 @@ pub(super) async fn probe(
         text.push_str(&view::what_to_do(findings, style));
         text
     })?;
+    printer.next(&next(&judged, &connected.namespace));
     Ok(exit_code(&judged, settings.expect))
+}
+
+/// The worst finding explained, else the whole plan proven.
+fn next(judged: &[&ProbeResult], namespace: &str) -> String {
+    let findings = judged.iter().flat_map(|result| &result.findings);
+    match findings.min_by_key(|finding| finding.severity) {
+        Some(finding) if finding.severity != Severity::Info => {
+            format!("kubectl egress explain {}", finding.code)
+        }
+        _ => format!("kubectl egress verify -n {namespace}"),
+    }
 }
 
 async fn run(

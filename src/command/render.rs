@@ -5,14 +5,14 @@ use super::hosts::{self, planned};
 use crate::cli::{self, Connection, GatewayArgument};
 use crate::cluster::Cluster;
 use crate::engine::facts::Facts;
-use crate::engine::journal_store;
+use crate::engine::{journal_store, manifests};
 use crate::error::{Error, Result};
 use crate::istio::kinds;
-use crate::plan::journal::Entry;
 use crate::plan::ownership::Manifest;
-use crate::plan::{GatewayPort, GatewayTarget, Plan, PlanSettings, istio_module, routing};
+use crate::plan::permissions::{self, Scope};
+use crate::plan::{GatewayPort, GatewayTarget, Plan, PlanSettings, istio_module, routing, secrets};
 use crate::report::Printer;
-use crate::vocabulary::{ExitCode, Object, OutputFormat, names};
+use crate::vocabulary::{Circumstance, ClusterCommand, ExitCode, Kind, OutputFormat};
 use serde_json::{Value, json};
 
 /// Renders and prints YAML, or JSON with `-o json`.
@@ -21,6 +21,10 @@ pub(super) async fn render(
     settings: cli::Render,
     printer: &Printer,
 ) -> Result<ExitCode> {
+    if let Some(command) = settings.rbac {
+        print(&rbac(connection, &settings, command)?, printer)?;
+        return Ok(ExitCode::Success);
+    }
     let source = match &settings.plan.gateway {
         Some(gateway) if !settings.hosts.is_empty() || settings.file.is_some() => Source {
             plan: offline_plan(connection, &settings)?,
@@ -32,29 +36,84 @@ pub(super) async fn render(
     };
     let routing = routing::objects(&source.plan, &source.gateway);
     let all = source.module.iter().chain(&routing);
-    let mut objects: Vec<Value> = Vec::new();
-    for manifest in all {
-        let mut object = without_ownership(manifest);
-        if let Some(cluster) = &source.cluster {
-            let served = cluster.served_kind(&manifest.reference.kind).await;
-            object["apiVersion"] = served.api_version().into();
-        }
-        objects.push(object);
-    }
+    let objects = manifests::shown(source.cluster.as_ref(), all).await;
+    print(&objects, printer)?;
+    printer.next(&format!(
+        "kubectl egress diff -n {}",
+        source.plan.identity.namespace
+    ));
+    Ok(ExitCode::Success)
+}
+
+fn print(objects: &[Value], printer: &Printer) -> Result<()> {
     match printer.settings().output {
         OutputFormat::Json => printer.document(
             &json!({"apiVersion": "v1", "kind": "List", "items": objects}),
             |_| String::new(),
         )?,
-        OutputFormat::Text | OutputFormat::Yaml | OutputFormat::Junit => {
-            for object in &objects {
+        OutputFormat::Text | OutputFormat::Yaml | OutputFormat::Junit | OutputFormat::Html => {
+            for object in objects {
                 let text = serde_saphyr::to_string(object)
                     .map_err(|error| Error::bug(format!("cannot write YAML: {error}")))?;
                 printer.data(&format!("---\n{text}"));
             }
         }
     }
-    Ok(ExitCode::Success)
+    Ok(())
+}
+
+/// The Roles of a command. No cluster is asked: who lacks permissions could not answer.
+fn rbac(connection: &Connection, settings: &cli::Render, command: ClusterCommand) -> Result<Vec<Value>> {
+    let namespace = connection.namespace.as_deref().unwrap_or("default");
+    let plan = plan_of(namespace, &settings.plan.plan)?;
+    let gateway = settings.plan.gateway.as_ref();
+    let gateway = gateway.map_or_else(istio_module::gateway, customary);
+    let hosts = match &settings.file {
+        Some(file) => Some(read_plan(file, connection, namespace)?),
+        None if settings.hosts.is_empty() => None,
+        None => Some(Plan::new(
+            plan.clone(),
+            hosts::settings(&PlanSettings::default(), &settings.mode),
+            planned(&settings.hosts, &settings.mode),
+        )?),
+    };
+    let mut routing: Vec<(Kind, String)> = match &hosts {
+        Some(plan) => routing::objects(plan, &gateway)
+            .into_iter()
+            .map(|manifest| manifest.reference)
+            .map(|reference| {
+                (
+                    reference.kind,
+                    reference.namespace.unwrap_or_else(|| namespace.to_owned()),
+                )
+            })
+            .collect(),
+        None => [
+            kinds::gateway(),
+            kinds::virtual_service(),
+            kinds::destination_rule(),
+            kinds::service_entry(),
+        ]
+        .map(|kind| (kind, plan.namespace.clone()))
+        .into(),
+    };
+    routing.sort();
+    routing.dedup();
+    // What the commands do unless they are told otherwise.
+    let usual: &[Circumstance] = match command {
+        ClusterCommand::Verify => &[Circumstance::Unmeshed],
+        ClusterCommand::Setup | ClusterCommand::DeployCurl => &[Circumstance::Label],
+        _ => &[],
+    };
+    Ok(permissions::objects(&Scope {
+        command,
+        plan: &plan,
+        namespace,
+        gateway: &gateway.namespace,
+        routing,
+        secrets: vec![secrets::CLIENT_CREDENTIAL.to_owned()],
+        circumstances: [usual, settings.rbac_with.as_slice()].concat(),
+    }))
 }
 
 /// What is rendered.
@@ -100,17 +159,14 @@ fn customary(gateway: &GatewayArgument) -> GatewayTarget {
 
 async fn from_cluster(connection: &Connection, settings: &cli::Render, printer: &Printer) -> Result<Source> {
     let connected = connect_to_plan(connection, &settings.plan, printer).await?;
+    connected.preflight(ClusterCommand::Render, &[], printer).await?;
     let journal = journal_store::read(&connected.cluster, &connected.plan).await?;
     if settings.hosts.is_empty() && settings.file.is_none() {
         let journal = journal.ok_or_else(|| {
             Error::usage(format!("there is no plan {}", connected.plan))
                 .hint("name hosts: kubectl egress render HOST")
         })?;
-        let references = journal.entries.iter().map(Entry::reference);
-        let module = references
-            .into_iter()
-            .find(|reference| reference.kind == kinds::istio_module())
-            .map(|reference| istio_module::field(reference, journal.plan.identity.shared_manager()));
+        let module = manifests::module_of(&journal);
         return Ok(Source {
             plan: journal.plan,
             gateway: journal.gateway,
@@ -151,35 +207,4 @@ async fn from_cluster(connection: &Connection, settings: &cli::Render, printer: 
         module,
         cluster: Some(connected.cluster),
     })
-}
-
-/// Ownership is for what `setup` applies; manifests in git belong to whoever applies them.
-fn without_ownership(manifest: &Manifest) -> Value {
-    let Object(mut object) = manifest.object.clone();
-    if let Some(metadata) = object["metadata"].as_object_mut() {
-        let labels = metadata.get_mut("labels").and_then(Value::as_object_mut);
-        let empty = labels.is_none_or(|labels| {
-            for label in [
-                names::MANAGED_BY_LABEL,
-                names::PLAN_LABEL,
-                names::PLAN_NAMESPACE_LABEL,
-            ] {
-                labels.remove(label);
-            }
-            labels.is_empty()
-        });
-        if empty {
-            metadata.remove("labels");
-        }
-        // Notes for our own clean-up, which has no part in this.
-        let notes = metadata.get_mut("annotations").and_then(Value::as_object_mut);
-        let none = notes.is_none_or(|notes| {
-            notes.retain(|name, _| !name.starts_with(names::BEFORE_ANNOTATION_PREFIX));
-            notes.is_empty()
-        });
-        if none {
-            metadata.remove("annotations");
-        }
-    }
-    object
 }

@@ -38,8 +38,9 @@ pub(super) async fn route(
         wanted.hosts = remaining(&connected.plan, before, &settings, wanted.hosts)?;
         wanted.whole = true;
     }
-    or_interrupted(setup::run(&connected, wanted, false, printer), &connected.plan).await?;
-    printer.next(&format!("kubectl egress verify -n {}", connected.plan.namespace));
+    if or_interrupted(setup::run(&connected, wanted, false, printer), &connected.plan).await? {
+        printer.next(&format!("kubectl egress verify -n {}", connected.plan.namespace));
+    }
     Ok(ExitCode::Success)
 }
 

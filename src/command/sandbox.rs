@@ -1,11 +1,10 @@
 //! `sandbox`: serves the embedded cluster on 127.0.0.1, for `kubectl` and for us to look at.
 
 use super::certs::write;
-use super::embedded;
+use super::embedded::{self, CONTEXT, Clusters, TARGET_CONTEXT};
 use crate::cli::{Connection, SandboxServer};
 use crate::error::{Error, Result};
 use crate::report::Printer;
-use crate::sandbox::Sandbox;
 use crate::vocabulary::ExitCode;
 use std::ffi::OsString;
 use std::net::Ipv4Addr;
@@ -31,13 +30,19 @@ pub(super) async fn sandbox(
         .map_err(|error| Error::bug(error.to_string()))?;
     let namespace = connection.namespace.as_deref();
     let faults = [settings.faults.as_slice(), &connection.sandbox_faults].concat();
-    let cluster = embedded::make(settings.platform, &faults, namespace)?;
-    let kubeconfig = kubeconfig(address.port());
+    let clusters = embedded::make_both(settings.platform, &faults, namespace)?;
+    let of_target = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
+    let of_target = of_target.map_err(|error| Error::bug(error.to_string()))?;
+    let target_address = of_target
+        .local_addr()
+        .map_err(|error| Error::bug(error.to_string()))?;
+    let kubeconfig = kubeconfig(address.port(), target_address.port());
+    let serving = serve(clusters, listener, of_target);
     if let Some(file) = &settings.write_kubeconfig {
         write_with_consent(file, &kubeconfig, printer).await?;
     }
     if let Some((program, arguments)) = settings.command.split_first() {
-        return run(&cluster, listener, &kubeconfig, program, arguments).await;
+        return run(serving, &kubeconfig, program, arguments).await;
     }
     let file = settings.write_kubeconfig.as_ref().map_or_else(
         || {
@@ -51,9 +56,16 @@ pub(super) async fn sandbox(
         "kubectl egress setup kyma-project.io -n demo --create-namespace --kubeconfig {file}"
     ));
     tokio::select! {
-        served = cluster.serve(listener) => served.map(|()| ExitCode::Success),
+        served = serving => served.map(|()| ExitCode::Success),
         _ = tokio::signal::ctrl_c() => Ok(ExitCode::Success),
     }
+}
+
+/// Serves both clusters until the future is dropped.
+async fn serve(clusters: Clusters, listener: TcpListener, of_target: TcpListener) -> Result<()> {
+    let served =
+        futures::future::try_join(clusters.sandbox.serve(listener), clusters.target.serve(of_target));
+    served.await.map(drop)
 }
 
 /// A kubeconfig of somebody else's is not overwritten without a word.
@@ -69,8 +81,7 @@ async fn write_with_consent(file: &Path, content: &str, printer: &Printer) -> Re
 
 /// Runs a command with KUBECONFIG set. Ctrl-C is the command's affair, and its end is ours.
 async fn run(
-    cluster: &Sandbox,
-    listener: TcpListener,
+    serving: impl Future<Output = Result<()>> + Send + 'static,
     kubeconfig: &str,
     program: &OsString,
     arguments: &[OsString],
@@ -82,10 +93,7 @@ async fn run(
         .env("KUBECONFIG", &file.0)
         .spawn()
         .map_err(|error| Error::usage(format!("{shown} cannot be run")).because(error.to_string()))?;
-    let serving = tokio::spawn({
-        let cluster = cluster.clone();
-        async move { cluster.serve(listener).await }
-    });
+    let serving = tokio::spawn(serving);
     let ended = loop {
         tokio::select! {
             ended = child.wait() => break ended,
@@ -120,8 +128,16 @@ impl Drop for Temporary {
     }
 }
 
-fn kubeconfig(port: u16) -> String {
+fn kubeconfig(port: u16, target_port: u16) -> String {
+    let named = [(CONTEXT, port), (TARGET_CONTEXT, target_port)];
+    let list = |item: &dyn Fn(&str, u16) -> String| {
+        named
+            .iter()
+            .fold(String::new(), |text, (name, port)| text + &item(name, *port))
+    };
     format!(
-        "apiVersion: v1\nkind: Config\nclusters:\n- name: sandbox\n  cluster: {{server: \"http://127.0.0.1:{port}\"}}\nusers:\n- name: sandbox\n  user: {{}}\ncontexts:\n- name: sandbox\n  context: {{cluster: sandbox, user: sandbox}}\ncurrent-context: sandbox\n"
+        "apiVersion: v1\nkind: Config\nclusters:\n{}users:\n- name: sandbox\n  user: {{}}\ncontexts:\n{}current-context: {CONTEXT}\n",
+        list(&|name, port| format!("- name: {name}\n  cluster: {{server: \"http://127.0.0.1:{port}\"}}\n")),
+        list(&|name, _| format!("- name: {name}\n  context: {{cluster: {name}, user: sandbox}}\n")),
     )
 }

@@ -80,11 +80,18 @@ pub(super) async fn in_one_cluster(
         Err(error) => return Err(add_way_out(error, &plan)),
     }
     if settings.no_probe {
+        printer.next(&format!("kubectl egress verify -n {}", plan.namespace));
         return Ok(None);
     }
     let proving = async {
         let image = settings.source.image.as_deref().unwrap_or(names::SOURCE_IMAGE);
-        let source = source::find(connected, &settings.probe, image, settings.plan.timeout, printer).await?;
+        // A plan file names its own namespace, which need not be the one that is worked in.
+        let of_plan = Connected {
+            cluster: connected.cluster.clone(),
+            plan: plan.clone(),
+            namespace: plan.namespace.clone(),
+        };
+        let source = source::find(&of_plan, &settings.probe, image, settings.plan.timeout, printer).await?;
         let events = printer.events();
         verify::verify(
             &connected.cluster,
@@ -129,12 +136,10 @@ pub(super) async fn enable_gateway(
     let mut wanted = wanted(&connected.plan, parts, &settings.plan, settings.change);
     add_gateway(&mut wanted, &settings.gateway);
     let plan = wanted.plan.clone();
-    or_interrupted(
-        run(&connected, wanted, settings.gateway.create_gateway, printer),
-        &plan,
-    )
-    .await?;
-    printer.next(&format!("kubectl egress deploy-curl -n {}", plan.namespace));
+    let work = run(&connected, wanted, settings.gateway.create_gateway, printer);
+    if or_interrupted(work, &plan).await? {
+        printer.next(&format!("kubectl egress deploy-curl -n {}", plan.namespace));
+    }
     Ok(ExitCode::Success)
 }
 
@@ -153,8 +158,9 @@ pub(super) async fn deploy_curl(
     let mut wanted = wanted(&connected.plan, parts, &settings.plan, settings.change);
     add_source(&mut wanted, &settings.source);
     let plan = wanted.plan.clone();
-    or_interrupted(run(&connected, wanted, false, printer), &plan).await?;
-    printer.next(&format!("kubectl egress route HOST -n {}", plan.namespace));
+    if or_interrupted(run(&connected, wanted, false, printer), &plan).await? {
+        printer.next(&format!("kubectl egress route HOST -n {}", plan.namespace));
+    }
     Ok(ExitCode::Success)
 }
 
@@ -271,6 +277,8 @@ async fn decide(
     if prepared.settings.dry_run != DryRun::No {
         show_manifests(&prepared, printer)?;
         engine::dry_run(&connected.cluster, &prepared, &events).await?;
+        printer.note("dry run: nothing was changed");
+        printer.next("the same command without --dry-run");
         return Ok(None);
     }
     for question in &prepared.consents {
@@ -331,12 +339,25 @@ fn conclude(verification: &Verification, printer: &Printer) -> Result<ExitCode> 
             printer.next(&format!("kubectl egress verify -n {namespace}"));
             Ok(ExitCode::Success)
         }
-        Verdict::Disproven => Ok(ExitCode::Disproven),
-        Verdict::Inconclusive => Ok(ExitCode::Inconclusive),
+        Verdict::Disproven => {
+            printer.next(&view::next_after_verification(verification));
+            Ok(ExitCode::Disproven)
+        }
+        Verdict::Inconclusive => {
+            printer.next(&view::next_after_verification(verification));
+            Ok(ExitCode::Inconclusive)
+        }
     }
 }
 
-fn add_way_out(error: Error, plan: &PlanIdentity) -> Error {
+fn add_way_out(mut error: Error, plan: &PlanIdentity) -> Error {
+    if error
+        .causes()
+        .iter()
+        .any(|cause| cause.contains("cannot be pulled"))
+    {
+        error = error.hint("another image, or yours from a mirror: the same command with --image IMAGE");
+    }
     match error.code() {
         ExitCode::Cluster | ExitCode::TimedOut => error.hint(format!(
             "what was set up stays; take it back: kubectl egress cleanup -n {} --plan {}",

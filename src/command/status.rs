@@ -2,11 +2,10 @@
 
 use super::connection::{connect, or_interrupted};
 use crate::cli::{self, Connection};
-use crate::engine::status::{self as engine, Health, Standing};
+use crate::engine::status::{self as engine, Health, Standing, Status};
 use crate::error::Result;
 use crate::report::{Mark, Printer, Style, Tone};
-use crate::vocabulary::{ExitCode, names};
-use serde_json::json;
+use crate::vocabulary::{ClusterCommand, ExitCode};
 use std::fmt::Write as _;
 
 /// Shows it once, or again whenever it changes.
@@ -16,12 +15,10 @@ pub(super) async fn status(
     printer: &Printer,
 ) -> Result<ExitCode> {
     let connected = connect(connection, &settings.plan, printer).await?;
+    connected.preflight(ClusterCommand::Status, &[], printer).await?;
     let (cluster, plan) = (&connected.cluster, &connected.plan);
     let show = |standing: &Standing| {
-        let document = json!({
-            "apiVersion": names::API_VERSION, "kind": "Status", "plan": plan.name, "namespace": plan.namespace,
-            "objects": standing.objects, "peerAuthentication": standing.peer_authentication, "counters": standing.counters,
-        });
+        let document = Status::new(plan, standing.clone());
         printer.document(&document, |style| tree(&plan.to_string(), standing, style))
     };
     let standing = engine::read(cluster, plan).await?;
@@ -74,27 +71,18 @@ fn tree(plan: &str, standing: &Standing, style: &Style) -> String {
         text.push('\n');
     }
     for effective in &standing.peer_authentication {
-        let line = format!("mutual TLS of {}: {}", effective.of, effective.mode);
-        let from = format!("from {}", effective.from);
-        let _ = writeln!(
-            text,
-            "  {}  {}",
-            style.paint(Tone::Plain, &line),
-            style.paint(Tone::Quiet, &from)
+        let line = format!(
+            "mutual TLS of {}: {} (from {})",
+            effective.of, effective.mode, effective.from
         );
+        let _ = writeln!(text, "{}", style.wrap_item(&line, 2));
     }
     for counted in &standing.counters {
-        let line = format!("{} at {}", counted.cluster, counted.pod);
-        let numbers = format!(
-            "{} requests, {} connections, {} failed",
-            counted.requests, counted.connections, counted.connect_failures
+        let line = format!(
+            "{} at {}: {} requests, {} connections, {} failed",
+            counted.cluster, counted.pod, counted.requests, counted.connections, counted.connect_failures
         );
-        let _ = writeln!(
-            text,
-            "  {}  {}",
-            style.paint(Tone::Plain, &line),
-            style.paint(Tone::Quiet, &numbers)
-        );
+        let _ = writeln!(text, "{}", style.wrap_item(&line, 2));
     }
     text
 }

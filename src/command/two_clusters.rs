@@ -20,7 +20,7 @@ use crate::istio::kinds;
 use crate::plan::journal::TargetRecord;
 use crate::plan::secrets::{CLIENT_CREDENTIAL, Credential};
 use crate::plan::target_workload;
-use crate::report::{Printer, view};
+use crate::report::{Printer, Style, view};
 use crate::vocabulary::{ExitCode, HostName, Mode, ObjectReference, Verdict, names};
 use jiff::Timestamp;
 use serde_json::json;
@@ -28,12 +28,35 @@ use serde_json::json;
 /// For how long certificates that we make are valid, in days.
 const VALID_DAYS: u32 = 365;
 
-/// The target first, then this cluster, then a request through all of it.
+/// What both clusters showed.
+pub(super) struct BothShown {
+    pub(super) target: TargetProof,
+    pub(super) verification: Verification,
+    pub(super) through: ThroughProof,
+}
+
+/// Both clusters as the flags name them, and one report.
 pub(super) async fn setup(
     connection: &Connection,
-    mut settings: cli::Setup,
+    settings: cli::Setup,
     printer: &Printer,
 ) -> Result<ExitCode> {
+    only_host(&settings)?;
+    let here = connect_to_plan(connection, &settings.plan, printer).await?;
+    let target = connect_to_target(connection, &settings.target.cluster, &settings.plan, printer).await?;
+    match between(connection, (&here, &target), settings, printer).await? {
+        None => Ok(ExitCode::Success),
+        Some(shown) => conclude(&shown, printer),
+    }
+}
+
+/// The target first, then this cluster, then a request through all of it. `None`: a dry run, or no probe was wanted.
+pub(super) async fn between(
+    connection: &Connection,
+    (here, target): (&Connected, &Connected),
+    mut settings: cli::Setup,
+    printer: &Printer,
+) -> Result<Option<BothShown>> {
     let host = only_host(&settings)?;
     // Only what the gateway adds the certificate to: the application's own HTTPS has none, and the target refuses it.
     for typed in &mut settings.hosts {
@@ -41,15 +64,13 @@ pub(super) async fn setup(
     }
     settings.mode.mode = Some(Mode::MtlsOrigination);
     settings.mode.client_secret = Some(CLIENT_CREDENTIAL.to_owned());
-    let here = connect_to_plan(connection, &settings.plan, printer).await?;
-    let target = connect_to_target(connection, &settings.target.cluster, &settings.plan, printer).await?;
-    refuse_one_cluster(&here, &target).await?;
-    let ends = both_ends(&here, &target, &host, &settings.target.client_name).await?;
+    refuse_one_cluster(here, target).await?;
+    let ends = both_ends(here, target, &host, &settings.target.client_name).await?;
     let client = ClientIdentity {
         certificate: ends.client.certificate.clone(),
         key: ends.client.key.clone(),
     };
-    let wanted = wanted_there(&target, &settings, &host, ends.server);
+    let wanted = wanted_there(target, &settings, &host, ends.server);
     let work = deploy(&target.cluster, wanted, &client, printer);
     let context = settings.target.cluster.target_context.clone().unwrap_or_default();
     let proof = or_interrupted(work, &target.plan)
@@ -57,7 +78,7 @@ pub(super) async fn setup(
         .map_err(|error| match error.code() {
             // What is refused has changed nothing.
             ExitCode::Usage | ExitCode::Consent => error,
-            _ => error.hint(take_back_there(&target, &context)),
+            _ => error.hint(take_back_there(target, &context)),
         })?;
     printer.events()(Event::Warning(format!(
         "only http://{host} is routed: HTTPS that an application makes itself has no client certificate, and the target refuses it"
@@ -67,7 +88,7 @@ pub(super) async fn setup(
         name: CLIENT_CREDENTIAL.to_owned(),
         content: SecretContent::Client(ends.client),
     };
-    let done = in_one_cluster(connection, &here, &settings, vec![wish], printer).await;
+    let done = in_one_cluster(connection, here, &settings, vec![wish], printer).await;
     if proof.is_some() {
         // Also after a failure: `cleanup` is to find both.
         let namespace = ObjectReference::cluster(kinds::namespace(), &target.plan.namespace);
@@ -79,10 +100,14 @@ pub(super) async fn setup(
         standing::remember(&here.cluster, &here.plan, record).await?;
     }
     let (Some(proof), Some(verification)) = (proof, done?) else {
-        return Ok(ExitCode::Success);
+        return Ok(None);
     };
-    let through = ask_through(&here, &settings, &host, &proof, printer).await?;
-    conclude(&proof, &verification, &through, printer)
+    let through = ask_through(here, &settings, &host, &proof, printer).await?;
+    Ok(Some(BothShown {
+        target: proof,
+        verification,
+        through,
+    }))
 }
 
 /// The one host; everything else that contradicts a target is named.
@@ -119,10 +144,14 @@ pub(super) async fn connect_to_target(
     plan: &PlanFlags,
     printer: &Printer,
 ) -> Result<Connected> {
-    if connection.sandbox {
-        return Err(Error::usage("sandbox: a target cluster is not simulated"));
+    if connection.sandbox && target.target_kubeconfig.is_some() {
+        return Err(Error::usage(
+            "--sandbox has a target cluster of its own, and --target-kubeconfig is of another",
+        )
+        .hint("leave it out: --target-context target"));
     }
     let of_target = Connection {
+        sandbox: connection.sandbox,
         namespace: connection.namespace.clone(),
         context: target.target_context.clone(),
         kubeconfig: target
@@ -243,28 +272,37 @@ async fn ask_through(
     .await
 }
 
-fn conclude(
-    proof: &TargetProof,
-    verification: &Verification,
-    through: &ThroughProof,
-    printer: &Printer,
-) -> Result<ExitCode> {
+impl BothShown {
+    /// What that comes to.
+    pub(super) fn code(&self) -> ExitCode {
+        if !self.target.is_proven() || !self.through.faults.is_empty() {
+            return ExitCode::Disproven;
+        }
+        match self.verification.verdict {
+            Verdict::Proven => ExitCode::Success,
+            Verdict::Disproven => ExitCode::Disproven,
+            Verdict::Inconclusive => ExitCode::Inconclusive,
+        }
+    }
+
+    /// For people.
+    pub(super) fn text(&self, style: &Style) -> String {
+        view::two_clusters(&self.target, &self.verification, &self.through, style)
+    }
+}
+
+fn conclude(shown: &BothShown, printer: &Printer) -> Result<ExitCode> {
     let document = json!({
         "apiVersion": names::API_VERSION, "kind": "TwoClusters",
-        "target": proof, "verification": verification, "through": through,
+        "target": shown.target, "verification": shown.verification, "through": shown.through,
     });
-    printer.document(&document, |style| {
-        view::two_clusters(proof, verification, through, style)
-    })?;
-    if !proof.is_proven() || !through.faults.is_empty() {
-        return Ok(ExitCode::Disproven);
+    printer.document(&document, |style| shown.text(style))?;
+    let code = shown.code();
+    if code == ExitCode::Success {
+        printer.next(&format!(
+            "kubectl egress verify -n {}",
+            shown.verification.namespace
+        ));
     }
-    Ok(match verification.verdict {
-        Verdict::Proven => {
-            printer.next(&format!("kubectl egress verify -n {}", verification.namespace));
-            ExitCode::Success
-        }
-        Verdict::Disproven => ExitCode::Disproven,
-        Verdict::Inconclusive => ExitCode::Inconclusive,
-    })
+    Ok(code)
 }

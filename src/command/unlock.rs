@@ -6,7 +6,7 @@ use crate::cli::{self, Connection};
 use crate::engine::lockdown;
 use crate::error::Result;
 use crate::report::Printer;
-use crate::vocabulary::{ExitCode, names};
+use crate::vocabulary::{ClusterCommand, ExitCode, names};
 use serde_json::json;
 
 /// Takes it away; that there is none is no failure.
@@ -16,6 +16,7 @@ pub(super) async fn unlock(
     printer: &Printer,
 ) -> Result<ExitCode> {
     let connected = connect(connection, &settings.plan, printer).await?;
+    connected.preflight(ClusterCommand::Unlock, &[], printer).await?;
     let (plan, namespace) = (&connected.plan, &connected.namespace);
     let how = dry_run(settings.change);
     let dry_run = how.is_dry();
@@ -35,5 +36,7 @@ pub(super) async fn unlock(
         (false, true) => format!("Would be removed:\n  {}\n", removed.join("\n  ")),
         (false, false) => format!("Namespace {namespace} is not locked any more.\n"),
     })?;
+    let again = if dry_run { "unlock" } else { "verify" };
+    printer.next(&format!("kubectl egress {again} -n {namespace}"));
     Ok(ExitCode::Success)
 }

@@ -1,14 +1,20 @@
 //! `verify`: proves the claims, prints every receipt, exits by the verdict.
 
-use super::connection::{connect, or_interrupted};
-use super::source;
+use super::connection::{Connected, connect, or_interrupted};
+use super::{report, source};
 use crate::cli::{self, Connection};
 use crate::engine::bypass::BypassSettings;
 use crate::engine::probe::ProbeSource;
+use crate::engine::report_document::{ReportDocument, Took, gather};
 use crate::engine::verify::{self as engine, VerifySettings};
 use crate::error::Result;
+use crate::evidence::Verification;
 use crate::report::{Printer, view};
-use crate::vocabulary::{Claim, ExitCode, HostName, Verdict, names};
+use crate::vocabulary::{
+    Circumstance, Claim, ClusterCommand, ExitCode, HostName, OutputFormat, Verdict, names,
+};
+use jiff::Timestamp;
+use std::time::Instant;
 
 /// Probes and judges.
 pub(super) async fn verify(
@@ -16,7 +22,67 @@ pub(super) async fn verify(
     settings: cli::Verify,
     printer: &Printer,
 ) -> Result<ExitCode> {
+    match printer.settings().output {
+        OutputFormat::Html => {
+            let (document, code) = report_document(connection, settings, printer).await?;
+            report::print(&document, printer)?;
+            Ok(code)
+        }
+        form => {
+            let (verification, _) = proven(connection, settings, printer).await?;
+            if form == OutputFormat::Junit {
+                printer.data(&view::verification_junit(&verification));
+            } else {
+                printer.document(&verification, |style| view::verification(&verification, style))?;
+            }
+            printer.next(&view::next_after_verification(&verification));
+            Ok(exit_code(&verification))
+        }
+    }
+}
+
+/// The same, with all that a report shows besides.
+pub(super) async fn report_document(
+    connection: &Connection,
+    settings: cli::Verify,
+    printer: &Printer,
+) -> Result<(ReportDocument, ExitCode)> {
+    let begun = Instant::now();
+    let (verification, connected) = proven(connection, settings, printer).await?;
+    let verification_time = begun.elapsed();
+    let now = connected.cluster.server_time().unwrap_or_else(Timestamp::now);
+    let took = Took {
+        started_at: now.checked_sub(verification_time).unwrap_or(now),
+        verification: verification_time,
+    };
+    let code = exit_code(&verification);
+    let gathering = gather(&connected.cluster, &connected.plan, verification, took);
+    let document = or_interrupted(gathering, &connected.plan).await?;
+    Ok((document, code))
+}
+
+fn exit_code(verification: &Verification) -> ExitCode {
+    match verification.verdict {
+        Verdict::Proven => ExitCode::Success,
+        Verdict::Disproven => ExitCode::Disproven,
+        Verdict::Inconclusive => ExitCode::Inconclusive,
+    }
+}
+
+async fn proven(
+    connection: &Connection,
+    settings: cli::Verify,
+    printer: &Printer,
+) -> Result<(Verification, Connected)> {
     let connected = connect(connection, &settings.plan, printer).await?;
+    let chosen = [
+        (Circumstance::Unmeshed, !settings.skip_unmeshed),
+        (Circumstance::Bypass, settings.bypass),
+    ];
+    let chosen: Vec<Circumstance> = chosen.into_iter().filter(|one| one.1).map(|one| one.0).collect();
+    connected
+        .preflight(ClusterCommand::Verify, &chosen, printer)
+        .await?;
     let forbidden = if settings.forbidden.is_empty() {
         default_forbidden()
     } else {
@@ -59,13 +125,7 @@ pub(super) async fn verify(
         let _ = tokio::signal::ctrl_c().await;
     };
     let verification = engine::verify_until(&connected.cluster, &wanted, &events, interrupted).await?;
-    printer.document(&verification, |style| view::verification(&verification, style))?;
-    printer.next(&view::next_after_verification(&verification));
-    Ok(match verification.verdict {
-        Verdict::Proven => ExitCode::Success,
-        Verdict::Disproven => ExitCode::Disproven,
-        Verdict::Inconclusive => ExitCode::Inconclusive,
-    })
+    Ok((verification, connected))
 }
 
 /// Whether the battery may put a container into the workload that `--from` names; `None` without one.

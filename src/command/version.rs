@@ -1,14 +1,45 @@
 //! `version`: build facts; with `--schema` the JSON Schema of a document.
 
+use super::explain::{LineExplanation, LogExplanation};
 use crate::cli::Version;
+use crate::engine::bundle::BundleContents;
 use crate::engine::check::Findings;
 use crate::engine::learn::Learned;
 use crate::engine::lockdown::Lockdown;
+use crate::engine::path::Paths;
+use crate::engine::report_document::ReportDocument;
+use crate::engine::status::Status;
 use crate::error::{Error, Result};
 use crate::evidence::Verification;
 use crate::report::Printer;
 use crate::vocabulary::{ExitCode, names};
+use schemars::{Schema, schema_for};
 use serde_json::json;
+
+/// A document by its kind, who prints it, and its schema.
+type Documented = (&'static str, &'static str, fn() -> Schema);
+
+/// Every document that has a schema.
+const SCHEMAS: &[Documented] = &[
+    ("Verification", "verify -o json", Verification::schema),
+    ("Report", "report -o json", ReportDocument::schema),
+    ("Lockdown", "lockdown -o json", Lockdown::schema),
+    ("Findings", "check -o json", Findings::schema),
+    ("Status", "status -o json", || schema_for!(Status)),
+    ("Learned", "learn -o json", Learned::schema),
+    ("Paths", "explain HOST -o json", || schema_for!(Paths)),
+    ("LineExplanation", "explain --log LINE -o json", || {
+        schema_for!(LineExplanation)
+    }),
+    ("LogExplanation", "explain --log -o json", || {
+        schema_for!(LogExplanation)
+    }),
+    (
+        "SupportArchive",
+        "report --bundle FILE -o json",
+        BundleContents::schema,
+    ),
+];
 
 /// Prints it.
 pub(super) fn version(settings: &Version, printer: &Printer) -> Result<ExitCode> {
@@ -19,10 +50,11 @@ pub(super) fn version(settings: &Version, printer: &Printer) -> Result<ExitCode>
                 format!("kubectl-egress {}\n", env!("CARGO_PKG_VERSION"))
             })?;
         }
+        Some("") => list(printer)?,
         Some(name) => {
             let schema = schema(name).ok_or_else(|| {
                 Error::usage(format!("there is no schema `{name}`"))
-                    .hint("there are: verification, lockdown, learned, findings")
+                    .hint("their names: kubectl egress version --schema")
             })?;
             let text =
                 serde_json::to_string_pretty(&schema).map_err(|error| Error::bug(error.to_string()))?;
@@ -32,13 +64,18 @@ pub(super) fn version(settings: &Version, printer: &Printer) -> Result<ExitCode>
     Ok(ExitCode::Success)
 }
 
-/// By the kind of the document.
-fn schema(name: &str) -> Option<schemars::Schema> {
-    match name.to_ascii_lowercase().as_str() {
-        "verification" => Some(Verification::schema()),
-        "lockdown" => Some(Lockdown::schema()),
-        "findings" => Some(Findings::schema()),
-        "learned" => Some(Learned::schema()),
-        _ => None,
-    }
+fn list(printer: &Printer) -> Result<()> {
+    let entry = |(kind, command, _): &Documented| json!({"kind": kind, "printedBy": command});
+    let document: Vec<_> = SCHEMAS.iter().map(entry).collect();
+    printer.document(&document, |_| {
+        let line = |(kind, command, _): &Documented| format!("{kind:<16}  kubectl egress {command}\n");
+        SCHEMAS.iter().map(line).collect()
+    })
+}
+
+/// By the kind of the document, in any case.
+fn schema(name: &str) -> Option<Schema> {
+    let mut all = SCHEMAS.iter();
+    let (_, _, schema) = all.find(|(kind, _, _)| kind.eq_ignore_ascii_case(name))?;
+    Some(schema())
 }

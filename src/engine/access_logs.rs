@@ -5,6 +5,7 @@ use crate::cluster::Cluster;
 use crate::evidence::LogFormats;
 use crate::istio::access_log::LogTemplate;
 use crate::istio::kinds;
+use crate::istio::mesh_configuration;
 use crate::plan::GatewayTarget;
 use crate::plan::access_log::{self, Workload};
 use crate::vocabulary::{Object, ObjectReference, names};
@@ -27,7 +28,7 @@ impl AccessLogs {
         let (mesh, telemetries) = tokio::join!(cluster.get(&mesh), telemetries(cluster, namespaces));
         let known = mesh.ok().flatten().zip(telemetries);
         Self(known.and_then(|(mesh, telemetries)| {
-            let mesh = serde_saphyr::from_str(mesh.text("/data/mesh")).ok()?;
+            let mesh = mesh_configuration(&mesh)?;
             Some(Known { telemetries, mesh })
         }))
     }

@@ -5,6 +5,7 @@ use super::{gateway_finder, istio_version};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::istio::kinds;
+use crate::istio::mesh_configuration;
 use crate::plan::GatewayTarget;
 use crate::plan::journal::Journal;
 use crate::vocabulary::{ExitCode, LabelSelector, Object, ObjectReference, PlanIdentity, names};
@@ -82,28 +83,10 @@ impl Facts {
         let (gateways, sidecars) = neighbours;
         let (services, telemetries, virtual_services, service_entries, destination_rules) = lists;
         let (version, istio_versions, namespace, mesh, journal) = single;
-        let control_planes: Vec<&Object> = services
-            .iter()
-            .filter(|service| {
-                service.label("app") == Some("istiod") || service.label("istio") == Some("pilot")
-            })
-            .collect();
-        let told = control_planes.iter().find_map(|service| {
-            service
-                .label("operator.istio.io/version")
-                .or_else(|| service.label("app.kubernetes.io/version"))
-        });
-        let istio_version = match told {
-            Some(version) => version.to_owned(),
-            None if istio_versions.is_empty() => "unknown".to_owned(),
-            None => image_version(cluster)
-                .await
-                .unwrap_or_else(|| "unknown".to_owned()),
-        };
+        let control_planes = control_planes(&services);
+        let istio_version = version_of(cluster, &control_planes, !istio_versions.is_empty()).await;
         check_istio(cluster, &istio_versions, &istio_version, &platform).await?;
-        let mesh = mesh.map_or(Value::Null, |map| {
-            serde_saphyr::from_str(map.text("/data/mesh")).unwrap_or(Value::Null)
-        });
+        let mesh = mesh.map_or(Value::Null, |map| mesh_configuration(&map).unwrap_or(Value::Null));
         if let Some(namespace) = &namespace {
             check_namespace(namespace)?;
         }
@@ -223,6 +206,13 @@ impl Facts {
                     .hint("`kubectl get services -A | grep -i egress` lists likely ones; without --gateway it is searched for")
             })?,
         };
+        if let Some(gateway) = gateway_finder::made_from(&service) {
+            return Err(Error::usage(format!(
+                "{reference} belongs to the Gateway {namespace}/{gateway} of the Kubernetes Gateway API, through which this version does not route"
+            ))
+            .because("its listeners and routes (TLSRoute, HTTPRoute) are other objects than the Gateway and VirtualService of Istio that are written here, and Istio makes its Service and pods anew from them")
+            .hint("let a gateway of the classic kind be made beside it: kubectl egress enable-gateway; or name one: --gateway NAMESPACE/NAME"));
+        }
         let pods = self.pods_behind(cluster, &service).await?;
         if !pods.is_empty() && !pods.iter().any(gateway_finder::is_gateway_pod) {
             return Err(Error::usage(format!(
@@ -240,6 +230,20 @@ impl Facts {
             .list(&kinds::pod(), service.namespace(), Some(&selector))
             .await
     }
+}
+
+/// `NAMESPACE/NAME` of every Service that is named like an egress gateway: for completion, without a look at its pods.
+///
+/// # Errors
+/// If the cluster refuses.
+pub async fn gateway_names(cluster: &Cluster) -> Result<Vec<String>> {
+    let services = cluster.list(&kinds::service(), None, None).await?;
+    let named = services
+        .iter()
+        .filter(|service| gateway_finder::named_like_egress(service) && !gateway_finder::is_ingress(service));
+    Ok(named
+        .map(|service| format!("{}/{}", service.namespace().unwrap_or_default(), service.name()))
+        .collect())
 }
 
 fn to_target(service: &Object, pods: &[Object]) -> Result<GatewayTarget> {
@@ -262,6 +266,40 @@ fn to_target(service: &Object, pods: &[Object]) -> Result<GatewayTarget> {
         )));
     }
     Ok(target)
+}
+
+/// The versions of Kubernetes and of Istio's control plane; `unknown` where Istio's may not be read.
+///
+/// # Errors
+/// If the API server cannot be reached.
+pub async fn versions(cluster: &Cluster) -> Result<(String, String)> {
+    let (kind, namespace) = (kinds::service(), Some(names::ISTIO_NAMESPACE));
+    let (kubernetes, services) = tokio::join!(cluster.version(), cluster.list(&kind, namespace, None));
+    let services = services.unwrap_or_default();
+    let istio = version_of(cluster, &control_planes(&services), true).await;
+    Ok((kubernetes?.git_version, istio))
+}
+
+fn control_planes(services: &[Object]) -> Vec<&Object> {
+    let is_istiod =
+        |service: &&Object| service.label("app") == Some("istiod") || service.label("istio") == Some("pilot");
+    services.iter().filter(is_istiod).collect()
+}
+
+/// As istiod's labels or image tell it.
+async fn version_of(cluster: &Cluster, control_planes: &[&Object], installed: bool) -> String {
+    let told = control_planes.iter().find_map(|service| {
+        service
+            .label("operator.istio.io/version")
+            .or_else(|| service.label("app.kubernetes.io/version"))
+    });
+    match told {
+        Some(version) => version.to_owned(),
+        None if !installed => "unknown".to_owned(),
+        None => image_version(cluster)
+            .await
+            .unwrap_or_else(|| "unknown".to_owned()),
+    }
 }
 
 /// Lists in all namespaces; where that is not allowed, in the plan's and Istio's.

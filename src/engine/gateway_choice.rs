@@ -1,6 +1,7 @@
 //! Which gateway a plan uses, and what has to be done so that it is there.
 
 use super::facts::Facts;
+use super::gateway_finder;
 use super::prepare::SetupSettings;
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
@@ -71,6 +72,18 @@ pub(super) async fn choose(
 
 fn ours(facts: &Facts) -> Choice {
     let mut choice = Choice::of(gateway_workload::target(facts.root_namespace()));
+    // Said before somebody wonders why theirs is not taken.
+    let others = facts
+        .services
+        .iter()
+        .filter(|service| gateway_finder::named_like_egress(service));
+    choice.remarks.extend(others.filter_map(|service| {
+        let gateway = gateway_finder::made_from(service)?;
+        Some(format!(
+            "{} is of the Gateway {gateway} of the Kubernetes Gateway API, through which this version does not route: it is left as it is",
+            service.reference(&kinds::service())
+        ))
+    }));
     choice.consents.push(format!(
         "There is no egress gateway. Create one, Deployment {}/{} with its Service and ServiceAccount?",
         facts.root_namespace(),

@@ -27,6 +27,11 @@ pub(super) fn named_like_egress(service: &Object) -> bool {
     has_selector(service) && (service.name().contains("egress") || by_label || by_selector)
 }
 
+/// The Gateway of the Kubernetes Gateway API that Istio's deployment controller made this Service for, if it did.
+pub(super) fn made_from(service: &Object) -> Option<&str> {
+    service.label("gateway.networking.k8s.io/gateway-name")
+}
+
 /// Whether a pod runs Envoy as a gateway: the proxy's container is an ordinary one and is started as `proxy router`.
 pub(super) fn is_gateway_pod(pod: &Object) -> bool {
     pod.items("/spec/containers").iter().any(|container| {
@@ -42,7 +47,7 @@ pub(super) fn is_ingress(service: &Object) -> bool {
     matches!(service.text("/spec/type"), "LoadBalancer" | "NodePort")
         || service.name().contains("ingress")
         || service.label("istio") == Some("ingressgateway")
-        || service.label("gateway.networking.k8s.io/gateway-name").is_some()
+        || made_from(service).is_some()
         || service.name().contains("eastwest")
 }
 

@@ -41,7 +41,32 @@ pub(super) fn check(plan: &Plan, gateway: &GatewayTarget, facts: &Facts) -> Resu
             }
         }
     }
-    Ok(())
+    unmerged(plan, gateway, facts)
+}
+
+/// Istio merges the rules of one host in one namespace only where their `exportTo` is the same; else the newest alone
+/// counts, and what others lead to in theirs would be gone (seen on the lab; the model's `merged`).
+fn unmerged(plan: &Plan, gateway: &GatewayTarget, facts: &Facts) -> Result<()> {
+    let host = gateway.service_host();
+    let otherwise = facts.destination_rules.iter().find(|rule| {
+        let exported = rule.items("/spec/exportTo");
+        !ownership::is_ours(rule)
+            && rule.namespace() == Some(plan.identity.namespace.as_str())
+            && rule.text("/spec/host") == host
+            && !(exported.len() == 1 && exported[0] == ".")
+    });
+    let Some(rule) = otherwise else {
+        return Ok(());
+    };
+    let reference = rule.reference(&kinds::destination_rule());
+    let patch = r#"{"spec":{"exportTo":["."]}}"#;
+    Err(Error::consent(format!("{reference} is for the egress gateway too, and exported otherwise than ours would be"))
+        .because("Istio merges the rules of one host only where their exportTo is the same; else the newest alone counts, and the other's subsets are gone")
+        .hint(format!(
+            "kubectl patch destinationrules.networking.istio.io {} -n {} --type merge -p '{patch}' (rules for the gateway are looked up in the client's namespace, so nobody else loses it)",
+            rule.name(),
+            plan.identity.namespace
+        )))
 }
 
 /// Objects that will work side by side with ours, and what the user should know of them.

@@ -7,6 +7,7 @@
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::istio::kinds;
+use crate::istio::mesh_configuration;
 use crate::vocabulary::{Kind, Object, ObjectReference, names};
 use futures::future;
 use serde_json::Value;
@@ -74,9 +75,7 @@ impl Inventory {
                 && object.name() == "istio"
                 && object.namespace() == Some(names::ISTIO_NAMESPACE)
         });
-        maps.next()
-            .and_then(|map| serde_saphyr::from_str(map.text("/data/mesh")).ok())
-            .unwrap_or(Value::Null)
+        maps.next().and_then(mesh_configuration).unwrap_or(Value::Null)
     }
 
     /// The objects of a kind.

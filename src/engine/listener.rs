@@ -60,7 +60,7 @@ impl<'run> Listener<'run> {
         let started = Instant::now();
         (self.events)(Event::StepStarted {
             id: "listen".to_owned(),
-            title: format!("listen at the gateway {} and the source's sidecar", self.gateway),
+            title: "listen at the gateway and the sidecar".to_owned(),
         });
         tokio::join!(self.witness.ready(), self.sidecar_sentinel());
         (self.events)(Event::StepFinished {
@@ -161,8 +161,5 @@ fn listening(witness: &Witness) -> String {
         .iter()
         .filter(|pod| pod.log_state == LogState::Delivering)
         .count();
-    format!(
-        "{delivering} of {} gateway pods deliver their log",
-        facts.pods.len()
-    )
+    format!("{delivering} of {} gateway pods deliver", facts.pods.len())
 }

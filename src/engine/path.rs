@@ -1,11 +1,13 @@
 //! Where a request would go and why, as the mesh model says from objects.
 
 use crate::finding::Finding;
+use crate::mesh::repair::{Repair, repairs};
 use crate::mesh::{Carries, LegTls, PredictedHop, Prediction, Request, SourcePod, Upstream, World, predict};
 use crate::vocabulary::{BlockedBy, Object, Outcome, Scheme, names};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The predicted ways of some requests.
@@ -40,8 +42,26 @@ pub struct Path {
     pub hops: Vec<PathHop>,
     /// Where it goes wrong, and why.
     pub findings: Vec<Finding>,
+    /// Changes, of one object each, after which the model carries it through the gateway; the likeliest first.
+    pub repairs: Vec<PathRepair>,
     /// What the model does not know; if it is not empty, the rest is no more than likely.
     pub not_modelled: Vec<String>,
+}
+
+/// A change after which the request would go through the gateway.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PathRepair {
+    /// The object, as `Kind namespace/name`.
+    pub object: String,
+    /// File and line that it is from.
+    pub place: Option<String>,
+    /// What is changed, in words.
+    pub says: String,
+    /// The change: a JSON patch (RFC 6902).
+    pub patch: Vec<serde_json::Value>,
+    /// The command that makes it in the cluster.
+    pub command: String,
 }
 
 /// What one proxy does.
@@ -106,11 +126,14 @@ pub fn paths(
             asks_dns: true,
         };
         let Question { scheme, host, port } = question;
-        of_prediction(
+        let mut path = of_prediction(
             format!("{scheme}://{host}:{port}"),
             predict(&world, &request),
             places,
-        )
+        );
+        let repairs = repairs(objects, &request).into_iter();
+        path.repairs = repairs.map(|repair| path_repair(repair, places)).collect();
+        path
     };
     Paths {
         api_version: names::API_VERSION.to_owned(),
@@ -129,7 +152,42 @@ fn of_prediction(url: String, prediction: Prediction, places: &BTreeMap<String, 
         blocked_by: prediction.blocked_by,
         hops: prediction.hops.iter().map(|hop| path_hop(hop, places)).collect(),
         findings: prediction.findings,
+        repairs: Vec::new(),
         not_modelled: prediction.not_modelled,
+    }
+}
+
+fn path_repair(repair: Repair, places: &BTreeMap<String, String>) -> PathRepair {
+    let group = repair.api_version.rsplit_once('/').map_or("", |(group, _)| group);
+    let resource = format!("{}.{group}", repair.kind.to_lowercase());
+    let patch = json!(repair.patch).to_string();
+    let words = [
+        &resource,
+        &repair.name,
+        "-n",
+        &repair.namespace,
+        "--type",
+        "json",
+        "-p",
+        &patch,
+    ];
+    let words: Vec<_> = words.iter().map(|word| shell_word(word)).collect();
+    PathRepair {
+        command: format!("kubectl patch {}", words.join(" ")),
+        place: places.get(&repair.object).cloned(),
+        object: repair.object,
+        says: repair.says,
+        patch: repair.patch,
+    }
+}
+
+/// A word of a command as a POSIX shell takes it for one word, whatever is in it.
+fn shell_word(word: &str) -> Cow<'_, str> {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "-._/".contains(character);
+    if !word.is_empty() && word.chars().all(plain) {
+        Cow::Borrowed(word)
+    } else {
+        Cow::Owned(format!("'{}'", word.replace('\'', "'\\''")))
     }
 }
 

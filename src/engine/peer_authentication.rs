@@ -3,6 +3,7 @@
 use crate::cluster::Cluster;
 use crate::error::Result;
 use crate::istio::kinds;
+use crate::istio::mesh_configuration;
 use crate::plan::journal::Journal;
 use crate::plan::source;
 use crate::vocabulary::{Object, names};
@@ -58,9 +59,7 @@ async fn root_namespace(cluster: &Cluster) -> String {
     let reference =
         crate::vocabulary::ObjectReference::namespaced(kinds::config_map(), names::ISTIO_NAMESPACE, "istio");
     let map = cluster.get(&reference).await.ok().flatten();
-    let mesh: Value = map
-        .and_then(|map| serde_saphyr::from_str(map.text("/data/mesh")).ok())
-        .unwrap_or_default();
+    let mesh: Value = map.and_then(|map| mesh_configuration(&map)).unwrap_or_default();
     mesh["rootNamespace"]
         .as_str()
         .unwrap_or(names::ISTIO_NAMESPACE)

@@ -32,10 +32,11 @@ pub fn why_not_ready(pod: &Object) -> String {
         .flat_map(|pointer| pod.items(pointer))
         .find_map(|status| {
             let reason = status["state"]["waiting"]["reason"].as_str()?;
-            Some(format!(
-                "container {}: {reason}",
-                status["name"].as_str().unwrap_or_default()
-            ))
+            let name = status["name"].as_str().unwrap_or_default();
+            Some(match reason {
+                "ContainerCreating" | "PodInitializing" => format!("container {name} is being created"),
+                other => format!("container {name}: {other}"),
+            })
         });
     let not_ready = || {
         pod.items("/status/initContainerStatuses")

@@ -102,8 +102,11 @@ pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepa
             completion::without_foreign_services(routing::objects(&plan, &gateway), &plan, &facts);
         exports::check(cluster, &plan).await?;
     }
+    let injection = injection::choose(&settings.plan, settings.inject_pod_only, &facts, &mut Vec::new())?;
     let wants = permissions::Wants {
         parts: settings.parts,
+        rehearsed: settings.dry_run == DryRun::Server,
+        label: settings.parts.source && facts.namespace.is_some() && injection.1.is_some(),
         module: module.as_ref(),
         routing: &routing_objects,
         secrets: &settings.secrets,

@@ -67,7 +67,7 @@ impl<'run> Round<'run> {
         let number = meshed_probes.len() + bare_probes.len();
         (self.events)(Event::StepStarted {
             id: "probe".to_owned(),
-            title: format!("send {number} probes"),
+            title: format!("send {number} {}", if number == 1 { "probe" } else { "probes" }),
         });
         // The source's sidecar is asked as well where its log cannot tell.
         let mut counting = self.witness.gateway_pods();

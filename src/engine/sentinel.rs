@@ -23,7 +23,7 @@ pub fn is_server_name(name: &str) -> bool {
 }
 
 /// Whether a raw line can be about a sentinel.
-pub(super) fn is_mentioned(raw: &[u8]) -> bool {
+pub fn is_mentioned(raw: &[u8]) -> bool {
     line_mentions(raw, SUFFIX)
 }
 

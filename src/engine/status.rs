@@ -11,7 +11,7 @@ use crate::istio::{kinds, kyma};
 use crate::plan::journal::{Entry, Journal, LockRecord};
 use crate::plan::ownership::Manifest;
 use crate::plan::routing;
-use crate::vocabulary::{Kind, Object, ObjectReference, PlanIdentity};
+use crate::vocabulary::{Kind, Object, ObjectReference, PlanIdentity, names};
 use futures::future::try_join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,36 @@ pub struct StatusRow {
     pub health: Health,
     /// What is wrong, or worth a word.
     pub detail: String,
+}
+
+/// What `status -o json` prints.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// Version of the document.
+    pub api_version: String,
+    /// Always `Status`.
+    pub kind: String,
+    /// Name of the plan.
+    pub plan: String,
+    /// Namespace of the plan.
+    pub namespace: String,
+    /// How it stands.
+    #[serde(flatten)]
+    pub standing: Standing,
+}
+
+impl Status {
+    /// Puts the document together.
+    pub fn new(plan: &PlanIdentity, standing: Standing) -> Self {
+        Self {
+            api_version: names::API_VERSION.to_owned(),
+            kind: "Status".to_owned(),
+            plan: plan.name.clone(),
+            namespace: plan.namespace.clone(),
+            standing,
+        }
+    }
 }
 
 /// How a plan stands.

@@ -3,6 +3,7 @@
 use super::{Expected, ProbeResult};
 use crate::finding::{Finding, Severity, catalogue};
 use crate::vocabulary::{BlockedBy, ClaimState, Outcome, Verdict};
+use std::collections::BTreeMap;
 
 /// How both claims stand, and what follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,16 +130,16 @@ fn findings(results: &[ProbeResult], enforced: ClaimState, required: bool) -> Ve
     } else {
         &catalogue::BYPASSED_WITHOUT_SIDECAR
     };
-    let list: Vec<_> = holes
+    let mut by_source: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for hole in &holes {
+        let reached = format!("{}://{}:{}", hole.scheme, hole.host, hole.port);
+        by_source.entry(&hole.source).or_default().push(reached);
+    }
+    let list: Vec<_> = by_source
         .iter()
-        .map(|hole| {
-            format!(
-                "{}://{}:{} from {}",
-                hole.scheme, hole.host, hole.port, hole.source
-            )
-        })
+        .map(|(source, reached)| format!("{source} reaches {}", reached.join(", ")))
         .collect();
-    let mut finding = Finding::new(article, format!("not enforced: {} got out", list.join(", ")))
+    let mut finding = Finding::new(article, format!("not enforced: {}", list.join("; ")))
         .fixed_by(catalogue::BYPASSED_WITHOUT_SIDECAR.fix);
     finding.severity = if required {
         Severity::Error

@@ -33,6 +33,8 @@ macro_rules! kinds {
 kinds! {
     /// Namespace.
     namespace = "" "v1" "Namespace" "namespaces" false;
+    /// Node.
+    node = "" "v1" "Node" "nodes" false;
     /// Pod.
     pod = "" "v1" "Pod" "pods" true;
     /// Service.

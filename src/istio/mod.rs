@@ -6,6 +6,8 @@
 pub mod access_log;
 pub mod kinds;
 pub mod kyma;
+mod mesh_configuration;
 mod networking;
 
+pub use mesh_configuration::mesh_configuration;
 pub use networking::*;

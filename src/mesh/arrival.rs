@@ -1,7 +1,7 @@
 //! What becomes of a connection that arrives at a gateway.
 
 use super::authorization::{self, Answer, Question};
-use super::cluster;
+use super::cluster::{self, Target, TargetState};
 use super::decision::{Decision, Matter};
 use super::gateway::{self, Entrance, Passage};
 use super::journey::{self, Ended, Step};
@@ -43,18 +43,12 @@ impl<'world> Traveller<'world> {
                     self.target(),
                     payload.describe()
                 );
-                let mut step = journey::stopped(
-                    Outcome::Blocked,
-                    Finding::new(&catalogue::GATEWAY_REFUSED, message),
-                    hop,
-                );
-                step.prediction.blocked_by = Some(BlockedBy::Gateway);
-                step.ended = if tls_arrived {
+                let finding = Finding::new(&catalogue::GATEWAY_REFUSED, message);
+                journey::blocked(BlockedBy::Gateway, finding, hop).ending(if tls_arrived {
                     Ended::TlsFailed
                 } else {
                     Ended::Reset
-                };
-                step
+                })
             }
             Entrance::NotHttp { inside } => {
                 let hop = hop
@@ -66,14 +60,12 @@ impl<'world> Traveller<'world> {
                     payload.describe()
                 );
                 let finding = Finding::new(&catalogue::MESH_LEG_MISMATCH, message);
-                let mut step = journey::stopped(Outcome::Unreachable, finding, hop);
                 let adds_tls = !matches!(payload, Payload::ApplicationTls { .. });
-                step.ended = if adds_tls && !inside {
+                journey::stopped(Outcome::Unreachable, finding, hop).ending(if adds_tls && !inside {
                     Ended::TlsFailed
                 } else {
                     Ended::Served
-                };
-                step
+                })
             }
             Entrance::NoRoute => {
                 let hop = hop
@@ -81,13 +73,8 @@ impl<'world> Traveller<'world> {
                     .flags("NR")
                     .answers(404, "route_not_found");
                 let message = format!("{pod} has no route for {}", self.target());
-                let mut step = journey::stopped(
-                    Outcome::Blocked,
-                    Finding::new(&catalogue::GATEWAY_REFUSED, message),
-                    hop,
-                );
-                step.prediction.blocked_by = Some(BlockedBy::Gateway);
-                step
+                let finding = Finding::new(&catalogue::GATEWAY_REFUSED, message);
+                journey::blocked(BlockedBy::Gateway, finding, hop)
             }
             Entrance::Intercepted => {
                 let message = format!("{pod} {INTERCEPTS} {}", self.request.source.name);
@@ -110,7 +97,7 @@ impl<'world> Traveller<'world> {
                 }
             }
             Entrance::Routed(passage) => self.through(record, hop, passage),
-            Entrance::NotModelled(why) => journey::unknown(why.trim_start_matches("not modelled: ")),
+            Entrance::NotModelled(what) => journey::unknown(&what),
         };
         let policies = self.world.unknown_policies(&pod.namespace, &record.labels, true);
         step.prediction.not_modelled.extend(policies);
@@ -163,7 +150,8 @@ impl<'world> Traveller<'world> {
         };
         match authorization::ask(self.world, pod, &question) {
             Answer::Passes => None,
-            Answer::NotModelled(why) => Some(journey::unknown(why.trim_start_matches("not modelled: "))),
+            Answer::NotModelled(what) => Some(journey::unknown(&what)),
+            Answer::Denied(_) if self.ends_before_policies(pod, entrance) => None,
             Answer::Denied(decision) => {
                 let carries = if question.host.is_some() {
                     Carries::Http
@@ -180,21 +168,34 @@ impl<'world> Traveller<'world> {
                 if let Entrance::Routed(passage) = entrance {
                     hop.cluster = self.cluster_of(pod, passage);
                 }
-                let mut step = journey::stopped(Outcome::Blocked, finding, hop);
-                step.prediction.blocked_by = Some(BlockedBy::AuthorizationPolicy);
+                let step = journey::blocked(BlockedBy::AuthorizationPolicy, finding, hop);
                 // A stream is ended in order: the proxy before notices nothing.
-                step.ended = if carries == Carries::Http {
+                Some(step.ending(if carries == Carries::Http {
                     Ended::Answered
                 } else {
                     Ended::Served
-                };
-                Some(step)
+                }))
             }
+        }
+    }
+
+    /// A stream's upstream is asked for as soon as it is accepted, and policies with its first bytes: if there is
+    /// nowhere to connect to, no policy has a say.
+    fn ends_before_policies(&self, pod: &PodRecord, entrance: &Entrance<'_>) -> bool {
+        match entrance {
+            Entrance::Routed(passage) if Carries::of(&passage.inner) == Carries::Stream => {
+                !matches!(self.target_of(pod, passage).state, TargetState::Leads(_))
+            }
+            _ => false,
         }
     }
 
     /// Name of the cluster that a passage leads to.
     fn cluster_of(&self, pod: &PodRecord, passage: &Passage<'_>) -> String {
+        self.target_of(pod, passage).name
+    }
+
+    fn target_of(&self, pod: &PodRecord, passage: &Passage<'_>) -> Target {
         let owner = &passage.route.owner.identity.namespace;
         let viewer = Viewer::gateway(pod);
         let host = &self.request.host;
@@ -206,7 +207,6 @@ impl<'world> Traveller<'world> {
             passage.port,
             host,
         )
-        .name
     }
 
     fn account(&self) -> String {

@@ -77,7 +77,7 @@ pub(super) fn ask(world: &World, pod: &PodRecord, question: &Question<'_>) -> An
             .filter(move |policy| policy.action == action)
     };
     if let Some(custom) = of("CUSTOM").next() {
-        return Answer::NotModelled(format!("not modelled: action CUSTOM of {}", custom.title()));
+        return Answer::NotModelled(format!("action CUSTOM of {}", custom.title()));
     }
     for policy in of("DENY") {
         for rule in &policy.rules {
@@ -105,7 +105,7 @@ pub(super) fn ask(world: &World, pod: &PodRecord, question: &Question<'_>) -> An
 }
 
 fn unknown(policy: &AuthorizationRecord, field: &str) -> Answer {
-    Answer::NotModelled(format!("not modelled: `{field}` of {}", policy.title()))
+    Answer::NotModelled(format!("`{field}` of {}", policy.title()))
 }
 
 /// Whether a rule matches; the field that is not known otherwise.

@@ -7,7 +7,9 @@ use super::prediction::{LegTls, Upstream};
 use super::records::{DestinationRuleRecord, Origin, ServicePort, ServiceRecord};
 use super::viewer::Viewer;
 use super::world::World;
-use crate::istio::{ClientTls, Destination};
+use crate::istio::{ClientTls, Destination, PortSelector};
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 /// A cluster that a route names.
 #[derive(Debug)]
@@ -161,21 +163,32 @@ pub(super) fn destination_rules<'world>(
     let of_namespace = |namespace: &str, private_only: bool| -> Vec<&DestinationRuleRecord> {
         let host_of =
             |rule: &DestinationRuleRecord| full_host(&rule.specification.host, &rule.identity.namespace);
-        let seen = |rule: &&DestinationRuleRecord| {
+        let own = namespace == viewer.namespace;
+        let kept = |rule: &&DestinationRuleRecord| {
             let export_to = &rule.specification.export_to;
+            let private = export_to.len() == 1 && (export_to[0] == "." || export_to[0] == namespace);
             rule.identity.namespace == namespace
                 && covers(&host_of(rule), &service.host)
-                && visible(export_to, namespace, viewer.namespace)
+                && (if own {
+                    visible(export_to, namespace, namespace)
+                } else {
+                    !private
+                })
                 && (!private_only || export_to.as_slice() == ["."])
         };
-        let seen: Vec<&DestinationRuleRecord> = world.destination_rules.iter().filter(seen).collect();
-        let most_specific = seen
+        let kept: Vec<&DestinationRuleRecord> = world.destination_rules.iter().filter(kept).collect();
+        let most_specific = kept
             .iter()
             .map(|rule| host_of(rule))
             .max_by(|left, right| specificity(left).cmp(&specificity(right)));
-        seen.into_iter()
-            .filter(|rule| Some(host_of(rule)) == most_specific)
-            .collect()
+        let of_host = kept
+            .into_iter()
+            .filter(|rule| Some(host_of(rule)) == most_specific);
+        let seen = |merged: &Vec<&DestinationRuleRecord>| {
+            visible(&merged[0].specification.export_to, namespace, viewer.namespace)
+        };
+        let last = merged(of_host).into_iter().rfind(seen);
+        last.unwrap_or_default()
     };
     [
         of_namespace(viewer.namespace, in_root),
@@ -185,6 +198,31 @@ pub(super) fn destination_rules<'world>(
     .into_iter()
     .find(|rules| !rules.is_empty())
     .unwrap_or_default()
+}
+
+/// Rules of one host, oldest first, as Istio merges them: only with those of the same `exportTo`. One that meets another
+/// stands for itself as well, and of all that a proxy sees the last one alone counts. Seen on the lab (Istio's
+/// `mergeDestinationRule`, `PILOT_ENABLE_ENHANCED_DESTINATIONRULE_MERGE`).
+fn merged<'world>(
+    rules: impl Iterator<Item = &'world DestinationRuleRecord>,
+) -> Vec<Vec<&'world DestinationRuleRecord>> {
+    let exported = |rule: &DestinationRuleRecord| -> BTreeSet<String> {
+        rule.specification.export_to.iter().cloned().collect()
+    };
+    let mut all: Vec<Vec<&DestinationRuleRecord>> = Vec::new();
+    for rule in rules {
+        let mut alone = true;
+        for entry in &mut all {
+            alone = exported(entry[0]) != exported(rule);
+            if !alone {
+                entry.push(rule);
+            }
+        }
+        if alone {
+            all.push(vec![rule]);
+        }
+    }
+    all
 }
 
 fn endpoints(
@@ -269,22 +307,27 @@ fn of_pods(
     upstream.map_or(TargetState::Empty, TargetState::Leads)
 }
 
-/// Names of all clusters that a proxy has.
-pub(super) fn names(world: &World, viewer: Viewer<'_>) -> Vec<String> {
-    let mut names = Vec::new();
+/// All clusters that a proxy has, each with the TLS that it adds.
+pub(super) fn all(world: &World, viewer: Viewer<'_>) -> BTreeMap<String, LegTls> {
+    let mut found = BTreeMap::new();
     for service in &world.services {
         if !viewer.sees_service(world, service) {
             continue;
         }
         let rules = destination_rules(world, viewer, service);
         for port in &service.ports {
-            names.push(cluster_name(port.number, "", &service.host));
-            for subset in rules.iter().flat_map(|rule| &rule.specification.subsets) {
-                names.push(cluster_name(port.number, &subset.name, &service.host));
+            let subsets = rules.iter().flat_map(|rule| &rule.specification.subsets);
+            for subset in std::iter::once("").chain(subsets.map(|subset| subset.name.as_str())) {
+                let destination = Destination {
+                    host: service.host.clone(),
+                    port: Some(PortSelector { number: port.number }),
+                    subset: Some(subset.to_owned()).filter(|subset| !subset.is_empty()),
+                };
+                let namespace = &service.identity.namespace;
+                let target = resolve(world, viewer, &destination, namespace, port.number, &service.host);
+                found.insert(target.name, target.tls);
             }
         }
     }
-    names.sort();
-    names.dedup();
-    names
+    found
 }

@@ -1,11 +1,15 @@
 //! What a proxy holds, as its admin port shows it.
 
+use super::gateway::Entrance;
+use super::payload::Payload;
+use super::prediction::LegTls;
 use super::records::PortProtocol;
 use super::viewer::Viewer;
 use super::world::World;
 use super::{cluster, gateway, servers, sidecar};
 use crate::istio::access_log::{BLACK_HOLE_CLUSTER, PASSTHROUGH_CLUSTER};
 use crate::vocabulary::PodName;
+use std::collections::BTreeMap;
 
 /// A filter chain for server names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +36,8 @@ pub struct Listener {
 pub struct ProxyConfiguration {
     /// Listeners by port.
     pub listeners: Vec<Listener>,
-    /// Names of clusters, sorted.
-    pub clusters: Vec<String>,
+    /// Clusters by their names, each with the TLS that the proxy adds on the way to it.
+    pub clusters: BTreeMap<String, LegTls>,
 }
 
 /// What the proxy in a pod holds; `None` if the pod has none.
@@ -68,11 +72,43 @@ pub fn configuration(world: &World, pod: &PodName) -> Option<ProxyConfiguration>
     } else {
         return None;
     };
-    let mut clusters = cluster::names(world, viewer);
-    clusters.push(BLACK_HOLE_CLUSTER.to_owned());
-    clusters.push(PASSTHROUGH_CLUSTER.to_owned());
-    clusters.sort();
+    let mut clusters = cluster::all(world, viewer);
+    for own in [BLACK_HOLE_CLUSTER, PASSTHROUGH_CLUSTER] {
+        clusters.insert(own.to_owned(), LegTls::None);
+    }
     Some(ProxyConfiguration { listeners, clusters })
+}
+
+/// The cluster to which a gateway's pod sends requests for a host that come by HTTP to its port, plain or within TLS of
+/// the mesh; `None` if it has no route for them.
+pub fn http_route(world: &World, pod: &PodName, port: u16, host: &str) -> Option<String> {
+    let record = world.pod(pod).filter(|record| record.gateway)?;
+    let plain = Payload::Http {
+        host: host.to_owned(),
+    };
+    let protected = Payload::MeshTls {
+        server_name: host.to_owned(),
+        inner: Box::new(plain.clone()),
+    };
+    let passage =
+        [protected, plain]
+            .iter()
+            .find_map(|payload| match gateway::enter(world, record, port, payload) {
+                Entrance::Routed(passage) if passage.inner.host().is_some() => Some(passage),
+                _ => None,
+            })?;
+    let owner = &passage.route.owner.identity.namespace;
+    let asked = passage.route.rewrite.unwrap_or(host);
+    let viewer = Viewer::gateway(record);
+    let target = cluster::resolve(
+        world,
+        viewer,
+        passage.route.destination,
+        owner,
+        passage.port,
+        asked,
+    );
+    Some(target.name)
 }
 
 fn tls_ports(world: &World) -> Vec<u16> {

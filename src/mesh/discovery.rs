@@ -3,8 +3,9 @@
 //! Source: Istio's reference of MeshConfig. An object in a namespace that no selector matches is not there for Istio;
 //! NetworkPolicies and pods are looked at by others.
 
-use crate::vocabulary::Object;
+use crate::istio::mesh_configuration;
 use crate::vocabulary::names::ISTIO_NAMESPACE;
+use crate::vocabulary::{LabelSelector, Object};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -21,9 +22,10 @@ impl Discovery {
                 && object.namespace() == Some(ISTIO_NAMESPACE)
         });
         let mesh: Value = mesh
-            .and_then(|object| serde_saphyr::from_str(object.text("/data/mesh")).ok())
+            .and_then(|object| mesh_configuration(object))
             .unwrap_or_default();
-        let selectors = mesh["discoverySelectors"].as_array().cloned().unwrap_or_default();
+        let selectors = mesh["discoverySelectors"].as_array().into_iter().flatten();
+        let selectors: Vec<LabelSelector> = selectors.map(LabelSelector::from_object).collect();
         if selectors.is_empty() {
             return Self {
                 left_out: BTreeSet::new(),
@@ -33,7 +35,10 @@ impl Discovery {
             .iter()
             .filter(|object| object.text("/kind") == "Namespace");
         let left_out = namespaces
-            .filter(|namespace| !selectors.iter().any(|selector| matches(selector, namespace)))
+            .filter(|namespace| {
+                let labels = namespace.at("/metadata/labels");
+                !selectors.iter().any(|selector| selector.matches(labels))
+            })
             .map(|namespace| namespace.name().to_owned());
         Self {
             left_out: left_out.collect(),
@@ -49,27 +54,4 @@ impl Discovery {
                 .namespace()
                 .is_none_or(|namespace| !self.left_out.contains(namespace))
     }
-}
-
-/// A label selector of Kubernetes.
-fn matches(selector: &Value, namespace: &Object) -> bool {
-    let labels = namespace.at("/metadata/labels");
-    let equal = selector["matchLabels"]
-        .as_object()
-        .into_iter()
-        .flatten()
-        .all(|(name, value)| labels[name] == *value);
-    let mut expressions = selector["matchExpressions"].as_array().into_iter().flatten();
-    equal
-        && expressions.all(|expression| {
-            let label = &labels[expression["key"].as_str().unwrap_or_default()];
-            let values = expression["values"].as_array().cloned().unwrap_or_default();
-            match expression["operator"].as_str() {
-                Some("In") => values.contains(label),
-                Some("NotIn") => !values.contains(label),
-                Some("Exists") => !label.is_null(),
-                Some("DoesNotExist") => label.is_null(),
-                _ => false,
-            }
-        })
 }

@@ -87,7 +87,7 @@ pub(super) fn enter<'world>(
     };
     match (chain.listening.kind(), inner) {
         (Kind::Other, _) => Entrance::NotModelled(format!(
-            "not modelled: server {} of {}, which ends TLS with a certificate of its own",
+            "server {} of {}, which ends TLS with a certificate of its own",
             chain.listening.server.port.number,
             chain.listening.gateway.identity.title("Gateway")
         )),
@@ -125,7 +125,7 @@ fn stream<'world>(chain: &Chain<'world>, inner: Payload, intercepted: bool) -> E
             inner,
             intercepted,
         }),
-        None => Entrance::NotModelled("not modelled: a route without destination".to_owned()),
+        None => Entrance::NotModelled("a route without destination".to_owned()),
     }
 }
 
@@ -224,7 +224,7 @@ fn tls_matches<'world>(
                     continue;
                 }
                 for name in &one.sni_hosts {
-                    let declared = specification.hosts.iter().any(|pattern| covers(pattern, name));
+                    let declared = owner.is_for(name);
                     if declared && takes(&listening, name, namespace) {
                         found.push((name.as_str(), owner, route.route.as_slice()));
                     }
@@ -270,8 +270,7 @@ fn http<'world>(
         for owner in owners(world, pod, *listening) {
             let specification = &owner.specification;
             let namespace = &owner.identity.namespace;
-            let is_for = specification.hosts.iter().any(|pattern| covers(pattern, host))
-                && takes(listening, host, namespace);
+            let is_for = owner.is_for(host) && takes(listening, host, namespace);
             if !is_for {
                 continue;
             }
@@ -282,7 +281,7 @@ fn http<'world>(
             });
             let Some(route) = route else { continue };
             let Some(mut found) = Route::new(owner, &route.route) else {
-                return Entrance::NotModelled("not modelled: a route without destination".to_owned());
+                return Entrance::NotModelled("a route without destination".to_owned());
             };
             found.rewrite = route.rewrite.as_ref().map(|rewrite| rewrite.authority.as_str());
             return Entrance::Routed(Passage {

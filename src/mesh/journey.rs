@@ -5,7 +5,7 @@
 use super::payload::Payload;
 use super::prediction::{Carries, LegTls, PredictedHop, Prediction};
 use crate::finding::{Article, Finding, catalogue};
-use crate::vocabulary::Outcome;
+use crate::vocabulary::{BlockedBy, Outcome};
 
 /// Details of a request that an AuthorizationPolicy stopped.
 pub(super) const ACCESS_DENIED: &str = "rbac_access_denied_matched_policy[none]";
@@ -98,6 +98,13 @@ pub(super) fn stopped(outcome: Outcome, finding: Finding, hop: PredictedHop) -> 
     };
     prediction.hops.push(hop);
     Step { prediction, ended }
+}
+
+/// The same where somebody stops it.
+pub(super) fn blocked(by: BlockedBy, finding: Finding, hop: PredictedHop) -> Step {
+    let mut step = stopped(Outcome::Blocked, finding, hop);
+    step.prediction.blocked_by = Some(by);
+    step
 }
 
 /// A way that ends before a further hop.

@@ -7,6 +7,7 @@
 //! - [`World`] holds the objects that matter, oldest first (where two say different things, the oldest wins).
 //! - [`predict`] follows one request through the sidecar and the gateway.
 //! - [`network_policy`] says what NetworkPolicies let through, and which rules lead around a lock.
+//! - [`repair`] looks for a change of one object after which a request goes through the gateway.
 //! - [`configuration`] says which clusters and filter chains a proxy holds, as its admin port shows them.
 //!
 //! The outcome assumes that the host itself answers.
@@ -28,6 +29,7 @@ mod payload;
 mod predict;
 mod prediction;
 mod records;
+pub mod repair;
 mod scope;
 mod servers;
 mod sidecar;
@@ -38,7 +40,7 @@ mod world;
 #[cfg(test)]
 mod tests;
 
-pub use configuration::{Chain, Listener, ProxyConfiguration, configuration};
+pub use configuration::{Chain, Listener, ProxyConfiguration, configuration, http_route};
 pub use decision::{Decision, Matter};
 pub use enforcement::can_ask_dns;
 pub use predict::{predict, predict_at_gateway, predict_to_service};

@@ -154,11 +154,7 @@ impl<'world> Traveller<'world> {
                     .prediction
             }
             Way::Routed(route) => self.by_route(hop, viewer, &route, *port, payload).prediction,
-            Way::NotModelled(why) => {
-                let mut prediction = Prediction::new(Outcome::Inconclusive);
-                prediction.not_modelled.push(why);
-                prediction
-            }
+            Way::NotModelled(what) => journey::unknown(&what).prediction,
         };
         if let Some(scope) = scope {
             prediction.not_modelled.extend(scope.not_modelled.iter().cloned());
@@ -232,9 +228,7 @@ impl<'world> Traveller<'world> {
         };
         let message = format!("the sidecar refuses {}: REGISTRY_ONLY", self.target());
         let finding = Finding::new(&catalogue::REGISTRY_ONLY, message);
-        let mut prediction = journey::stopped(Outcome::Blocked, finding, hop).prediction;
-        prediction.blocked_by = Some(BlockedBy::RegistryOnly);
-        prediction
+        journey::blocked(BlockedBy::RegistryOnly, finding, hop).prediction
     }
 
     fn host_upstream(&self) -> Upstream {
@@ -246,16 +240,18 @@ impl<'world> Traveller<'world> {
 
     fn bypassed(&self, hop: PredictedHop) -> Prediction {
         let mut prediction = Prediction::new(Outcome::Bypassed);
+        prediction.findings.push(self.leaves_directly(&hop));
+        prediction.hops.push(hop);
+        prediction
+    }
+
+    fn leaves_directly(&self, hop: &PredictedHop) -> Finding {
         let message = format!(
             "the sidecar sends {} out directly, by {}",
             self.target(),
             hop.cluster
         );
-        prediction
-            .findings
-            .push(Finding::new(&catalogue::BYPASSED_AT_SIDECAR, message));
-        prediction.hops.push(hop);
-        prediction
+        Finding::new(&catalogue::BYPASSED_AT_SIDECAR, message)
     }
 
     /// A proxy has a route: does it have the cluster, and where does that lead?
@@ -331,14 +327,7 @@ impl<'world> Traveller<'world> {
         }
         let mut step = Step::served(outcome);
         if outcome == Outcome::Bypassed {
-            let message = format!(
-                "the sidecar sends {} out directly, by {}",
-                self.target(),
-                hop.cluster
-            );
-            step.prediction
-                .findings
-                .push(Finding::new(&catalogue::BYPASSED_AT_SIDECAR, message));
+            step.prediction.findings.push(self.leaves_directly(hop));
         }
         step
     }

@@ -1,5 +1,6 @@
 //! The objects of a world, reduced to what carries requests.
 
+use super::names::covers;
 use crate::istio::{DestinationRuleSpec, Endpoint, GatewaySpec, ServiceEntrySpec, VirtualServiceSpec};
 use crate::vocabulary::{Object, PodName};
 use serde_json::Value;
@@ -63,6 +64,14 @@ impl<Specification: serde::de::DeserializeOwned + Default> Configured<Specificat
         let Identity { namespace, name, .. } = &self.identity;
         self.not_modelled
             .push(format!("not modelled: {what} of {kind} {namespace}/{name}"));
+    }
+}
+
+impl VirtualServiceRecord {
+    /// Whether one of its hosts covers this one.
+    pub(super) fn is_for(&self, host: &str) -> bool {
+        let mut patterns = self.specification.hosts.iter();
+        patterns.any(|pattern| covers(pattern, host))
     }
 }
 
@@ -219,6 +228,11 @@ impl ServiceRecord {
         matches!(self.origin, Origin::Entry { .. })
     }
 
+    /// What is spoken on a port; `None` if it has no such port.
+    pub(super) fn protocol(&self, number: u16) -> Option<PortProtocol> {
+        self.port(number).map(|port| port.protocol)
+    }
+
     pub(super) fn port(&self, number: u16) -> Option<&ServicePort> {
         self.ports.iter().find(|port| port.number == number)
     }
@@ -298,9 +312,4 @@ pub(super) fn text_map(value: &Value) -> BTreeMap<String, String> {
         .flatten()
         .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
         .collect()
-}
-
-/// The full name of a destination that an object names.
-pub(super) fn full_host_of(host: &str, owner: &Identity) -> String {
-    super::names::full_host(host, &owner.namespace)
 }

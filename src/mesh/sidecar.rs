@@ -25,7 +25,7 @@ pub(super) enum Way<'world> {
     Service(&'world ServiceRecord),
     /// As a VirtualService says.
     Routed(Route<'world>),
-    /// Not known to the model.
+    /// Not known to the model: what.
     NotModelled(String),
 }
 
@@ -87,7 +87,7 @@ fn on_port<'world>(
         .services
         .iter()
         .filter(|service| viewer.sees_service(world, service))
-        .filter_map(|service| Some((service, service.port(port)?.protocol)))
+        .filter_map(|service| Some((service, service.protocol(port)?)))
         .filter(|(service, protocol)| match &service.origin {
             // HTTP is told apart by its Host, whatever the address.
             _ if *protocol == PortProtocol::Http => true,
@@ -106,9 +106,8 @@ fn on_port<'world>(
 }
 
 /// HTTP and streams on one port exclude each other: what came first stays.
-fn listens(world: &World, viewer: &Viewer<'_>, port: u16) -> Listens {
-    let found = on_port(world, viewer, port);
-    match found.first().map(|(_, protocol)| *protocol) {
+fn listens(on_port: &[(&ServiceRecord, PortProtocol)]) -> Listens {
+    match on_port.first().map(|(_, protocol)| *protocol) {
         None | Some(PortProtocol::Other) => Listens::Nothing,
         Some(PortProtocol::Http) => Listens::Http,
         Some(PortProtocol::Tls | PortProtocol::Tcp) => Listens::Stream,
@@ -127,45 +126,43 @@ pub(super) fn way<'world>(
     if let Some(way) = at_virtual_address(world, viewer, payload, port, address) {
         return way;
     }
-    match (listens(world, viewer, port), payload) {
+    let on_port = on_port(world, viewer, port);
+    let streamed = || without_server_name(&on_port);
+    match (listens(&on_port), payload) {
         (Listens::Nothing, _) => Way::Unknown { http: false },
         (Listens::Http, Payload::Http { host }) => http(world, viewer, host, port),
         (Listens::Http, _) => Way::NotHttp,
-        (Listens::Stream, Payload::ApplicationTls { server_name }) => tls(world, viewer, server_name, port),
-        (Listens::Stream, _) => without_server_name(world, viewer, port),
-        (Listens::Either, _) => {
-            Way::NotModelled(format!("not modelled: port {port}, whose protocol is not said"))
+        (Listens::Stream, Payload::ApplicationTls { server_name }) => {
+            tls(world, viewer, server_name, port).unwrap_or_else(streamed)
         }
+        (Listens::Stream, _) => streamed(),
+        (Listens::Either, _) => Way::NotModelled(format!("port {port}, whose protocol is not said")),
     }
 }
 
-/// TLS by server name.
-fn tls<'world>(world: &'world World, viewer: &Viewer<'world>, server_name: &str, port: u16) -> Way<'world> {
-    let mut best: Option<NamedRoute<'world>> = None;
-    for owner in viewer.virtual_services(world) {
-        for route in server_names(owner, port) {
-            let better = best.is_none_or(|(found, ..)| specificity(route.0) > specificity(found));
-            // Measured: a VirtualService for a host that no ServiceEntry declares has no effect (truth.md 8).
-            if covers(route.0, server_name) && better && speaks_for_any(world, viewer, owner, port) {
-                best = Some(route);
-            }
-        }
-    }
+/// TLS by server name; `None` if nothing on the port is for it.
+fn tls<'world>(
+    world: &'world World,
+    viewer: &Viewer<'world>,
+    server_name: &str,
+    port: u16,
+) -> Option<Way<'world>> {
+    // Measured: a VirtualService for a host that no ServiceEntry declares has no effect (truth.md 8).
+    let routes = viewer
+        .virtual_services(world)
+        .flat_map(|owner| server_names(owner, port))
+        .filter(|(name, owner, _)| covers(name, server_name) && speaks_for_any(world, viewer, owner, port));
+    let best = most_specific(routes, server_name);
     let own = world
         .service(viewer, server_name, Some(port))
-        .filter(|service| {
-            service
-                .port(port)
-                .is_some_and(|port| port.protocol == PortProtocol::Tls)
-        })
+        .filter(|service| service.protocol(port) == Some(PortProtocol::Tls))
         .filter(|service| without_addresses(service) && !is_routed(world, viewer, service, port));
     match (best, own) {
         (Some((name, ..)), Some(service)) if specificity(&service.host) > specificity(name) => {
-            Way::Service(service)
+            Some(Way::Service(service))
         }
-        (Some((_, owner, destinations)), _) => by_route(owner, destinations),
-        (None, Some(service)) => Way::Service(service),
-        (None, None) => without_server_name(world, viewer, port),
+        (Some((_, owner, destinations)), _) => Some(by_route(owner, destinations)),
+        (None, own) => own.map(Way::Service),
     }
 }
 
@@ -183,7 +180,7 @@ fn by_route<'world>(
 /// Whether a VirtualService is for some service whose listener on the port reads server names.
 fn speaks_for_any(world: &World, viewer: &Viewer<'_>, owner: &VirtualServiceRecord, port: u16) -> bool {
     let is_stream = |service: &ServiceRecord| {
-        without_addresses(service) && service.port(port).is_some_and(|port| port.protocol.is_stream())
+        without_addresses(service) && service.protocol(port).is_some_and(PortProtocol::is_stream)
     };
     owner.specification.hosts.iter().any(|pattern| {
         if pattern.starts_with('*') {
@@ -215,10 +212,9 @@ fn speaking<'world>(
     viewer: &Viewer<'world>,
     service: &ServiceRecord,
 ) -> impl Iterator<Item = &'world VirtualServiceRecord> {
-    viewer.virtual_services(world).filter(|owner| {
-        let mut patterns = owner.specification.hosts.iter();
-        patterns.any(|pattern| covers(pattern, &service.host))
-    })
+    viewer
+        .virtual_services(world)
+        .filter(|owner| owner.is_for(&service.host))
 }
 
 /// Whether some route by server name is for the service: then it has no filter chain of its own.
@@ -228,18 +224,15 @@ fn is_routed(world: &World, viewer: &Viewer<'_>, service: &ServiceRecord, port: 
 
 fn without_destination<'world>(owner: &VirtualServiceRecord) -> Way<'world> {
     Way::NotModelled(format!(
-        "not modelled: a route without destination in {}",
+        "a route without destination in {}",
         owner.identity.title("VirtualService")
     ))
 }
 
 /// What takes everything on a port, whatever its first bytes: a service of plain TCP without addresses.
-fn without_server_name<'world>(world: &'world World, viewer: &Viewer<'world>, port: u16) -> Way<'world> {
-    let found = on_port(world, viewer, port);
-    let tcp = found
-        .into_iter()
-        .find(|(_, protocol)| *protocol == PortProtocol::Tcp);
-    match tcp {
+fn without_server_name<'world>(on_port: &[(&'world ServiceRecord, PortProtocol)]) -> Way<'world> {
+    let mut on_port = on_port.iter();
+    match on_port.find(|(_, protocol)| *protocol == PortProtocol::Tcp) {
         Some((service, _)) => Way::Service(service),
         None => Way::Unknown { http: false },
     }
@@ -259,32 +252,38 @@ pub(super) fn server_name_route<'world>(
     server_name: &str,
     port: u16,
 ) -> (Option<Way<'world>>, bool) {
-    let mut any = false;
-    let mut best: Option<NamedRoute<'world>> = None;
-    for route in speaking(world, viewer, service).flat_map(|owner| server_names(owner, port)) {
-        any = true;
-        // The first wins unless a later one is more specific.
-        let better = best.is_none_or(|(found, ..)| specificity(route.0) > specificity(found));
-        if covers(route.0, server_name) && better {
-            best = Some(route);
-        }
-    }
+    let mut routes = speaking(world, viewer, service)
+        .flat_map(|owner| server_names(owner, port))
+        .peekable();
+    let any = routes.peek().is_some();
+    let best = most_specific(routes, server_name);
     (
         best.map(|(_, owner, destinations)| by_route(owner, destinations)),
         any,
     )
 }
 
+/// The route with the most specific name for a server name; the first of several alike.
+fn most_specific<'world>(
+    routes: impl Iterator<Item = NamedRoute<'world>>,
+    server_name: &str,
+) -> Option<NamedRoute<'world>> {
+    let mut best: Option<NamedRoute<'world>> = None;
+    for route in routes.filter(|(name, ..)| covers(name, server_name)) {
+        if best.is_none_or(|(found, ..)| specificity(route.0) > specificity(found)) {
+            best = Some(route);
+        }
+    }
+    best
+}
+
 /// Plain HTTP by Host.
 fn http<'world>(world: &'world World, viewer: &Viewer<'world>, host: &str, port: u16) -> Way<'world> {
     let service = world.service(viewer, host, Some(port));
-    let of_http = |service: &ServiceRecord| {
-        service
-            .port(port)
-            .is_some_and(|port| port.protocol == PortProtocol::Http)
-    };
     match service {
-        Some(service) if !of_http(service) => return Way::Unknown { http: true },
+        Some(service) if service.protocol(port) != Some(PortProtocol::Http) => {
+            return Way::Unknown { http: true };
+        }
         // Istio builds the route of port 80 also for hosts that nothing declares (its sidecar route builder).
         None if port != 80 => return Way::Unknown { http: true },
         _ => {}
@@ -292,7 +291,7 @@ fn http<'world>(world: &'world World, viewer: &Viewer<'world>, host: &str, port:
     let name = service.map_or(host, |service| &service.host);
     for owner in viewer.virtual_services(world) {
         let specification = &owner.specification;
-        if !specification.hosts.iter().any(|pattern| covers(pattern, name)) {
+        if !owner.is_for(name) {
             continue;
         }
         // One without a route for this port counts as not there (seen on the lab).
@@ -333,8 +332,7 @@ pub(super) fn tls_chains(world: &World, viewer: &Viewer<'_>, port: u16) -> Vec<(
     let mut seen = std::collections::BTreeSet::new();
     for service in &world.services {
         // Kubernetes Services have listeners of their own, at their addresses.
-        let of_tls =
-            service.is_external() && service.port(port).map(|port| port.protocol) == Some(PortProtocol::Tls);
+        let of_tls = service.is_external() && service.protocol(port) == Some(PortProtocol::Tls);
         if !of_tls || !viewer.sees_service(world, service) || !seen.insert(&service.host) {
             continue;
         }

@@ -1,7 +1,7 @@
 //! Whose eyes: what a proxy sees of the objects depends on its namespace, its kind and its `Sidecar` resource.
 
-use super::names::visible;
-use super::records::{PodRecord, ServiceRecord, VirtualServiceRecord, full_host_of};
+use super::names::{full_host, visible};
+use super::records::{PodRecord, ServiceRecord, VirtualServiceRecord};
 use super::scope::Scope;
 use super::sidecar::for_mesh;
 use super::world::World;
@@ -103,7 +103,7 @@ impl<'world> Viewer<'world> {
                 .chain(of_http.flat_map(|route| &route.route))
                 .chain(of_tcp.flat_map(|route| &route.route));
             destinations
-                .map(|one| full_host_of(&one.destination.host, &owner.identity))
+                .map(|one| full_host(&one.destination.host, &owner.identity.namespace))
                 .any(|host| host == service.host)
         })
     }

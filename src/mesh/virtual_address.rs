@@ -3,7 +3,7 @@
 use super::names::covers;
 use super::network_policy::Cidr;
 use super::payload::Payload;
-use super::records::{Origin, ServiceRecord};
+use super::records::{Origin, PortProtocol, ServiceRecord};
 use super::sidecar::{Way, server_name_route};
 use super::viewer::Viewer;
 use super::world::World;
@@ -17,11 +17,7 @@ pub(super) fn at_virtual_address<'world>(
     port: u16,
     address: Option<IpAddr>,
 ) -> Option<Way<'world>> {
-    let is_stream = |service: &&ServiceRecord| {
-        service
-            .port(port)
-            .is_some_and(|declared| declared.protocol.is_stream())
-    };
+    let is_stream = |service: &&ServiceRecord| service.protocol(port).is_some_and(PortProtocol::is_stream);
     let mut with_addresses = world.services.iter().filter(is_stream).filter(|service| {
         matches!(&service.origin, Origin::Entry { addresses, .. } if !addresses.is_empty())
             && viewer.sees_service(world, service)
@@ -35,7 +31,7 @@ pub(super) fn at_virtual_address<'world>(
         };
         return with_addresses.find(of_host).map(|service| {
             Way::NotModelled(format!(
-                "not modelled: the address that the host resolves to, by which {} is recognised",
+                "the address that the host resolves to, by which {} is recognised",
                 service.title()
             ))
         });

@@ -9,6 +9,7 @@ use super::records::{
 };
 use super::scope::Scope;
 use super::viewer::Viewer;
+use crate::istio::mesh_configuration;
 use crate::vocabulary::names::ISTIO_NAMESPACE;
 use crate::vocabulary::{Object, PodName};
 use serde_json::Value;
@@ -195,7 +196,7 @@ impl World {
     }
 
     fn read_mesh_configuration(&mut self, object: &Object) {
-        let mesh: Value = serde_saphyr::from_str(object.text("/data/mesh")).unwrap_or_default();
+        let mesh: Value = mesh_configuration(object).unwrap_or_default();
         let root = mesh["rootNamespace"].as_str().unwrap_or(ISTIO_NAMESPACE);
         if object.namespace() == Some(root) {
             root.clone_into(&mut self.root_namespace);

@@ -31,6 +31,7 @@ pub mod lock;
 mod model;
 pub mod ownership;
 pub mod past_sidecar;
+pub mod permissions;
 mod port_plan;
 pub mod routing;
 mod rules;

@@ -3,9 +3,13 @@
 //! [`Printer`] holds the two streams and what was asked of them; events of the engine become progress; documents
 //! become text, JSON or YAML. Every text that may come from the cluster passes [`escape::visible`].
 
+mod columns;
 mod error_text;
 pub mod escape;
+mod frame;
+mod live;
 mod panic;
+mod patience;
 mod printer;
 mod progress;
 mod streams;

@@ -1,12 +1,13 @@
 //! The printer: what commands write through.
 
+use super::live::Live;
 use super::progress::Progress;
 use super::streams::{Buffer, Streams};
 use super::style::{Mark, Style, Tone, locale_is_unicode};
 use super::{error_text, escape};
 use crate::engine::Events;
 use crate::error::{Error, Result};
-use crate::vocabulary::{ColorChoice, OutputFormat, ProgressStyle};
+use crate::vocabulary::{ColorChoice, ExitCode, OutputFormat, ProgressStyle};
 use anstream::AutoStream;
 use serde::Serialize;
 use std::io::IsTerminal;
@@ -68,9 +69,7 @@ impl Printer {
     pub fn new(settings: ReportSettings) -> Self {
         let (output, error) = (std::io::stdout(), std::io::stderr());
         let unicode = cfg!(windows) || locale_is_unicode(|name| std::env::var(name).ok());
-        let width = |terminal: bool| {
-            terminal.then(|| terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0)))
-        };
+        let width = |terminal: bool| terminal.then(|| size().0);
         let style = |color: bool, terminal: bool| Style {
             color,
             unicode,
@@ -79,10 +78,12 @@ impl Printer {
         };
         let output_style = style(color(settings.color, &output), output.is_terminal());
         let error_style = style(color(settings.color, &error), error.is_terminal());
-        let capable = error.is_terminal() && std::env::var("TERM").is_ok_and(|term| term != "dumb");
+        let capable = error.is_terminal() && std::env::var_os("TERM").is_some() && !is_dumb();
+        // The console of older Windows obeys escape sequences only after it is told to; elsewhere nothing happens.
+        let told = anstyle_query::windows::enable_ansi_colors() == Some(true);
         let live = match settings.progress {
             ProgressStyle::Live => error.is_terminal(),
-            ProgressStyle::Auto => capable || (cfg!(windows) && error.is_terminal()),
+            ProgressStyle::Auto => capable || (told && error.is_terminal()),
             ProgressStyle::Plain | ProgressStyle::None => false,
         };
         let streams = Arc::new(Streams::new(Box::new(output), Box::new(error)));
@@ -92,7 +93,12 @@ impl Printer {
             error_style,
             output_is_terminal: std::io::stdout().is_terminal(),
             interactive: std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
-            progress: Arc::new(Progress::new(streams.clone(), error_style, settings, live)),
+            progress: Arc::new(Progress::new(
+                streams.clone(),
+                error_style,
+                settings,
+                live.then(|| Live::new(streams.clone(), error_style, Box::new(size))),
+            )),
             streams,
         }))
     }
@@ -104,6 +110,11 @@ impl Printer {
 
     /// Like [`Self::captured`]; colour only if the settings say always.
     pub fn captured_with(settings: ReportSettings) -> (Self, Captured) {
+        Self::captured_at(settings, 80)
+    }
+
+    /// Like [`Self::captured_with`], on a terminal of so many columns.
+    pub fn captured_at(settings: ReportSettings, columns: usize) -> (Self, Captured) {
         let captured = Captured {
             output: Buffer::default(),
             error: Buffer::default(),
@@ -112,14 +123,14 @@ impl Printer {
             Box::new(captured.output.clone()),
             Box::new(captured.error.clone()),
         ));
-        (Self::over(settings, streams), captured)
+        (Self::over(settings, streams, columns), captured)
     }
 
-    pub(super) fn over(settings: ReportSettings, streams: Arc<Streams>) -> Self {
+    pub(super) fn over(settings: ReportSettings, streams: Arc<Streams>, columns: usize) -> Self {
         let style = Style {
             color: settings.color == ColorChoice::Always,
             unicode: true,
-            width: Some(80),
+            width: Some(columns),
             verbosity: settings.verbosity,
         };
         Self(Arc::new(Inner {
@@ -128,7 +139,7 @@ impl Printer {
             error_style: style,
             output_is_terminal: true,
             interactive: false,
-            progress: Arc::new(Progress::new(streams.clone(), style, settings, false)),
+            progress: Arc::new(Progress::new(streams.clone(), style, settings, None)),
             streams,
         }))
     }
@@ -187,8 +198,10 @@ impl Printer {
     ) -> Result<()> {
         match self.0.settings.output {
             OutputFormat::Text => self.styled(&text(&self.0.output_style)),
-            // Whoever knows JUnit prints it as data; other commands refuse it when it is typed.
-            OutputFormat::Json | OutputFormat::Junit => self.write(json(value)?.as_bytes()),
+            // Whoever knows JUnit or HTML prints it as data; other commands refuse it when it is typed.
+            OutputFormat::Json | OutputFormat::Junit | OutputFormat::Html => {
+                self.write(json(value)?.as_bytes());
+            }
             OutputFormat::Yaml => self.write(yaml(value)?.as_bytes()),
         }
         Ok(())
@@ -201,7 +214,7 @@ impl Printer {
     pub fn record<Value: Serialize>(&self, value: &Value, text: impl FnOnce(&Style) -> String) -> Result<()> {
         match self.0.settings.output {
             OutputFormat::Text => self.styled(&text(&self.0.output_style)),
-            OutputFormat::Json | OutputFormat::Junit => {
+            OutputFormat::Json | OutputFormat::Junit | OutputFormat::Html => {
                 let line = serde_json::to_string(value).map_err(|error| not_writable(&error))?;
                 self.write(format!("{}\n", escape::json(&line)).as_bytes());
             }
@@ -255,7 +268,7 @@ impl Printer {
     /// Does not block the runtime, so that Ctrl-C can be listened to beside it.
     ///
     /// # Errors
-    /// Exit 5 if there is no terminal to ask on.
+    /// Exit 5 if there is no terminal to ask on, exit 130 on Ctrl-C.
     pub async fn confirm(&self, question: &str) -> Result<bool> {
         let style = &self.0.error_style;
         let asked = escape::visible(question);
@@ -268,15 +281,27 @@ impl Printer {
                 .because("there is no terminal to ask on")
                 .hint("the same command with --yes answers every question with yes"));
         }
-        self.0.progress.pause();
-        let mark = style.mark(Mark::Open);
-        self.0.streams.write_error(&format!("{mark} {asked} [y/N] "));
-        let answer = tokio::task::spawn_blocking(|| {
+        let asking = Asking::new(&self.0);
+        let asked = style.wrap_item(question, 2);
+        self.0.streams.write_error(&format!(
+            "{} {} [y/N] ",
+            style.mark(Mark::Open),
+            asked.trim_start()
+        ));
+        let reading = tokio::task::spawn_blocking(|| {
             let mut answer = String::new();
             std::io::stdin().read_line(&mut answer).map(|_| answer)
-        })
-        .await;
-        self.0.progress.resume();
+        });
+        // Once anything in this process has listened to Ctrl-C, it ends nothing by itself any more.
+        let answer = tokio::select! {
+            answer = reading => answer,
+            _ = tokio::signal::ctrl_c() => {
+                return Err(Error::new(ExitCode::Interrupted, "interrupted")
+                    .because("you were asked, and nothing was done yet")
+                    .hint("run the same command again; --dry-run=client shows what it would change"));
+            }
+        };
+        asking.answered();
         Ok(matches!(answer, Ok(Ok(text)) if is_yes(&text)))
     }
 
@@ -299,13 +324,59 @@ impl Printer {
     }
 }
 
+/// While a question stands on the screen nothing is drawn; one that is given up (Ctrl-C) leaves its line.
+struct Asking<'printer> {
+    printer: &'printer Inner,
+    answered: bool,
+}
+
+impl<'printer> Asking<'printer> {
+    fn new(printer: &'printer Inner) -> Self {
+        printer.progress.pause();
+        Self {
+            printer,
+            answered: false,
+        }
+    }
+
+    fn answered(mut self) {
+        self.answered = true;
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.printer.streams.write_error("\n");
+        }
+        self.printer.progress.resume();
+    }
+}
+
+/// Columns and rows of the terminal.
+fn size() -> (usize, usize) {
+    let size = terminal_size::terminal_size_of(std::io::stderr()).or_else(terminal_size::terminal_size);
+    size.map_or((80, 24), |(width, height)| {
+        (usize::from(width.0), usize::from(height.0))
+    })
+}
+
 /// One decision per stream: the flag, then the environment, then whether it is a terminal.
 fn color(choice: ColorChoice, stream: &impl anstream::stream::RawStream) -> bool {
     match choice {
         ColorChoice::Always => true,
         ColorChoice::Never => false,
-        ColorChoice::Auto => AutoStream::choice(stream) != anstream::ColorChoice::Never,
+        // Under `CI` the library colours a dumb terminal too.
+        ColorChoice::Auto => {
+            AutoStream::choice(stream) != anstream::ColorChoice::Never
+                && (!is_dumb() || anstyle_query::clicolor_force())
+        }
     }
+}
+
+/// Whether the terminal says that it understands no escape sequences.
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
 pub(super) fn is_yes(answer: &str) -> bool {

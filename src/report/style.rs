@@ -1,5 +1,6 @@
 //! How texts look on one stream: colour, marks, width. Understandable without any of it.
 
+use super::columns::columns;
 use super::escape;
 use anstyle::{AnsiColor, Effects};
 use std::fmt::Write;
@@ -98,6 +99,32 @@ impl Style {
         self.wrap_lines(text, indent, indent + 2)
     }
 
+    /// Like [`Self::wrap`], in a tone: colour is put on when the lines are made, as it would count as text before.
+    pub fn wrap_painted(&self, tone: Tone, text: &str, indent: usize) -> String {
+        self.in_tone(tone, &self.wrap(text, indent))
+    }
+
+    /// Like [`Self::wrap_item`], in a tone.
+    pub fn wrap_item_painted(&self, tone: Tone, text: &str, indent: usize) -> String {
+        self.in_tone(tone, &self.wrap_item(text, indent))
+    }
+
+    /// Each line on its own, so that nothing between them is coloured.
+    fn in_tone(&self, tone: Tone, lines: &str) -> String {
+        let painted: Vec<String> = lines
+            .lines()
+            .map(|line| {
+                let text = line.trim_start();
+                format!(
+                    "{}{}",
+                    &line[..line.len() - text.len()],
+                    self.color_only(tone, text)
+                )
+            })
+            .collect();
+        painted.join("\n")
+    }
+
     fn wrap_lines(&self, text: &str, first: usize, rest: usize) -> String {
         let width = self
             .width
@@ -107,7 +134,7 @@ impl Style {
         let mut lines = String::new();
         let mut used = 0;
         for word in escape::visible(text).split(' ').filter(|word| !word.is_empty()) {
-            let length = word.chars().count();
+            let length = columns(word);
             if used > 0 && used + 1 + length <= width {
                 let _ = write!(lines, " {word}");
                 used += 1 + length;

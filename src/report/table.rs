@@ -1,5 +1,6 @@
 //! Tables as kubectl prints them: upper-case heads, two blanks between columns, no rules.
 
+use super::columns::{columns, cut_middle, padding};
 use super::escape;
 use super::style::{Style, Tone};
 
@@ -7,6 +8,8 @@ use super::style::{Style, Tone};
 #[derive(Debug, Clone, Default)]
 pub struct Table {
     rows: Vec<Vec<(Tone, String)>>,
+    /// Heads of columns that go where the terminal is too narrow, the first first.
+    spare: Vec<String>,
 }
 
 /// No column is cut below this.
@@ -17,6 +20,13 @@ impl Table {
     /// A table with these heads.
     pub fn new<const COLUMNS: usize>(heads: [&str; COLUMNS]) -> Self {
         Self::default().row(heads.map(|head| (Tone::Quiet, head.to_uppercase())))
+    }
+
+    /// Names columns that are left out one by one, the first first, before any cell is cut.
+    #[must_use]
+    pub fn spare(mut self, heads: &[&str]) -> Self {
+        self.spare = heads.iter().map(|head| head.to_uppercase()).collect();
+        self
     }
 
     /// Adds a row; missing cells are empty.
@@ -31,16 +41,17 @@ impl Table {
 
     /// The table as text, each line with a line feed.
     pub fn render(&self, style: &Style) -> String {
-        let widths = self.widths(style.width);
+        let rows = self.narrowed(style.width);
+        let widths = widths(&rows, style.width);
         let mut text = String::new();
-        for row in &self.rows {
+        for row in &rows {
             let mut line = String::new();
-            let mut owed = 0;
+            let mut owed = String::new();
             for ((tone, cell), &width) in row.iter().zip(&widths) {
-                let cell = cut(cell, width, style.ellipsis());
-                line.push_str(&" ".repeat(owed));
+                let cell = cut_middle(cell, width, style.ellipsis());
+                line.push_str(&owed);
                 line.push_str(&style.color_only(*tone, &cell));
-                owed = width + GAP - cell.chars().count();
+                owed = padding(&cell, width + GAP);
             }
             text.push_str(line.trim_end());
             text.push('\n');
@@ -48,35 +59,50 @@ impl Table {
         text
     }
 
-    fn widths(&self, limit: Option<usize>) -> Vec<usize> {
-        let columns = self.rows.iter().map(Vec::len).max().unwrap_or_default();
-        let mut widths = vec![0; columns];
-        for row in &self.rows {
-            for (width, (_, cell)) in widths.iter_mut().zip(row) {
-                *width = (*width).max(cell.chars().count());
+    /// The rows without the spare columns that have no room.
+    fn narrowed(&self, limit: Option<usize>) -> Vec<Vec<(Tone, String)>> {
+        let mut rows = self.rows.clone();
+        for head in &self.spare {
+            if limit.is_none_or(|limit| total(&natural(&rows)) <= limit) {
+                break;
+            }
+            let heads = rows.first().map_or(&[][..], Vec::as_slice);
+            let Some(at) = heads.iter().position(|(_, cell)| cell == head) else {
+                continue;
+            };
+            for row in rows.iter_mut().filter(|row| at < row.len()) {
+                row.remove(at);
             }
         }
-        let gaps = GAP * columns.saturating_sub(1);
-        while limit.is_some_and(|limit| widths.iter().sum::<usize>() + gaps > limit) {
-            match widths.iter_mut().max() {
-                Some(widest) if *widest > NARROWEST => *widest -= 1,
-                _ => break,
-            }
-        }
-        widths
+        rows
     }
 }
 
-/// Cuts in the middle: Kubernetes names differ at both ends.
-fn cut(cell: &str, width: usize, ellipsis: &str) -> String {
-    let length = cell.chars().count();
-    if length <= width {
-        return cell.to_owned();
+/// As wide as the widest cell of each column.
+fn natural(rows: &[Vec<(Tone, String)>]) -> Vec<usize> {
+    let count = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let mut widths = vec![0; count];
+    for row in rows {
+        for (width, (_, cell)) in widths.iter_mut().zip(row) {
+            *width = (*width).max(columns(cell));
+        }
     }
-    let room = width.saturating_sub(ellipsis.chars().count());
-    let head: String = cell.chars().take(room.div_ceil(2)).collect();
-    let tail: String = cell.chars().skip(length - room / 2).collect();
-    format!("{head}{ellipsis}{tail}")
+    widths
+}
+
+fn total(widths: &[usize]) -> usize {
+    widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1)
+}
+
+fn widths(rows: &[Vec<(Tone, String)>], limit: Option<usize>) -> Vec<usize> {
+    let mut widths = natural(rows);
+    while limit.is_some_and(|limit| total(&widths) > limit) {
+        match widths.iter_mut().max() {
+            Some(widest) if *widest > NARROWEST => *widest -= 1,
+            _ => break,
+        }
+    }
+    widths
 }
 
 #[cfg(test)]
@@ -118,11 +144,31 @@ mod tests {
     #[test]
     fn the_widest_column_gives_way() {
         let text = table().render(&style(Some(60)));
-        assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");
+        assert!(text.lines().all(|line| columns(line) <= 60), "{text}");
         insta::assert_snapshot!(text, @r"
         OBJECT                     STATE    DETAIL
         ServiceEntry…sthrough-000  ready
         Gateway isti…ystem/egress  drifted  spec.servers[0]\n\x1b[2J
+        ");
+    }
+
+    #[test]
+    fn spare_columns_go_before_anything_is_cut() {
+        let table = table().spare(&["state"]);
+        assert!(table.render(&style(Some(80))).starts_with("OBJECT"));
+        insta::assert_snapshot!(table.render(&style(Some(78))), @r"
+        OBJECT                                            DETAIL
+        ServiceEntry demo/egress-default-passthrough-000
+        Gateway istio-system/egress                       spec.servers[0]\n\x1b[2J
+        ");
+    }
+
+    #[test]
+    fn wide_characters_take_two_columns() {
+        let table = Table::new(["name", "state"]).row([(Tone::Plain, "工作負載"), (Tone::Good, "ready")]);
+        insta::assert_snapshot!(table.render(&style(Some(60))), @r"
+        NAME      STATE
+        工作負載  ready
         ");
     }
 }

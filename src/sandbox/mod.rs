@@ -11,15 +11,19 @@
 //! | `api` | paths, verbs, errors in the API server's words, discovery, reviews, watches |
 //! | `apply` | server-side apply: path sets, merging, conflicts |
 //! | `controllers` | Deployments to pods, injection, Services to endpoints, Kyma's Istio module |
-//! | `network` | curl, the outside world, access logs |
+//! | `network` | curl, the outside world, its TLS, access logs |
+//! | `ingress` | the ingress gateway of a cluster that is another one's target |
 //! | `streams` | exec, logs, port-forward, Envoy's admin port |
 
 mod api;
 mod apply;
 mod controllers;
 mod fault;
+mod ingress;
 mod network;
 mod pipe;
+mod public_authority;
+mod secret;
 mod seed;
 mod selector;
 mod server;
@@ -29,7 +33,8 @@ mod store;
 mod streams;
 
 pub use fault::{Fault, FaultKind};
-pub use network::{OutsideHost, OutsideRequest, Reachability};
+pub use network::{Admits, OutsideHost, OutsideRequest, Reachability};
+pub use public_authority::ServerCertificate;
 pub use settings::{Denial, KymaSettings, SandboxSettings};
 pub use state::RecordedRequest;
 
@@ -51,6 +56,16 @@ impl Sandbox {
         Self {
             inner: Inner::new(settings),
         }
+    }
+
+    /// Puts another cluster outside of this one: what that one's ingress gateway serves is found by its name.
+    pub fn lead_to(&self, target: &Self) {
+        self.inner.lead_to(&target.inner);
+    }
+
+    /// The certificate (PEM) of the authority that issued those of the hosts outside, and that everybody trusts.
+    pub fn public_authority(&self) -> String {
+        self.inner.public.certificate()
     }
 
     /// A client-side service over an in-memory pipe: each connection is served by the same HTTP server as a socket.

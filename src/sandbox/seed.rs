@@ -2,6 +2,7 @@
 
 use super::api;
 use super::controllers;
+use super::ingress;
 use super::network::reach::{API_SERVER_PORT, NODE_ADDRESS};
 use super::settings::KymaSettings;
 use super::state::Inner;
@@ -31,6 +32,9 @@ fn objects(inner: &Inner) -> Vec<Value> {
     let mut objects = vec![json!({
         "apiVersion": "v1", "kind": "Node",
         "metadata": {"name": "sandbox", "labels": {"kubernetes.io/hostname": "sandbox", "kubernetes.io/os": "linux"}},
+        "status": {"addresses": [
+            {"type": "InternalIP", "address": NODE_ADDRESS}, {"type": "Hostname", "address": "sandbox"},
+        ]},
     })];
     let mut namespaces = vec!["default", "kube-system", "kube-public"];
     if settings.istio {
@@ -148,6 +152,9 @@ fn istio(inner: &Inner) -> Vec<Value> {
             "spec": {"group": "networking.istio.io", "names": {"plural": plural}, "versions": versions},
         }));
     }
+    if settings.ingress_gateway {
+        objects.extend(ingress_gateway(inner));
+    }
     match &settings.kyma {
         Some(module) => objects.extend(of_kyma(module)),
         None if settings.egress_gateway => objects.extend(egress_gateway(inner)),
@@ -218,6 +225,27 @@ pub(super) fn egress_gateway(inner: &Inner) -> Vec<Value> {
         &json!([{"name": "http2", "port": 80, "targetPort": 8080}, {"name": "https", "port": 443, "targetPort": 8443}]),
     )
     .into()
+}
+
+/// An ingress gateway with a load balancer, by istioctl.
+fn ingress_gateway(inner: &Inner) -> Vec<Value> {
+    let image = format!("docker.io/istio/proxyv2:{}", inner.settings.istio_version);
+    let mut objects = workload(
+        "istio-system",
+        ingress::SERVICE,
+        ingress::SERVICE,
+        &json!({"app": "istio-ingressgateway", "istio": "ingressgateway", "sidecar.istio.io/inject": "false"}),
+        &json!({"containers": [{
+            "name": "istio-proxy", "image": image, "args": ["proxy", "router"],
+            "ports": [
+                {"containerPort": 8080, "protocol": "TCP"}, {"containerPort": 8443, "protocol": "TCP"},
+            ],
+        }]}),
+        1,
+        &json!([{"name": "http2", "port": 80, "targetPort": 8080}, {"name": "https", "port": 443, "targetPort": 8443}]),
+    );
+    objects[2]["spec"]["type"] = json!("LoadBalancer");
+    objects.into()
 }
 
 /// A ServiceAccount, a Deployment and its Service.

@@ -22,6 +22,10 @@ pub struct SandboxSettings {
     pub egress_gateway: bool,
     /// Pods of that gateway.
     pub egress_gateway_replicas: u32,
+    /// An ingress gateway runs in `istio-system`, behind a load balancer.
+    pub ingress_gateway: bool,
+    /// Which of several clusters in one process it is: no two have the same UIDs and addresses of pods.
+    pub ordinal: u8,
     /// `outboundTrafficPolicy: REGISTRY_ONLY` instead of `ALLOW_ANY`.
     pub outbound_policy_registry_only: bool,
     /// The mesh configuration has `accessLogFile: /dev/stdout`.
@@ -55,6 +59,8 @@ impl Default for SandboxSettings {
             istio_version: "1.29.0".into(),
             kyma: None,
             egress_gateway: true,
+            ingress_gateway: false,
+            ordinal: 0,
             egress_gateway_replicas: 1,
             outbound_policy_registry_only: false,
             access_log: false,
@@ -67,6 +73,19 @@ impl Default for SandboxSettings {
             denials: Vec::new(),
             missing_images: Vec::new(),
             outside: OutsideHost::defaults(),
+        }
+    }
+}
+
+impl SandboxSettings {
+    /// The other cluster of two-cluster mTLS: it has an ingress gateway, and no egress gateway.
+    #[must_use]
+    pub fn target(self) -> Self {
+        Self {
+            egress_gateway: false,
+            ingress_gateway: true,
+            ordinal: 1,
+            ..self
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use super::fault::Fault;
 use super::network::OutsideRequest;
+use super::network::origination::HeldSecret;
+use super::public_authority::PublicAuthority;
 use super::settings::SandboxSettings;
 use super::store::{Key, Store};
 use super::{controllers, seed};
@@ -11,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -61,6 +63,8 @@ pub(super) struct State {
     pub(super) counters: BTreeMap<(String, String, String), Counters>,
     /// The proxies' ends of the connections that they keep for HTTP, by the same.
     pub(super) pools: BTreeMap<(String, String, String), String>,
+    /// What gateways' pods hold of Secrets, by pod and name.
+    pub(super) held_secrets: BTreeMap<(String, String), HeldSecret>,
     /// Generations of Istio custom resources that Kyma's module has seen, by their UID.
     pub(super) modules: BTreeMap<String, u64>,
     /// Work for later that a controller asked for.
@@ -69,6 +73,8 @@ pub(super) struct State {
     running: BTreeMap<u64, (Timestamp, controllers::Timer)>,
     started: u64,
     issued: u64,
+    /// Which of several clusters it is.
+    ordinal: u8,
     addresses: u32,
     service_addresses: u32,
     ports: u16,
@@ -83,14 +89,16 @@ impl State {
 
     /// A UID, unique in this sandbox.
     pub(super) fn next_uid(&mut self) -> String {
-        format!("5a4db0c5-0000-4000-8000-{:012x}", self.next_number())
+        let number = self.next_number();
+        format!("5a4db0c5-{:04x}-4000-8000-{number:012x}", self.ordinal)
     }
 
-    /// An address for a pod, in 198.18.0.0/16 (RFC 2544: never routed outside).
+    /// An address for a pod, in 198.18.0.0/15 (RFC 2544: never routed outside).
     pub(super) fn next_address(&mut self) -> String {
         self.addresses += 1;
         let number = self.addresses + 10;
-        format!("198.18.{}.{}", number / 250, number % 250 + 1)
+        let cluster = 18 + self.ordinal % 2;
+        format!("198.{cluster}.{}.{}", number / 250, number % 250 + 1)
     }
 
     /// A cluster address for a Service.
@@ -131,14 +139,24 @@ pub(super) struct Inner {
     cuts: watch::Sender<u64>,
     /// How far the clock was moved on, in milliseconds.
     passed: AtomicI64,
+    /// What certificates of hosts outside lead to.
+    pub(super) public: PublicAuthority,
+    /// The other cluster, which is outside.
+    target: OnceLock<Arc<Inner>>,
     this: Weak<Inner>,
 }
 
 impl Inner {
     pub(super) fn new(settings: SandboxSettings) -> Arc<Self> {
+        let state = State {
+            ordinal: settings.ordinal,
+            ..State::default()
+        };
         let inner = Arc::new_cyclic(|this| Self {
             settings,
-            state: Mutex::default(),
+            state: Mutex::new(state),
+            public: PublicAuthority::default(),
+            target: OnceLock::new(),
             world: Mutex::default(),
             changed: watch::Sender::new(0),
             cuts: watch::Sender::new(0),
@@ -147,6 +165,16 @@ impl Inner {
         });
         seed::plant(&inner);
         inner
+    }
+
+    /// The other cluster. Its lock may be taken while this one's is held; never the other way round.
+    pub(super) fn target(&self) -> Option<Arc<Inner>> {
+        self.target.get().cloned()
+    }
+
+    /// Puts another cluster outside of this one, once.
+    pub(super) fn lead_to(&self, target: &Arc<Inner>) {
+        let _ = self.target.set(Arc::clone(target));
     }
 
     /// The state; the lock is never held over an await.

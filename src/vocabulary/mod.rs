@@ -3,6 +3,7 @@
 mod address_range;
 mod attempt;
 mod change;
+mod cluster_command;
 mod exit_code;
 mod host_name;
 mod in_cluster;
@@ -21,6 +22,7 @@ mod screen;
 pub use address_range::{AddressRange, AddressRangeError};
 pub use attempt::{ATTEMPTS, Attempt, AttemptFrom, AttemptOutcome, StoppedBy};
 pub use change::Change;
+pub use cluster_command::{Circumstance, ClusterCommand};
 pub use exit_code::ExitCode;
 pub use host_name::{HostName, HostNameError};
 pub use in_cluster::{InCluster, InClusterError};

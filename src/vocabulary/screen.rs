@@ -12,8 +12,10 @@ pub enum OutputFormat {
     Json,
     /// One YAML document.
     Yaml,
-    /// Test results as JUnit's XML, for CI; of `check` only.
+    /// Test results as JUnit's XML, for CI; of `check` and `verify` only.
     Junit,
+    /// One page that needs nothing else; of `verify` and `report` only.
+    Html,
 }
 
 /// How progress is shown on standard error.
@@ -56,6 +58,6 @@ macro_rules! words {
     };
 }
 
-words!(OutputFormat { Text => "text", Json => "json", Yaml => "yaml", Junit => "junit" });
+words!(OutputFormat { Text => "text", Json => "json", Yaml => "yaml", Junit => "junit", Html => "html" });
 words!(ProgressStyle { Auto => "auto", Live => "live", Plain => "plain", None => "none" });
 words!(ColorChoice { Auto => "auto", Always => "always", Never => "never" });

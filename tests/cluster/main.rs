@@ -18,6 +18,7 @@ mod agreement;
 mod bad_input;
 mod bypass;
 mod capture;
+mod catalogue;
 mod certificates;
 mod check;
 mod crowd;

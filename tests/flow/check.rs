@@ -132,5 +132,5 @@ async fn files_need_no_cluster_and_other_commands_give_no_junit() {
     let unknown = cluster.run("check --suppress EGR-999").await.exits(2);
     assert!(unknown.stderr.contains("EGR-999"), "{unknown:?}");
     let junit = cluster.run("status -o junit").await.exits(2);
-    assert!(junit.stderr.contains("only `check`"), "{junit:?}");
+    assert!(junit.stderr.contains("only `check` and `verify`"), "{junit:?}");
 }

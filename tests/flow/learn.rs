@@ -53,7 +53,7 @@ async fn what_the_gateway_carries_is_marked_and_nothing_is_proposed() {
     assert_eq!(watched["observed"]["sidecars"], 1);
     let shown = cluster.run("lockdown -n demo --dry-run=client").await.exits(0);
     assert!(
-        shown.stdout.contains("A lock now would break"),
+        shown.stdout.contains("What a lock would break"),
         "{}",
         shown.stdout
     );

@@ -49,7 +49,7 @@ fn tutorial(arguments: &str) -> (Option<i32>, String, String) {
 }
 
 #[test]
-fn without_a_kubeconfig_istios_story_is_told_on_the_sandbox_and_says_what_is_not_played() {
+fn without_a_kubeconfig_istios_story_is_told_whole_on_the_sandbox() {
     let (code, stdout, stderr) = tutorial("istio");
     assert_eq!(code, Some(0), "{stdout}\n{stderr}");
     assert!(stderr.starts_with("sandbox: simulated cluster\n"), "{stderr}");
@@ -57,10 +57,66 @@ fn without_a_kubeconfig_istios_story_is_told_on_the_sandbox_and_says_what_is_not
     // What has to be there is printed, and each section puts back what it did.
     assert!(stdout.contains("istioctl install"), "{stdout}");
     let played = stdout.matches("Nothing of ours is left.").count();
-    let left_out = stdout.matches("is not simulated; the command above").count();
-    assert_eq!((played, left_out), (4, 1), "{stdout}");
-    assert_eq!(stdout.matches("verdict: proven").count(), 3, "{stdout}");
+    assert_eq!(played, 5, "{stdout}");
+    assert_eq!(stdout.matches("verdict: proven").count(), 4, "{stdout}");
     assert!(stdout.contains("locked, and proven"), "{stdout}");
+    assert!(!stdout.contains("not simulated"), "{stdout}");
+    // The origination's own ground truth: the application spoke HTTP, and the gateway asked by HTTPS.
+    assert!(
+        stdout.contains("https://edition.cnn.com:443 was asked by istio-system/istio-egressgateway"),
+        "{stdout}"
+    );
+}
+
+#[test]
+fn the_story_of_two_clusters_is_told_whole_and_both_are_put_back() {
+    let (code, stdout, stderr) = tutorial("mtls --sandbox");
+    assert_eq!(code, Some(0), "{stdout}\n{stderr}");
+    assert_eq!(
+        stderr.matches("sandbox: simulated cluster").count(),
+        1,
+        "{stderr}"
+    );
+    for said in [
+        "--target-context target",
+        "asked from 198.18.",
+        "the egress gateway's pod",
+        "verdict: proven",
+        "locked, and proven",
+        "Nothing of ours is left.",
+        "Nothing of ours is left in the target cluster.",
+        "https://target.example.com:443 was asked by istio-system/istio-egressgateway",
+    ] {
+        assert!(stdout.contains(said), "{said}: {stdout}\n{stderr}");
+    }
+    let (code, stdout, stderr) = tutorial("mtls --sandbox --only setup");
+    assert_eq!(code, Some(0), "{stdout}\n{stderr}");
+    assert!(stdout.contains("left in the target cluster"), "{stdout}");
+    let (code, _, stderr) = tutorial("mtls --sandbox --target-context elsewhere");
+    assert!(code == Some(2) && stderr.contains("--context target"), "{stderr}");
+}
+
+#[test]
+fn the_embedded_cluster_has_two_contexts_for_any_command() {
+    let run = |arguments: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_kubectl-egress"))
+            .args(arguments.split_whitespace())
+            .stdin(std::process::Stdio::null())
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), stderr)
+    };
+    let set_up = "setup target.example.com -n demo --create-namespace --yes --sandbox";
+    let (code, stderr) = run(&format!("{set_up} --target-context target"));
+    assert_eq!(code, Some(0), "{stderr}");
+    let (code, stderr) = run("status -n demo --sandbox --context nowhere");
+    assert!(code == Some(2) && stderr.contains("--context target"), "{stderr}");
+    let (code, stderr) = run(&format!("{set_up} --target-context target --target-kubeconfig x"));
+    assert!(
+        code == Some(2) && stderr.contains("--target-context target"),
+        "{stderr}"
+    );
 }
 
 #[test]

@@ -13,6 +13,7 @@ pub(super) fn explain(code: &str, printer: &Printer) -> Result<ExitCode> {
             .hint("all of them with their titles: kubectl egress explain"));
     };
     printer.document(&document(article), |style| view::article(article, style))?;
+    printer.next("kubectl egress check");
     Ok(ExitCode::Success)
 }
 

@@ -41,10 +41,16 @@ pub(super) async fn explain(
     printer.document(&document, |style| view::paths(&document, style))?;
     let namespace = &source.namespace;
     let routed = document.paths.iter().all(|path| path.outcome == Outcome::Routed);
+    let has_route = document.paths.iter().flat_map(|path| &path.hops).any(|hop| {
+        let mut deciding = hop.decided_by.iter();
+        deciding.any(|decision| decision.object.starts_with("VirtualService "))
+    });
     printer.next(&if routed {
         format!("kubectl egress verify {} -n {namespace}", target.host)
-    } else {
+    } else if has_route {
         format!("kubectl egress check -n {namespace}")
+    } else {
+        format!("kubectl egress setup {} -n {namespace}", target.host)
     });
     Ok(ExitCode::Success)
 }

@@ -3,7 +3,7 @@
 
 use crate::cli::Connection;
 use crate::cluster::Cluster;
-use crate::command::connection::settings;
+use crate::command::connection::{cluster as connect, settings};
 use crate::error::Result;
 use crate::evidence::explanation::LiveObjects;
 use crate::istio::kinds;
@@ -24,7 +24,7 @@ pub(super) struct Live {
 /// Reads the objects, if there is a cluster and it answers. Only who named one is told why there is none.
 pub(super) async fn read(connection: &Connection, printer: &Printer) -> Option<Live> {
     let named = *connection != Connection::default();
-    let found = tokio::time::timeout(PATIENCE, objects(connection)).await;
+    let found = tokio::time::timeout(PATIENCE, objects(connection, printer)).await;
     let why = match found {
         Ok(Ok(live)) => return Some(live),
         Ok(Err(error)) => error.message().to_owned(),
@@ -36,9 +36,13 @@ pub(super) async fn read(connection: &Connection, printer: &Printer) -> Option<L
     None
 }
 
-async fn objects(connection: &Connection) -> Result<Live> {
+async fn objects(connection: &Connection, printer: &Printer) -> Result<Live> {
     // Nobody waits for this cluster, so its retries are nobody's affair.
-    let cluster = Cluster::connect(&settings(connection), Arc::new(|_| {})).await?;
+    let cluster = if connection.sandbox {
+        connect(connection, printer).await?
+    } else {
+        Cluster::connect(&settings(connection), Arc::new(|_| {})).await?
+    };
     let services = kinds::service();
     let (services, service_entries, virtual_services, destination_rules, gateways, pods) = tokio::join!(
         cluster.list(&services, None, None),

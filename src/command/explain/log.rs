@@ -9,34 +9,41 @@ use crate::evidence::explanation::{Explanation, LogReader, LogSummary, origins, 
 use crate::istio::access_log::LogTemplate;
 use crate::report::{Printer, view};
 use crate::vocabulary::{ExitCode, names};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::io::{BufReader, IsTerminal};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What a reader of documents finds.
-#[derive(Serialize)]
+/// What `explain --log LINE -o json` prints.
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct LineDocument<'a> {
-    api_version: &'static str,
-    kind: &'static str,
+pub(in crate::command) struct LineExplanation {
+    /// Version of the document.
+    api_version: String,
+    /// Always `LineExplanation`.
+    kind: String,
     #[serde(flatten)]
-    explanation: &'a Explanation,
+    explanation: Explanation,
     /// The cluster that was asked.
-    context: Option<&'a str>,
+    context: Option<String>,
     /// What its objects tell.
-    objects: &'a [String],
+    objects: Vec<String>,
 }
 
-#[derive(Serialize)]
+/// What `explain --log -o json` prints of a whole log.
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct LogDocument<'a> {
-    api_version: &'static str,
-    kind: &'static str,
+pub(in crate::command) struct LogExplanation {
+    /// Version of the document.
+    api_version: String,
+    /// Always `LogExplanation`.
+    kind: String,
     #[serde(flatten)]
-    summary: &'a LogSummary,
-    context: Option<&'a str>,
+    summary: LogSummary,
+    /// The cluster that was asked.
+    context: Option<String>,
     /// What its objects tell, group by group.
-    objects: &'a [Vec<String>],
+    objects: Vec<Vec<String>>,
 }
 
 /// Explains the line, or the log.
@@ -50,7 +57,7 @@ pub(super) async fn explain(
     if given == "-" || given.trim().contains('\n') {
         let summary = read_log(given, formats.clone(), printer).await?;
         let live = objects(connection, settings, printer).await;
-        return log(&summary, &formats, live.as_ref(), printer);
+        return log(summary, &formats, live.as_ref(), printer);
     }
     let read = read_line(given.as_bytes(), &formats)
         .ok_or_else(|| Error::usage("this is no line of an access log").hint(EXPECTED))?;
@@ -59,18 +66,18 @@ pub(super) async fn explain(
     let said = live
         .as_ref()
         .map_or_else(Vec::new, |live| origins(&read.line, &live.objects));
-    let context = live.as_ref().map(|live| live.context.as_str());
-    let document = LineDocument {
-        api_version: names::API_VERSION,
-        kind: "LineExplanation",
-        explanation: &explanation,
-        context,
-        objects: &said,
+    let document = LineExplanation {
+        api_version: names::API_VERSION.to_owned(),
+        kind: "LineExplanation".to_owned(),
+        explanation,
+        context: live.map(|live| live.context),
+        objects: said,
     };
     printer.document(&document, |style| {
-        view::explanation(&explanation, context, &said, style)
+        let context = document.context.as_deref();
+        view::explanation(&document.explanation, context, &document.objects, style)
     })?;
-    if let Some(next) = &explanation.next {
+    if let Some(next) = &document.explanation.next {
         printer.next(next);
     }
     Ok(ExitCode::Success)
@@ -141,7 +148,7 @@ async fn read_log(given: &str, formats: LogFormats, printer: &Printer) -> Result
 }
 
 fn log(
-    summary: &LogSummary,
+    summary: LogSummary,
     formats: &LogFormats,
     live: Option<&Live>,
     printer: &Printer,
@@ -155,18 +162,19 @@ fn log(
                 .map_or_else(Vec::new, |(live, line)| origins(&line, &live.objects))
         })
         .collect();
-    let context = live.map(|live| live.context.as_str());
-    let document = LogDocument {
-        api_version: names::API_VERSION,
-        kind: "LogExplanation",
+    let document = LogExplanation {
+        api_version: names::API_VERSION.to_owned(),
+        kind: "LogExplanation".to_owned(),
         summary,
-        context,
-        objects: &said,
+        context: live.map(|live| live.context.clone()),
+        objects: said,
     };
     printer.document(&document, |style| {
-        view::log_summary(summary, context, &said, style)
+        let context = document.context.as_deref();
+        view::log_summary(&document.summary, context, &document.objects, style)
     })?;
-    let worst = summary
+    let worst = document
+        .summary
         .groups
         .iter()
         .find_map(|group| group.explanation.next.as_deref());

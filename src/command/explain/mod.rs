@@ -7,6 +7,8 @@ mod live;
 mod log;
 mod reading;
 
+pub(super) use log::{LineExplanation, LogExplanation};
+
 use crate::cli::{Connection, Explain, ExplainTarget};
 use crate::error::Result;
 use crate::report::Printer;

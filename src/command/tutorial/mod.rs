@@ -1,13 +1,15 @@
 //! `tutorial`: stories told step by step, with the commands that each step replaces. One file per story.
 
 mod istio;
+mod mtls;
 mod passthrough;
 mod section;
 mod work;
 
 use super::connection::{Connected, connect, leads_nowhere};
 use super::embedded;
-use crate::cli::{Connection, PlanArgument, PlanFlags, Story, Tutorial};
+use super::two_clusters::connect_to_target;
+use crate::cli::{Connection, PlanArgument, PlanFlags, Story, TargetCluster, Tutorial};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::report::{Printer, Tone};
@@ -30,6 +32,7 @@ pub(super) async fn tutorial(
     let (prerequisites, all) = match settings.story {
         Story::Passthrough => (passthrough::PREREQUISITES, passthrough::SECTIONS),
         Story::Istio => (istio::PREREQUISITES, istio::SECTIONS),
+        Story::Mtls => (mtls::PREREQUISITES, mtls::SECTIONS),
     };
     if settings.list {
         printer.data(&all.iter().fold(String::new(), |text, section| {
@@ -47,14 +50,23 @@ pub(super) async fn tutorial(
         .namespace
         .clone()
         .unwrap_or_else(|| NAMESPACE.to_owned());
-    let (cluster, sandbox) = stage(connection, &namespace, printer).await?;
+    let Stage {
+        connection,
+        cluster,
+        sandbox,
+    } = stage(connection, &namespace, printer).await?;
+    let target = match settings.story {
+        Story::Mtls => Some(other_cluster(&connection, &settings.target, &namespace, printer).await?),
+        Story::Passthrough | Story::Istio => None,
+    };
     let teller = Teller {
         connected: Connected {
             cluster,
-            plan: PlanIdentity::new(&namespace, names::DEFAULT_PLAN)
-                .map_err(|error| Error::usage(error.to_string()))?,
+            plan: plan_in(&namespace)?,
             namespace,
         },
+        connection,
+        target,
         printer,
         simulated: sandbox.is_some(),
         pause: settings.pause,
@@ -87,12 +99,21 @@ fn chosen(all: &'static [Section], only: Option<&str>) -> Result<Vec<&'static Se
     })
 }
 
+/// What the story is played on.
+struct Stage {
+    /// How it was reached.
+    connection: Connection,
+    cluster: Cluster,
+    /// The embedded cluster, if it is that.
+    sandbox: Option<Sandbox>,
+}
+
+fn plan_in(namespace: &str) -> Result<PlanIdentity> {
+    PlanIdentity::new(namespace, names::DEFAULT_PLAN).map_err(|error| Error::usage(error.to_string()))
+}
+
 /// The cluster that the story is played on: the embedded one if asked for, or if there is no other.
-async fn stage(
-    connection: &Connection,
-    namespace: &str,
-    printer: &Printer,
-) -> Result<(Cluster, Option<Sandbox>)> {
+async fn stage(connection: &Connection, namespace: &str, printer: &Printer) -> Result<Stage> {
     let mut connection = Connection {
         namespace: Some(namespace.to_owned()),
         ..connection.clone()
@@ -106,22 +127,71 @@ async fn stage(
                 "there is no kubeconfig, so the story is told on an embedded cluster, as with --sandbox",
             );
         }
-        return Ok((cluster, Some(sandbox)));
+        return Ok(Stage {
+            connection,
+            cluster,
+            sandbox: Some(sandbox),
+        });
     }
-    let flags = PlanFlags {
+    let cluster = connect(&connection, &flags(), printer).await?.cluster;
+    Ok(Stage {
+        connection,
+        cluster,
+        sandbox: None,
+    })
+}
+
+/// The flags of the story's plan.
+fn flags() -> PlanFlags {
+    PlanFlags {
         plan: PlanArgument {
             namespace: None,
             name: names::DEFAULT_PLAN.to_owned(),
         },
         gateway: None,
         timeout: TIMEOUT,
+    }
+}
+
+/// The cluster that the story's requests arrive in, with its context.
+async fn other_cluster(
+    connection: &Connection,
+    named: &TargetCluster,
+    namespace: &str,
+    printer: &Printer,
+) -> Result<Target> {
+    let usual = connection.sandbox.then(|| embedded::TARGET_CONTEXT.to_owned());
+    let Some(context) = named.target_context.clone().or(usual) else {
+        return Err(
+            Error::usage("this story is about two clusters, and only one is named")
+                .hint("name the other one: --target-context NAME; or without clusters: --sandbox"),
+        );
     };
-    Ok((connect(&connection, &flags, printer).await?.cluster, None))
+    let named = TargetCluster {
+        target_context: Some(context.clone()),
+        target_kubeconfig: named.target_kubeconfig.clone(),
+    };
+    let connected = connect_to_target(connection, &named, &flags(), printer).await?;
+    let connected = Connected {
+        plan: plan_in(namespace)?,
+        namespace: namespace.to_owned(),
+        ..connected
+    };
+    Ok(Target { connected, context })
+}
+
+/// The other cluster.
+struct Target {
+    connected: Connected,
+    context: String,
 }
 
 /// Who tells, and where.
 struct Teller<'printer> {
     connected: Connected,
+    connection: Connection,
+    /// In a story of two clusters.
+    target: Option<Target>,
     printer: &'printer Printer,
     /// On the embedded cluster.
     simulated: bool,
@@ -139,7 +209,8 @@ impl Teller<'_> {
             " (up to you; nothing of it is done here)\n"
         });
         for line in lines {
-            text.push_str(&style.wrap(&style.paint(Tone::Quiet, line), 6));
+            let line = self.filled(line);
+            text.push_str(&style.wrap_painted(Tone::Quiet, &line, 6));
             text.push('\n');
         }
         self.printer.styled(&text);
@@ -161,13 +232,6 @@ impl Teller<'_> {
                     told = Err(interrupted());
                     break;
                 }
-            }
-            let not_simulated = section.not_simulated().filter(|_| self.simulated);
-            if let Some(what) = not_simulated {
-                self.printer.styled(&format!(
-                    "   sandbox: {what} is not simulated; the command above does it on a real cluster\n"
-                ));
-                continue;
             }
             dirty = !section.work.contains(&Work::CleanUp);
             let done = self.section(section).await;
@@ -200,16 +264,22 @@ impl Teller<'_> {
     /// A heading, prose, what one would type by hand, and the command that does it.
     fn tell(&self, number: usize, section: &Section) {
         let style = self.printer.style();
-        let filled = |text: &str| text.replace("NAMESPACE", &self.connected.namespace);
         self.say(&format!("{number}. {}", section.title), section.prose);
         let mut text = String::from("   by hand:\n");
         for line in section.by_hand {
-            text.push_str(&style.wrap(&style.paint(Tone::Quiet, &filled(line)), 6));
+            text.push_str(&style.wrap_painted(Tone::Quiet, &self.filled(line), 6));
             text.push('\n');
         }
-        let command = style.paint(Tone::Literal, &filled(section.command));
+        let command = style.paint(Tone::Literal, &self.filled(section.command));
         let _ = write!(text, "   here:\n{}\n\n", style.wrap(&command, 6));
         self.printer.styled(&text);
+    }
+
+    /// A text of the story with the names of this one.
+    fn filled(&self, text: &str) -> String {
+        let context = self.target.as_ref().map_or("", |target| target.context.as_str());
+        let text = text.replace("NAMESPACE", &self.connected.namespace);
+        text.replace("CONTEXT", context)
     }
 
     fn say(&self, heading: &str, prose: &str) {
@@ -236,7 +306,11 @@ fn needed(all: &[Section], number: usize, wanted: &Section) -> bool {
     let at = all.iter().position(|section| section.name == wanted.name);
     let since = at.is_some_and(|at| number < at && all[number + 1..=at].iter().all(|one| one.continues));
     // Clean-up and lock need the set-up, but not each other.
-    since && all[number].work.iter().any(|work| matches!(work, Work::SetUp(_)))
+    since
+        && all[number]
+            .work
+            .iter()
+            .any(|work| matches!(work, Work::SetUp(_) | Work::TwoClusters(_)))
 }
 
 fn worse(before: ExitCode, now: ExitCode) -> ExitCode {

@@ -2,7 +2,7 @@
 
 use crate::vocabulary::Mode;
 
-/// A section of a story. `NAMESPACE` in its texts stands for the story's namespace.
+/// A section of a story. `NAMESPACE` in its texts stands for the story's namespace, `CONTEXT` for the other cluster's context.
 pub(super) struct Section {
     /// What `--only` calls it.
     pub(super) name: &'static str,
@@ -25,6 +25,8 @@ pub(super) struct Section {
 pub(super) enum Work {
     /// A host is set up, and probed.
     SetUp(Way),
+    /// A host is served in the other cluster, set up here, and both ends are proven.
+    TwoClusters(&'static str),
     /// Everything is probed, what is forbidden as well.
     Verify,
     /// The namespace is locked, and the lock proven.
@@ -41,18 +43,4 @@ pub(super) struct Way {
     pub(super) mode: Mode,
     /// `None` is the mode's default.
     pub(super) mesh_mtls: Option<bool>,
-}
-
-impl Section {
-    /// Why the embedded cluster cannot play it: what it would have to be.
-    pub(super) fn not_simulated(&self) -> Option<&'static str> {
-        let originates = |work: &Work| match work {
-            Work::SetUp(way) => {
-                way.mode.originates() || (way.mode == Mode::Http && way.mesh_mtls != Some(false))
-            }
-            _ => false,
-        };
-        let needed = self.work.iter().any(originates);
-        needed.then_some("TLS that proxies make or end")
-    }
 }

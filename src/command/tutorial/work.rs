@@ -1,9 +1,9 @@
 //! The work of a section: what the commands do that it shows.
 
 use super::section::{Section, Way, Work};
-use super::{TIMEOUT, Teller, interrupted, worse};
-use crate::cli::{self, ChangeFlags, PlanArgument, PlanFlags, ProbeFlags};
-use crate::command::{setup, source};
+use super::{Connected, TIMEOUT, Teller, flags, interrupted, worse};
+use crate::cli::{self, ChangeFlags, ProbeFlags};
+use crate::command::{setup, source, two_clusters};
 use crate::engine::lockdown::{self, Decision, LockdownEnd, LockdownSettings};
 use crate::engine::prepare::{DryRun, Parts, SetupSettings};
 use crate::engine::probe::ProbeSource;
@@ -14,6 +14,7 @@ use crate::plan::lock::LockSettings;
 use crate::plan::{PlannedHost, PortPlan};
 use crate::report::view;
 use crate::vocabulary::{ExitCode, HostName, Verdict, names};
+use std::ffi::OsString;
 
 /// More than the ten seconds after which Envoy gives a connection up.
 const MAX_TIME_SECONDS: u32 = 12;
@@ -26,6 +27,7 @@ impl Teller<'_> {
             let now = match work {
                 Work::Lock => self.lock().await?,
                 Work::SetUp(way) => self.or_interrupted(self.set_up(*way)).await?,
+                Work::TwoClusters(host) => self.or_interrupted(self.two_clusters(host)).await?,
                 Work::Verify => self.or_interrupted(self.verify()).await?,
                 Work::CleanUp => self.put_back().await?,
             };
@@ -43,14 +45,7 @@ impl Teller<'_> {
 
     async fn set_up(&self, way: Way) -> Result<ExitCode> {
         let plan = &self.connected.plan;
-        let flags = PlanFlags {
-            plan: PlanArgument {
-                namespace: None,
-                name: plan.name.clone(),
-            },
-            gateway: None,
-            timeout: TIMEOUT,
-        };
+        let flags = flags();
         let change = ChangeFlags {
             dry_run: cli::DryRun::None,
             force_conflicts: false,
@@ -73,6 +68,36 @@ impl Teller<'_> {
         };
         setup::run(&self.connected, wanted, false, self.printer).await?;
         Ok(ExitCode::Success)
+    }
+
+    /// The command of the section, as it is typed.
+    async fn two_clusters(&self, host: &str) -> Result<ExitCode> {
+        let Some(target) = &self.target else {
+            return Err(Error::bug("a story of two clusters has one"));
+        };
+        let typed = [
+            "kubectl-egress",
+            "setup",
+            host,
+            "--target-context",
+            &target.context,
+            "--create-namespace",
+        ];
+        let parsed = cli::parse(typed.into_iter().map(OsString::from));
+        let Ok(cli::Invocation {
+            command: cli::Command::Setup(settings),
+            ..
+        }) = parsed
+        else {
+            return Err(Error::bug("the story's command cannot be read"));
+        };
+        let both = (&self.connected, &target.connected);
+        let Some(shown) = two_clusters::between(&self.connection, both, *settings, self.printer).await?
+        else {
+            return Ok(ExitCode::Success);
+        };
+        self.printer.styled(&shown.text(self.printer.style()));
+        Ok(shown.code())
     }
 
     async fn source(&self) -> Result<ProbeSource> {
@@ -152,7 +177,19 @@ impl Teller<'_> {
 
     /// Undoes all that the story did, and looks whether anything is left.
     pub(super) async fn put_back(&self) -> Result<ExitCode> {
-        let (cluster, plan) = (&self.connected.cluster, &self.connected.plan);
+        let here = self.put_back_in(&self.connected, "").await;
+        let there = match &self.target {
+            Some(target) => {
+                self.put_back_in(&target.connected, " in the target cluster")
+                    .await
+            }
+            None => Ok(ExitCode::Success),
+        };
+        Ok(worse(here?, there?))
+    }
+
+    async fn put_back_in(&self, connected: &Connected, place: &str) -> Result<ExitCode> {
+        let (cluster, plan) = (&connected.cluster, &connected.plan);
         let how = UndoSettings {
             dry_run: DryRun::No,
             keep_namespace: false,
@@ -164,7 +201,7 @@ impl Teller<'_> {
             self.printer.warning(text);
         }
         if left.is_empty() {
-            self.printer.styled("Nothing of ours is left.\n");
+            self.printer.styled(&format!("Nothing of ours is left{place}.\n"));
             return Ok(ExitCode::Success);
         }
         Ok(ExitCode::Disproven)

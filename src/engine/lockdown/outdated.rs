@@ -5,6 +5,7 @@ use crate::cluster::Cluster;
 use crate::error::Result;
 use crate::finding::{Finding, catalogue};
 use crate::istio::kinds;
+use crate::istio::mesh_configuration;
 use crate::plan::journal::Journal;
 use crate::plan::lock::{self, LockRecord, Observed, Peer};
 use crate::vocabulary::{InCluster, Object, ObjectReference, names};
@@ -42,9 +43,7 @@ async fn look(cluster: &Cluster, journal: &Journal, record: &LockRecord) -> Resu
         cluster.get(&namespace),
     )
     .await?;
-    let mesh: Value = mesh
-        .and_then(|map| serde_saphyr::from_str(map.text("/data/mesh")).ok())
-        .unwrap_or_default();
+    let mesh: Value = mesh.and_then(|map| mesh_configuration(&map)).unwrap_or_default();
     let root = mesh["rootNamespace"].as_str().unwrap_or(names::ISTIO_NAMESPACE);
     let used = with_used_ports(journal);
     let known = Known {

@@ -3,17 +3,16 @@
 use super::holes::{self, Policies};
 use super::observe::{Known, observe, read_resolv_conf, with_used_ports};
 use super::prepared::Prepared;
-use crate::cluster::{Answer, ApplyOptions, Cluster};
+use crate::cluster::{ApplyOptions, Cluster};
 use crate::engine::facts::Facts;
 use crate::engine::probe::ProbeSource;
 use crate::engine::sentinel;
 use crate::engine::verify::stored_plan;
 use crate::error::{Error, Result};
-use crate::istio::kinds;
 use crate::plan::access_log;
 use crate::plan::journal::Journal;
 use crate::plan::lock::{self, ApiServer, LockRecord, LockSettings, Run, SwitchUndo};
-use crate::vocabulary::{HostName, Kind, Object, PlanIdentity};
+use crate::vocabulary::{HostName, Object, PlanIdentity};
 use std::time::Duration;
 
 /// How long a policy engine may take until a new policy holds, unless somebody says otherwise. Engines that are slower
@@ -78,7 +77,6 @@ pub async fn prepare(cluster: &Cluster, settings: LockdownSettings) -> Result<De
             settings.lock.selector
         ))
     })?;
-    check_permissions(cluster, &settings.namespace).await?;
     let in_locked = PlanIdentity {
         namespace: settings.namespace.clone(),
         name: settings.plan.name.clone(),
@@ -211,46 +209,5 @@ fn refuse_hosts_without_gateway(journal: &Journal, settings: &LockdownSettings) 
     .hint(format!(
         "lead them through the gateway: kubectl egress route HOST --mode passthrough -n {0} (or http, tls-origination); or take them out: kubectl egress route --remove HOST -n {0}",
         settings.plan.namespace
-    )))
-}
-
-async fn check_permissions(cluster: &Cluster, namespace: &str) -> Result<()> {
-    let needs: Vec<(Kind, &[&str])> = vec![
-        (kinds::network_policy(), &["create", "patch", "delete", "list"]),
-        (kinds::job(), &["create", "patch", "delete"]),
-        (kinds::role(), &["create", "patch", "delete"]),
-        (kinds::role_binding(), &["create", "patch", "delete"]),
-        (kinds::service_account(), &["create", "patch", "delete"]),
-        (kinds::config_map(), &["create", "patch", "delete"]),
-        (kinds::pod(), &["create", "delete", "list"]),
-    ];
-    let rules = cluster.rules(namespace).await?;
-    let mut missing = Vec::new();
-    for (kind, verbs) in &needs {
-        for verb in *verbs {
-            let allowed = match rules.allows(verb, &kind.group, &kind.plural, None) {
-                Answer::Yes => true,
-                Answer::No => false,
-                Answer::Unknown => {
-                    cluster
-                        .may(verb, &kind.group, &kind.plural, Some(namespace))
-                        .await?
-                }
-            };
-            if !allowed {
-                missing.push(format!("{verb} {}", kind.plural));
-            }
-        }
-    }
-    if missing.is_empty() {
-        return Ok(());
-    }
-    Err(Error::cluster(format!(
-        "you may not {} in namespace {namespace}",
-        missing.join(", nor ")
-    ))
-    .because("a lock needs a NetworkPolicy, and its dead-man's switch a Job with a Role of its own")
-    .hint(format!(
-        "ask the cluster's administrator; check with: kubectl auth can-i --list -n {namespace}"
     )))
 }

@@ -1,96 +1,131 @@
 //! What a set-up needs to be allowed to do.
 
-use super::{Need, Purpose, Wants, core, writes};
+use super::{Need, Purpose, Wants, kinds_of};
 use crate::engine::client_secret::SecretUser;
 use crate::istio::{kinds, kyma};
 use crate::plan::GatewayTarget;
 use crate::plan::istio_module::ModuleChange;
 use crate::plan::journal::Entry;
-use crate::vocabulary::{Kind, PlanIdentity};
-use std::collections::BTreeSet;
+use crate::plan::permissions::{self, Permission, Scope};
+use crate::vocabulary::{Circumstance, ClusterCommand, Kind, PlanIdentity};
 
 /// Everything that a set-up needs.
-pub(super) fn needs<'need>(
-    plan: &'need PlanIdentity,
-    gateway: &'need GatewayTarget,
-    wants: Wants<'need>,
-) -> Vec<Need<'need>> {
-    let parts = wants.parts;
-    let mut needs = Vec::new();
+pub(super) fn needs(plan: &PlanIdentity, gateway: &GatewayTarget, wants: Wants<'_>) -> Vec<Need> {
     let own = plan.namespace.as_str();
-    let mut write = |kind: &Kind, namespace: &'need str| needs.extend(writes(kind, namespace));
-    write(&kinds::config_map(), own);
-    write(&kinds::lease(), own);
-    if parts.source {
-        for kind in [kinds::service_account(), kinds::service(), kinds::deployment()] {
-            write(&kind, own);
-        }
+    let of_gateway = |user: SecretUser| user == SecretUser::Gateway;
+    let secrets = wants.secrets.iter().filter(|wish| of_gateway(wish.user));
+    let mut circumstances = Vec::new();
+    if wants.label {
+        circumstances.push(Circumstance::Label);
     }
-    if parts.routing {
-        let mut asked = BTreeSet::new();
-        for reference in wants.routing.iter().map(|manifest| &manifest.reference) {
-            let namespace = reference.namespace.as_deref().unwrap_or(own);
-            if asked.insert((reference.kind.plural.as_str(), namespace)) {
-                write(&reference.kind, namespace);
-            }
-        }
+    if wants.parts.gateway && gateway.created {
+        circumstances.push(Circumstance::CreateGateway);
     }
-    let mut of_secrets = Vec::new();
-    for wish in wants.secrets {
-        let namespace = match wish.user {
-            SecretUser::Gateway => gateway.namespace.as_str(),
-            SecretUser::Curl => own,
-        };
-        if !of_secrets.contains(&namespace) {
-            write(&kinds::secret(), namespace);
-            of_secrets.push(namespace);
-        }
+    let scope = Scope {
+        command: command(wants),
+        plan,
+        namespace: own,
+        gateway: &gateway.namespace,
+        routing: kinds_of(wants.routing.iter().map(|manifest| &manifest.reference), plan),
+        secrets: secrets.map(|wish| wish.name.clone()).collect(),
+        circumstances: circumstances
+            .into_iter()
+            .chain((!wants.secrets.is_empty()).then_some(Circumstance::ClientSecret))
+            .collect(),
+    };
+    let mut needs: Vec<Need> = permissions::of(&scope).into_iter().map(Need::of).collect();
+    // Objects that the table does not know: a policy beside the routes, Secrets of curl, the gateway's right to read.
+    let routing = wants.routing.iter().map(|manifest| &manifest.reference);
+    let mut further: Vec<(Kind, &str)> = routing
+        .map(|reference| {
+            (
+                reference.kind.clone(),
+                reference.namespace.as_deref().unwrap_or(own),
+            )
+        })
+        .collect();
+    if wants.secrets.iter().any(|wish| !of_gateway(wish.user)) {
+        further.push((kinds::secret(), own));
+        needs.push(Need {
+            permission: permission("get", &kinds::secret(), own),
+            purpose: Purpose::Change,
+        });
     }
-    if gateway.created && wants.secrets.iter().any(|wish| wish.user == SecretUser::Gateway) {
-        for kind in [kinds::role(), kinds::role_binding()] {
-            write(&kind, &gateway.namespace);
-        }
+    if gateway.created && wants.secrets.iter().any(|wish| of_gateway(wish.user)) {
+        further.extend([kinds::role(), kinds::role_binding()].map(|kind| (kind, gateway.namespace.as_str())));
     }
-    if parts.gateway && gateway.created {
-        for kind in [kinds::service_account(), kinds::service(), kinds::deployment()] {
-            write(&kind, &gateway.namespace);
-        }
+    needs.extend(
+        further
+            .iter()
+            .flat_map(|(kind, namespace)| writes(kind, namespace)),
+    );
+    needs.extend(wants.module.into_iter().flat_map(of_module));
+    if !wants.rehearsed {
+        let removals: Vec<Need> = needs.iter().filter_map(removal).collect();
+        needs.extend(removals);
     }
-    for namespace in of_secrets {
-        needs.push(core("get", "secrets", namespace, Purpose::SetUp));
-    }
-    needs.push(core("list", "pods", gateway.namespace.as_str(), Purpose::SetUp));
-    needs.push(core("list", "pods", own, Purpose::SetUp));
-    for namespace in [own, gateway.namespace.as_str()] {
-        needs.push(core("get", "pods/log", namespace, Purpose::Proof));
-        needs.push(core("create", "pods/portforward", namespace, Purpose::Proof));
-    }
-    // Kubernetes 1.35 asks for `create` where older servers ask for `get` (kubernetes pull 134577).
-    needs.push(core("create", "pods/exec", own, Purpose::Proof));
-    if let Some(module) = wants.module {
-        needs.extend(of_module(module));
-    }
+    needs.sort_by(|one, other| one.permission.cmp(&other.permission));
+    needs.dedup_by(|one, other| one.permission == other.permission);
     needs
 }
 
+fn command(wants: Wants<'_>) -> ClusterCommand {
+    let parts = wants.parts;
+    match (parts.gateway, parts.source, parts.routing) {
+        // `certs inspect --gateway` prepares, and does nothing.
+        (false, false, false) if wants.secrets.is_empty() => ClusterCommand::Certs,
+        _ if wants.rehearsed => ClusterCommand::Diff,
+        (true, false, false) => ClusterCommand::EnableGateway,
+        (false, true, false) => ClusterCommand::DeployCurl,
+        (false, false, _) => ClusterCommand::Route,
+        _ => ClusterCommand::Setup,
+    }
+}
+
+/// What is made now is taken away later.
+fn removal(need: &Need) -> Option<Need> {
+    let made = &need.permission;
+    let applied = need.purpose == Purpose::Change && made.verb == "create" && made.resource != "leases";
+    applied.then(|| Need {
+        permission: Permission {
+            verb: "delete".to_owned(),
+            ..made.clone()
+        },
+        purpose: Purpose::CleanUp,
+    })
+}
+
+/// What it takes to apply objects of a kind.
+pub(super) fn writes(kind: &Kind, namespace: &str) -> [Need; 2] {
+    ["create", "patch"].map(|verb| Need {
+        permission: permission(verb, kind, namespace),
+        purpose: Purpose::Change,
+    })
+}
+
+/// One verb on a kind.
+pub(super) fn permission(verb: &str, kind: &Kind, namespace: &str) -> Permission {
+    Permission {
+        namespace: Some(namespace.to_owned()),
+        group: kind.group.clone(),
+        resource: kind.plural.clone(),
+        name: None,
+        verb: verb.to_owned(),
+    }
+}
+
 /// Server-side apply needs `patch`, and `create` where there is nothing yet.
-fn of_module(module: &ModuleChange) -> Vec<Need<'static>> {
+fn of_module(module: &ModuleChange) -> Vec<Need> {
     let reference = &module.manifest.reference;
     let whole = matches!(module.entry, Entry::Object { .. });
-    let also: &[(&str, Purpose)] = if whole {
-        &[("create", Purpose::SetUp), ("delete", Purpose::CleanUp)]
-    } else {
-        &[]
+    let verbs: &[&str] = if whole { &["create", "patch"] } else { &["patch"] };
+    let need = |verb: &&str| Need {
+        permission: Permission {
+            // Nobody can be limited to creating one name.
+            name: (*verb != "create").then(|| reference.name.clone()),
+            ..permission(verb, &reference.kind, kyma::NAMESPACE)
+        },
+        purpose: Purpose::Change,
     };
-    let need = |(verb, purpose)| Need {
-        verb,
-        group: reference.kind.group.clone(),
-        resource: reference.kind.plural.clone(),
-        // Nobody can be limited to creating one name.
-        name: (verb != "create").then(|| reference.name.clone()),
-        namespace: kyma::NAMESPACE,
-        purpose,
-    };
-    let all = also.iter().copied().chain([("patch", Purpose::SetUp)]);
-    all.map(need).collect()
+    verbs.iter().map(need).collect()
 }

@@ -1,6 +1,7 @@
 //! What the other end of two-cluster mTLS needs to be allowed to do, in its cluster.
 
-use super::{Need, Purpose, core, writes};
+use super::setup::{permission, writes};
+use super::{Need, Purpose};
 use crate::istio::kinds;
 use crate::plan::ownership::Manifest;
 use crate::vocabulary::PlanIdentity;
@@ -10,7 +11,7 @@ use std::collections::BTreeSet;
 pub(super) fn needs<'need>(
     plan: &'need PlanIdentity,
     objects: impl Iterator<Item = &'need Manifest>,
-) -> Vec<Need<'need>> {
+) -> Vec<Need> {
     let own = plan.namespace.as_str();
     let mut needs = Vec::new();
     let mut asked = BTreeSet::new();
@@ -21,10 +22,17 @@ pub(super) fn needs<'need>(
     });
     for (kind, namespace) in bookkeeping.into_iter().chain(of_objects) {
         if kind == kinds::secret() {
-            needs.push(core("get", "secrets", namespace, Purpose::SetUp));
+            needs.push(Need {
+                permission: permission("get", &kind, namespace),
+                purpose: Purpose::Change,
+            });
         }
         if asked.insert((kind.plural.clone(), namespace)) {
             needs.extend(writes(&kind, namespace));
+            needs.push(Need {
+                permission: permission("delete", &kind, namespace),
+                purpose: Purpose::CleanUp,
+            });
         }
     }
     needs

@@ -7,6 +7,7 @@ use super::pods::{is_alive, is_for_egress};
 pub(super) use super::pods::{is_meshed, is_router, selects};
 use super::{Remark, Subject};
 use crate::finding::catalogue;
+use crate::istio::mesh_configuration;
 use crate::istio::{DestinationRuleSpec, GatewaySpec, ServiceEntrySpec, VirtualServiceSpec};
 use crate::vocabulary::{Object, names};
 use serde::de::DeserializeOwned;
@@ -63,7 +64,7 @@ impl<'a> Scene<'a> {
         let mut remarks = Vec::new();
         let mesh = of_kind(objects, "", "ConfigMap")
             .find(|map| map.name() == "istio")
-            .and_then(|map| serde_saphyr::from_str(map.text("/data/mesh")).ok())
+            .and_then(mesh_configuration)
             .unwrap_or(Value::Null);
         let policies: Vec<&Object> = of_kind(objects, "networking.k8s.io", "NetworkPolicy").collect();
         let copies: Vec<Object> = policies.iter().map(|policy| (*policy).clone()).collect();

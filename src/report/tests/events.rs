@@ -83,7 +83,6 @@ fn events_off_a_terminal_are_one_line_each() {
     – switch the access log on  it is on
     … apply the routing
     ✘ apply the routing  forbidden  0.1s
-    ✔ kyma-project.io:443  routed
     error: EGR-101 edition.cnn.com:443 left through PassthroughCluster: no
       VirtualService routes it to the gateway
         VirtualService demo/egress-default

@@ -120,7 +120,7 @@ impl Write for Failing {
 
 fn after_failing(kind: ErrorKind) -> (bool, Result<(), Error>) {
     let streams = Arc::new(Streams::new(Box::new(Failing(kind)), Box::new(Buffer::default())));
-    let printer = Printer::over(ReportSettings::default(), streams);
+    let printer = Printer::over(ReportSettings::default(), streams, 80);
     assert!(!printer.output_is_closed());
     printer.data("x");
     printer.data("y");

@@ -48,6 +48,12 @@ fn a_proven_verification() {
     ");
     assert_eq!(
         view::next_after_verification(&value),
+        "kubectl egress lockdown -n demo"
+    );
+    let mut locked = value;
+    locked.claims.enforced = ClaimState::Proven;
+    assert_eq!(
+        view::next_after_verification(&locked),
         "kubectl egress logs --follow -n demo"
     );
 }

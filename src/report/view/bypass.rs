@@ -71,7 +71,8 @@ fn plain_mark(mark: Mark, style: &Style) -> String {
     plain.mark(mark)
 }
 
-fn look(outcome: AttemptOutcome) -> (Mark, Tone) {
+/// Mark and tone of an outcome.
+pub(super) fn look(outcome: AttemptOutcome) -> (Mark, Tone) {
     match outcome {
         AttemptOutcome::Blocked => (Mark::Good, Tone::Good),
         AttemptOutcome::Out => (Mark::Warning, Tone::Bad),

@@ -13,7 +13,7 @@ pub fn certificate_files(files: &[(String, &str, Option<Inspected>)], style: &St
             Some(said) => (
                 said.subject.clone(),
                 said.dns_names.join(", "),
-                said.not_after.to_string(),
+                day(&said.not_after.to_string()),
             ),
             None => ("private key".to_owned(), String::new(), String::new()),
         };
@@ -57,6 +57,11 @@ pub fn certificate_chain(title: &str, chain: &[Inspected], style: &Style) -> Str
         }
     }
     text
+}
+
+/// The date of a time.
+fn day(time: &str) -> String {
+    time.split('T').next().unwrap_or(time).to_owned()
 }
 
 /// Mesh identities have no subject, clients no names.

@@ -3,7 +3,7 @@
 use crate::finding::{Article, Finding, Severity, catalogue};
 use crate::report::escape;
 use crate::report::style::{Style, Tone};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 /// One finding: what is wrong, where, and what to do.
@@ -29,15 +29,24 @@ pub(super) fn headline(finding: &Finding, indent: usize, style: &Style) -> Strin
     wrapped.replacen(&severity, &style.color_only(tone, &severity), 1) + "\n"
 }
 
-/// What to do about many findings, each fix once, by code.
+/// What to do about many findings, each fix once, behind the codes that it mends.
 fn fixes<'a>(findings: impl IntoIterator<Item = &'a Finding>, style: &Style) -> String {
-    let unique: BTreeSet<_> = findings
+    let mut by_fix: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for finding in findings {
+        by_fix.entry(&finding.fix).or_default().insert(&finding.code);
+    }
+    let mut items: Vec<(Vec<&str>, &str)> = by_fix
         .into_iter()
-        .map(|finding| (&finding.code, &finding.fix))
+        .map(|(fix, codes)| (codes.into_iter().collect(), fix))
         .collect();
+    items.sort();
     let mut text = String::new();
-    for (code, fix) in unique {
-        let _ = writeln!(text, "{}", style.wrap_item(&format!("{code}: {fix}"), 2));
+    for (codes, fix) in items {
+        let _ = writeln!(
+            text,
+            "{}",
+            style.wrap_item(&format!("{}: {fix}", codes.join(", ")), 2)
+        );
     }
     text
 }
@@ -74,7 +83,11 @@ pub fn article(article: &Article, style: &Style) -> String {
     }
     section("What to do", style.wrap(&escape::visible(article.fix), 2));
     if let Some(guide) = guide {
-        let lines: Vec<String> = guide.references.iter().map(|name| format!("  {name}")).collect();
+        let lines: Vec<String> = guide
+            .references
+            .iter()
+            .map(|name| style.wrap_item(name, 2))
+            .collect();
         section("References", lines.join("\n"));
     }
     text

@@ -1,63 +1,268 @@
-//! JUnit's XML, as CI systems read it: one test case for each finding, failed where it is an error.
+//! JUnit's XML, as CI systems read it, within what Jenkins' own schema (junit-10.xsd) allows.
 //!
-//! Written by hand: it is four elements, and a library for it brings a dozen crates.
+//! Something fails here exactly if the command fails: a warning is a note in a test that passed.
 
+use super::probes::{expectation, probe_mark};
 use crate::engine::check::{Findings, Placed};
-use crate::finding::Severity;
+use crate::evidence::{AttemptResult, Expected, ProbeResult, Verification};
+use crate::finding::{Finding, Severity};
+use crate::report::style::Mark;
+use crate::vocabulary::{AttemptOutcome, Claim, ClaimState};
 use std::fmt::Write;
 
-/// The whole document. Without findings there is one case that passed, so that a report is never empty.
+/// A group of test cases.
+struct Suite {
+    name: String,
+    cases: Vec<Case>,
+    /// What could not be looked at.
+    notes: Vec<String>,
+}
+
+/// One test.
+struct Case {
+    class: String,
+    name: String,
+    milliseconds: Option<u64>,
+    end: End,
+    /// What is worth knowing besides, line by line.
+    notes: Vec<String>,
+}
+
+/// How a test ended.
+enum End {
+    Passed,
+    Skipped(String),
+    /// It is shown not to hold: type and message.
+    Failed(String, String),
+    /// Nothing is shown.
+    Undecided(String, String),
+}
+
+/// What `check` found: one test for each finding, failed where it is an error. Without findings there is one test that
+/// passed, so that a report is never empty.
 pub fn junit(findings: &Findings, name: &str) -> String {
-    let is_error = |placed: &&Placed| placed.finding.severity == Severity::Error;
-    let failures = findings.findings.iter().filter(is_error).count();
-    let tests = findings.findings.len().max(1);
-    let name = escaped(&format!("kubectl egress check: {name}"));
+    let mut cases: Vec<Case> = findings.findings.iter().map(of_finding).collect();
+    if cases.is_empty() {
+        cases.push(Case {
+            class: "check".to_owned(),
+            name: format!("no findings in {} objects", findings.objects),
+            milliseconds: None,
+            end: End::Passed,
+            notes: Vec::new(),
+        });
+    }
+    document(&[Suite {
+        name: format!("kubectl egress check: {name}"),
+        cases,
+        notes: findings.unread.clone(),
+    }])
+}
+
+/// What `verify` showed: a suite of the claims, one of the probes, and one of the attempts where they were made.
+pub fn verification_junit(verification: &Verification) -> String {
+    let claims = &verification.claims;
+    let suite = |what: &str, cases: Vec<Case>| Suite {
+        name: format!(
+            "kubectl egress verify: {what} (namespace {}, plan {})",
+            verification.namespace, verification.plan
+        ),
+        cases,
+        notes: Vec::new(),
+    };
+    let mut of_claims = vec![
+        of_claim(Claim::Routed, claims.routed),
+        of_claim(Claim::Enforced, claims.enforced),
+    ];
+    of_claims[1].notes.extend(verification.findings.iter().map(line));
+    let probes = verification.probes.iter();
+    let of_probes = probes.map(|probe| of_probe(probe, [claims.routed, claims.enforced]));
+    let mut suites = vec![suite("claims", of_claims), suite("probes", of_probes.collect())];
+    if let Some(rows) = &verification.bypass {
+        let rows = rows.iter().map(|row| of_attempt(row, claims.enforced));
+        suites.push(suite("attempts to get out", rows.collect()));
+    }
+    document(&suites)
+}
+
+fn of_finding(placed: &Placed) -> Case {
+    let finding = &placed.finding;
+    let mut notes = placed.places.clone();
+    notes.push(format!("fix: {}", finding.fix));
+    let end = match finding.severity {
+        Severity::Error => End::Failed(finding.code.clone(), finding.message.clone()),
+        // Warnings do not fail `check`, and must not fail CI.
+        Severity::Warning | Severity::Info => {
+            notes.insert(0, format!("{}: {}", finding.severity, finding.message));
+            End::Passed
+        }
+    };
+    Case {
+        class: finding.code.clone(),
+        name: finding.objects.join(", "),
+        milliseconds: None,
+        end,
+        notes,
+    }
+}
+
+fn of_claim(claim: Claim, state: ClaimState) -> Case {
+    let message = format!("the claim `{claim}` is {state}");
+    Case {
+        class: "claim".to_owned(),
+        name: claim.to_string(),
+        milliseconds: None,
+        end: match state {
+            ClaimState::Proven => End::Passed,
+            ClaimState::NotRequired => End::Skipped(message),
+            ClaimState::Disproven => End::Failed(state.to_string(), message),
+            ClaimState::Inconclusive => End::Undecided(state.to_string(), message),
+        },
+        notes: Vec::new(),
+    }
+}
+
+/// A probe counts as far as the claim does that it belongs to.
+fn of_probe(probe: &ProbeResult, [routed, enforced]: [ClaimState; 2]) -> Case {
+    let counts = match probe.expected {
+        Expected::Routed => matches!(routed, ClaimState::Disproven | ClaimState::Inconclusive),
+        Expected::NotReachable => matches!(enforced, ClaimState::Disproven | ClaimState::Inconclusive),
+        Expected::Reachable | Expected::Nothing => false,
+    };
+    let expected = expectation(probe.expected).unwrap_or("nothing");
+    let message = format!("{}, expected: {expected}", probe.outcome);
+    let (kind, mark) = (probe.outcome.to_string(), probe_mark(probe));
+    let mut notes = vec![message.clone()];
+    notes.extend(probe.curl.iter().map(|curl| format!("curl: {}", curl.sentence())));
+    for hop in &probe.hops {
+        let state = hop.failed.clone().unwrap_or_else(|| hop.encryption.to_string());
+        notes.push(format!("{} to {}: {state}", hop.from, hop.to));
+    }
+    notes.extend(probe.findings.iter().map(line));
+    Case {
+        class: "probe".to_owned(),
+        name: format!(
+            "{}://{}:{} from {}",
+            probe.scheme, probe.host, probe.port, probe.source
+        ),
+        milliseconds: probe.curl.as_ref().map(|curl| curl.time_total_ms),
+        end: match mark {
+            Mark::Bad | Mark::Warning if counts => End::Failed(kind, message),
+            Mark::Open if counts => End::Undecided(kind, message),
+            _ => End::Passed,
+        },
+        notes,
+    }
+}
+
+fn of_attempt(row: &AttemptResult, enforced: ClaimState) -> Case {
+    let end = match row.outcome {
+        AttemptOutcome::NotTried | AttemptOutcome::OpenByDesign => {
+            End::Skipped(format!("{}: {}", row.outcome, row.why))
+        }
+        AttemptOutcome::Out if enforced == ClaimState::Disproven => End::Failed(
+            row.outcome.to_string(),
+            format!("{} got out: {}", row.title, row.why),
+        ),
+        _ => End::Passed,
+    };
+    Case {
+        class: "attempt".to_owned(),
+        name: row.attempt.clone(),
+        milliseconds: None,
+        end,
+        notes: vec![
+            format!("{}: {}", row.outcome, row.why),
+            format!("closed by: {}", row.closed_by),
+        ],
+    }
+}
+
+fn line(finding: &Finding) -> String {
+    format!(
+        "{}: {} {}; fix: {}",
+        finding.severity, finding.code, finding.message, finding.fix
+    )
+}
+
+fn document(suites: &[Suite]) -> String {
+    let of_all = |wanted: fn(&End) -> bool| suites.iter().map(|suite| suite.count(wanted)).sum::<usize>();
     let mut text = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites tests=\"{tests}\" failures=\"{failures}\">\n  \
-         <testsuite name=\"{name}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"0\">\n"
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites tests=\"{}\" failures=\"{}\" errors=\"{}\">\n",
+        of_all(|_| true),
+        of_all(End::is_failed),
+        of_all(End::is_undecided),
     );
-    if findings.findings.is_empty() {
-        let _ = writeln!(
-            text,
-            "    <testcase classname=\"check\" name=\"no findings in {} objects\"/>",
-            findings.objects
-        );
+    for suite in suites {
+        suite.write(&mut text);
     }
-    for placed in &findings.findings {
-        case(&mut text, placed);
-    }
-    for sentence in &findings.unread {
-        let _ = writeln!(text, "    <system-err>{}</system-err>", escaped(sentence));
-    }
-    text.push_str("  </testsuite>\n</testsuites>\n");
+    text.push_str("</testsuites>\n");
     text
 }
 
-fn case(text: &mut String, placed: &Placed) {
-    let finding = &placed.finding;
-    let (class, name) = (escaped(&finding.code), escaped(&finding.objects.join(", ")));
-    let place = placed.places.first().and_then(|place| place.rsplit_once(':'));
-    let file = place.map_or_else(String::new, |(file, line)| {
-        format!(" file=\"{}\" line=\"{}\"", escaped(file), escaped(line))
-    });
-    let _ = writeln!(text, "    <testcase classname=\"{class}\" name=\"{name}\"{file}>");
-    let message = escaped(&finding.message);
-    let more = escaped(&format!("{}\nfix: {}", placed.places.join("\n"), finding.fix));
-    let _ = match finding.severity {
-        Severity::Error => writeln!(
+impl End {
+    fn is_failed(&self) -> bool {
+        matches!(self, Self::Failed(..))
+    }
+
+    fn is_undecided(&self) -> bool {
+        matches!(self, Self::Undecided(..))
+    }
+
+    fn is_skipped(&self) -> bool {
+        matches!(self, Self::Skipped(_))
+    }
+}
+
+impl Suite {
+    fn count(&self, wanted: fn(&End) -> bool) -> usize {
+        self.cases.iter().filter(|case| wanted(&case.end)).count()
+    }
+
+    fn write(&self, text: &mut String) {
+        let _ = writeln!(
             text,
-            "      <failure type=\"{class}\" message=\"{message}\">{more}</failure>"
-        ),
-        // Warnings do not fail `check`, and must not fail CI.
-        Severity::Warning | Severity::Info => {
-            writeln!(
-                text,
-                "      <system-out>{}: {message} {more}</system-out>",
-                finding.severity
-            )
+            "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\">",
+            escaped(&self.name),
+            self.cases.len(),
+            self.count(End::is_failed),
+            self.count(End::is_undecided),
+            self.count(End::is_skipped),
+        );
+        for case in &self.cases {
+            case.write(text);
         }
-    };
-    text.push_str("    </testcase>\n");
+        for note in &self.notes {
+            let _ = writeln!(text, "    <system-err>{}</system-err>", escaped(note));
+        }
+        text.push_str("  </testsuite>\n");
+    }
+}
+
+impl Case {
+    fn write(&self, text: &mut String) {
+        let time = self.milliseconds.map_or_else(String::new, |all| {
+            format!(" time=\"{}.{:03}\"", all / 1000, all % 1000)
+        });
+        let (class, name) = (escaped(&self.class), escaped(&self.name));
+        let _ = writeln!(text, "    <testcase classname=\"{class}\" name=\"{name}\"{time}>");
+        let notes = escaped(&self.notes.join("\n"));
+        let _ = match &self.end {
+            End::Passed if notes.is_empty() => Ok(()),
+            End::Passed => writeln!(text, "      <system-out>{notes}</system-out>"),
+            End::Skipped(why) => writeln!(text, "      <skipped message=\"{}\"/>", escaped(why)),
+            End::Failed(kind, message) => write_end(text, "failure", kind, message, &notes),
+            End::Undecided(kind, message) => write_end(text, "error", kind, message, &notes),
+        };
+        text.push_str("    </testcase>\n");
+    }
+}
+
+fn write_end(text: &mut String, element: &str, kind: &str, message: &str, notes: &str) -> std::fmt::Result {
+    let (kind, message) = (escaped(kind), escaped(message));
+    writeln!(
+        text,
+        "      <{element} type=\"{kind}\" message=\"{message}\">{notes}</{element}>"
+    )
 }
 
 /// Text as XML 1.0 takes it in elements and attributes; characters that it has no way to write become `?`.
@@ -114,7 +319,7 @@ mod tests {
         ];
         let text = junit(&document(placed), "files");
         assert!(text.contains("tests=\"2\" failures=\"1\""), "{text}");
-        assert!(text.contains("file=\"dir/a.yaml\" line=\"12\""), "{text}");
+        assert!(text.contains("dir/a.yaml:12&#10;fix: "), "{text}");
         assert!(
             text.contains("message=\"no &lt;Gateway&gt; &quot;a&quot; &amp; b?\""),
             "{text}"

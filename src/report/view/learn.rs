@@ -9,10 +9,11 @@ use std::fmt::Write;
 /// Where the workloads go, what is open, what is not known, what is proposed and what is not, and what a lock breaks.
 pub fn learned(learned: &Learned, style: &Style) -> String {
     let title = format!("What the workloads of namespace {} reach", learned.namespace);
+    let by = format!("looked at: {}", heard(&learned.observed));
     let mut text = format!(
-        "{} ({})\n",
-        style.color_only(Tone::Strong, &title),
-        heard(&learned.observed)
+        "{}\n{}\n",
+        style.paint(Tone::Strong, &title),
+        style.wrap_painted(Tone::Quiet, &by, 2)
     );
     text.push_str(&destinations(learned, style));
     for more in &learned.more {
@@ -95,7 +96,8 @@ fn destinations(learned: &Learned, style: &Style) -> String {
         "out",
         "in",
         "last seen",
-    ]);
+    ])
+    .spare(&["in", "out", "last seen", "protocol", "failed"]);
     for seen in &learned.destinations {
         let (tone, way) = way(seen);
         let last = seen.last_seen.as_deref().map(seconds).unwrap_or_default();

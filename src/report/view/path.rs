@@ -1,14 +1,20 @@
 //! Predicted ways, as small trees.
 
 use super::findings;
-use crate::engine::path::{Path, PathHop, Paths};
+use crate::engine::path::{Path, PathHop, PathRepair, Paths};
+use crate::report::escape::visible;
 use crate::report::style::{Mark, Style, Tone};
 use crate::vocabulary::Outcome;
 use std::fmt::Write;
 
 /// One tree per request.
 pub fn paths(document: &Paths, style: &Style) -> String {
-    let mut text = format!("from {}\n", style.paint(Tone::Strong, &document.source));
+    let source = match document.source.split_once('/') {
+        // No pod's name has blanks: some pod of the namespace.
+        Some((namespace, some)) if some.contains(' ') => format!("{some} in {namespace}"),
+        _ => document.source.clone(),
+    };
+    let mut text = format!("from {}\n", style.paint(Tone::Strong, &source));
     for assumed in &document.assumed {
         let _ = writeln!(text, "{}", style.wrap_item(&format!("assumed: {assumed}"), 0));
     }
@@ -43,14 +49,33 @@ fn one(path: &Path, style: &Style) -> String {
     for finding in &path.findings {
         text.push_str(&findings::finding(finding, style));
     }
+    for (index, repair) in path.repairs.iter().enumerate() {
+        text.push_str(&of_repair(repair, index, style));
+    }
     text
+}
+
+/// A change, and the command on a line of its own, so that it can be copied.
+fn of_repair(repair: &PathRepair, index: usize, style: &Style) -> String {
+    let place = repair
+        .place
+        .as_ref()
+        .map_or_else(String::new, |place| format!(" ({place})"));
+    let begins = if index == 0 { "patch" } else { "or" };
+    let said = format!("{begins}: {}{place}: {}", repair.object, repair.says);
+    format!(
+        "{}\n    {}\n",
+        style.wrap_item(&said, 2),
+        visible(&repair.command)
+    )
 }
 
 fn of_hop(hop: &PathHop, index: usize, style: &Style) -> String {
     let indent = 2 + 2 * index;
-    let mut line = format!("└ {}: {}", hop.at, hop.cluster);
+    let branch = if style.unicode { "└" } else { "-" };
+    let mut line = format!("{branch} {}: {}", hop.at, hop.cluster);
     if let Some(to) = &hop.to {
-        let _ = write!(line, " → {to}");
+        let _ = write!(line, " {} {to}", style.arrow());
     }
     if let Some(adds) = &hop.adds {
         let _ = write!(line, ", adds {adds}");
@@ -68,7 +93,7 @@ fn of_hop(hop: &PathHop, index: usize, style: &Style) -> String {
         let _ = writeln!(
             text,
             "{}",
-            style.wrap_item(&style.paint(Tone::Quiet, &said), indent + 4)
+            style.wrap_item_painted(Tone::Quiet, &said, indent + 4)
         );
     }
     text

@@ -2,6 +2,7 @@
 
 use super::findings;
 use crate::evidence::{Expected, ProbeResult};
+use crate::report::columns::columns;
 use crate::report::style::{Mark, Style, Tone};
 use crate::vocabulary::{Hop, Outcome, Receipt};
 use std::fmt::Write;
@@ -56,12 +57,8 @@ pub fn probe_line(result: &ProbeResult, style: &Style) -> String {
 /// The line, the source, the hops with their witnesses, the findings; with `-v` every receipt word for word.
 pub fn probe(result: &ProbeResult, style: &Style) -> String {
     let mut text = probe_line(result, style) + "\n";
-    let _ = writeln!(
-        text,
-        "    {} from {}",
-        result.scheme,
-        style.paint(Tone::Plain, &result.source)
-    );
+    let from = format!("{} from {}", result.scheme, result.source);
+    let _ = writeln!(text, "{}", style.wrap(&from, 4));
     for hop in &result.hops {
         text.push_str(&hop_lines(hop, style));
     }
@@ -87,21 +84,27 @@ fn hop_lines(hop: &Hop, style: &Style) -> String {
     let seen = if witnesses.is_empty() {
         "seen by nobody".to_owned()
     } else {
-        format!("seen by {}", witnesses.join(" and "))
+        format!("seen by {}", enumerated(&witnesses))
     };
     let state = match hop.failed {
         Some(_) => style.color_only(Tone::Bad, &format!("{:<9}", "failed")),
         None => format!("{:<9}", hop.encryption),
     };
+    let fits = style
+        .width
+        .is_none_or(|width| 4 + 21 + 2 + 9 + 2 + columns(&seen) <= width);
+    let between = if fits { "  " } else { "\n      " };
+    let state = if fits { state } else { state.trim_end().to_owned() };
     let mut text = format!(
-        "    {way:<21}  {state}  {}\n",
+        "    {way:<21}  {state}{between}{}\n",
         style.color_only(Tone::Quiet, &seen)
     );
     if let Some(why) = &hop.failed {
         let _ = writeln!(text, "{}", style.wrap(why, 6));
     }
     if let Some(pod) = &hop.pod {
-        let _ = writeln!(text, "      {}", style.paint(Tone::Quiet, &format!("by {pod}")));
+        let by = format!("by {pod}");
+        let _ = writeln!(text, "{}", style.wrap_painted(Tone::Quiet, &by, 6));
     }
     if style.verbosity > 0 {
         for receipt in &hop.receipts {
@@ -112,8 +115,17 @@ fn hop_lines(hop: &Hop, style: &Style) -> String {
     text
 }
 
+/// `a`, `a and b`, `a, b and c`.
+fn enumerated(words: &[String]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
 /// `WITNESS of NAMESPACE/POD CONTAINER at TIME`, as far as known.
-fn said_by(receipt: &Receipt) -> String {
+pub(super) fn said_by(receipt: &Receipt) -> String {
     let mut said = format!("{} of {}", receipt.witness, receipt.pod);
     if let Some(container) = &receipt.container {
         let _ = write!(said, " {container}");
@@ -124,7 +136,8 @@ fn said_by(receipt: &Receipt) -> String {
     said
 }
 
-fn expectation(expected: Expected) -> Option<&'static str> {
+/// What was expected, in words; nothing where somebody only looked.
+pub(super) fn expectation(expected: Expected) -> Option<&'static str> {
     match expected {
         Expected::Routed => Some("routed"),
         Expected::NotReachable => Some("must not get out"),

@@ -7,8 +7,14 @@ use std::fmt::Write;
 
 /// What would break, and of whom it is not known. Ends in a line feed.
 pub fn simulation(simulation: &Simulation, style: &Style) -> String {
-    let title = style.color_only(Tone::Strong, "A lock now would break");
-    let mut text = format!("{title} (by {})\n", heard(&simulation.observed));
+    titled("What a lock would break", simulation, style)
+}
+
+/// The same under another title, where there is a lock already, or was.
+pub(super) fn titled(title: &str, simulation: &Simulation, style: &Style) -> String {
+    let mut text = format!("{}\n", style.color_only(Tone::Strong, title));
+    let by = format!("looked at: {}", heard(&simulation.observed));
+    let _ = writeln!(text, "{}", style.wrap_painted(Tone::Quiet, &by, 2));
     if simulation.would_break.is_empty() {
         let nothing = if simulation.observed.sidecars == 0 {
             "not known: no sidecar told anything"
@@ -26,7 +32,7 @@ pub fn simulation(simulation: &Simulation, style: &Style) -> String {
         let what = format!(
             "{} {}",
             style.mark(Mark::Warning),
-            style.paint(Tone::Plain, &line(broken))
+            style.wrap_item(&line(broken), 6).trim_start()
         );
         let _ = writeln!(text, "    {what}");
         if style.verbosity > 0 {
@@ -51,9 +57,9 @@ pub fn would_break(broken: &WouldBreak) -> String {
 pub fn nothing_would_break(simulation: &Simulation) -> String {
     let heard = heard(&simulation.observed);
     if simulation.observed.sidecars == 0 {
-        format!("what the lock would break is not known: no sidecar told anything ({heard})")
+        format!("what the lock would break is not known: no sidecar told anything, {heard}")
     } else {
-        format!("the lock would break nothing that was seen ({heard})")
+        format!("the lock would break nothing that was seen in {heard}")
     }
 }
 
@@ -111,7 +117,13 @@ pub(super) fn heard(observed: &Observed) -> String {
         parts.push("ended early".to_owned());
     }
     let (lines, sidecars) = (observed.lines, observed.sidecars);
-    format!("{lines} log lines of {sidecars} sidecars: {}", parts.join(", "))
+    let count = |number: u64, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+    format!(
+        "{} of {}, {}",
+        count(lines, "log line"),
+        count(sidecars as u64, "sidecar"),
+        parts.join(", ")
+    )
 }
 
 /// A time without its fraction.

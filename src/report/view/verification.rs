@@ -61,7 +61,7 @@ fn is_past_gateway(probe: &ProbeResult) -> bool {
     probe.expected == Expected::Routed && probe.outcome == Outcome::Direct
 }
 
-/// The command that a user wants next: the worst finding explained, else the log of what goes through.
+/// The command that a user wants next: the worst finding explained, else the lock, else the log of what goes through.
 pub fn next_after_verification(verification: &Verification) -> String {
     let worst = all_findings(verification)
         .filter(|finding| finding.severity != Severity::Info)
@@ -71,6 +71,10 @@ pub fn next_after_verification(verification: &Verification) -> String {
             format!("kubectl egress explain {}", finding.code)
         }
         (Verdict::Disproven | Verdict::Inconclusive, None) => in_plan("kubectl egress status", verification),
+        // What is not locked is open: that was seen, or nobody looked.
+        (Verdict::Proven, _) if verification.claims.enforced != ClaimState::Proven => {
+            in_plan("kubectl egress lockdown", verification)
+        }
         (Verdict::Proven, _) => in_plan("kubectl egress logs --follow", verification),
     }
 }
@@ -88,12 +92,17 @@ fn all_findings(verification: &Verification) -> impl Iterator<Item = &Finding> {
     of_probes.chain(&verification.findings)
 }
 
-/// One line about a claim.
-pub(super) fn claim(claim: Claim, state: ClaimState, style: &Style) -> String {
-    let meaning = match claim {
+/// What a claim claims.
+pub(super) fn meaning(claim: Claim) -> &'static str {
+    match claim {
         Claim::Routed => "every declared host and port goes through the gateway",
         Claim::Enforced => "nothing else gets out",
-    };
+    }
+}
+
+/// One line about a claim.
+pub(super) fn claim(claim: Claim, state: ClaimState, style: &Style) -> String {
+    let meaning = meaning(claim);
     let (mark, tone) = match state {
         ClaimState::Proven => (Mark::Good, Tone::Good),
         ClaimState::Disproven => (Mark::Bad, Tone::Bad),

@@ -37,7 +37,6 @@ pub(in crate::sandbox) enum Path {
 /// Kinds that only the sandbox names: they are asked about, not written by us.
 fn further_kinds() -> Vec<Kind> {
     vec![
-        Kind::new("", "v1", "Node", "nodes", false),
         Kind::new(
             "apiextensions.k8s.io",
             "v1",
@@ -52,6 +51,8 @@ fn further_kinds() -> Vec<Kind> {
             "mutatingwebhookconfigurations",
             false,
         ),
+        Kind::new(RBAC, "v1", "ClusterRole", "clusterroles", false),
+        Kind::new(RBAC, "v1", "ClusterRoleBinding", "clusterrolebindings", false),
         Kind::new("batch", "v1", "Job", "jobs", true),
         Kind::new(
             "policy",
@@ -110,8 +111,11 @@ pub(in crate::sandbox) fn served_kinds(settings: &SandboxSettings) -> Vec<Kind> 
         }
     }
     let module = kinds::istio_module().group;
+    // Kyma's API Gateway module is not there.
+    let api_gateway = kinds::api_rule().group;
     all.retain(|kind| settings.istio || !of_istio(&kind.group));
     all.retain(|kind| settings.kyma.is_some() || kind.group != module);
+    all.retain(|kind| kind.group != api_gateway);
     all
 }
 

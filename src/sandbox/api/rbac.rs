@@ -1,4 +1,4 @@
-//! What ServiceAccounts may do: Roles, and the RoleBindings that give them. Everybody else may do everything that the
+//! What ServiceAccounts may do: Roles and ClusterRoles, and the bindings that give them. Everybody else may do everything that the
 //! settings do not deny.
 
 use super::path::RBAC;
@@ -27,14 +27,20 @@ pub(super) struct Asked<'request> {
 
 /// Whether Roles allow it to a user; `None` if the user is no ServiceAccount.
 pub(super) fn allows(state: &State, user: &str, asked: Asked<'_>) -> Option<bool> {
+    let rules = rules(state, user, asked.namespace)?;
+    Some(rules.into_iter().any(|rule| covers(rule, asked)))
+}
+
+/// The rules that hold for a ServiceAccount in a namespace, or in the whole cluster; `None` if the user is none.
+pub(super) fn rules<'state>(
+    state: &'state State,
+    user: &str,
+    namespace: Option<&str>,
+) -> Option<Vec<&'state Value>> {
     let (of, account) = user.strip_prefix(PREFIX)?.split_once(':')?;
-    // Bindings of the whole cluster are not served.
-    let Some(namespace) = asked.namespace else {
-        return Some(false);
-    };
     let means = |subject: &Value| match subject["kind"].as_str() {
         Some("ServiceAccount") => {
-            subject["name"] == account && subject["namespace"].as_str().unwrap_or(namespace) == of
+            subject["name"] == account && subject["namespace"].as_str().or(namespace) == Some(of)
         }
         Some("User") => subject["name"] == user,
         Some("Group") => {
@@ -45,16 +51,26 @@ pub(super) fn allows(state: &State, user: &str, asked: Asked<'_>) -> Option<bool
         }
         _ => false,
     };
-    let given = state
-        .store
-        .list(RBAC, "rolebindings", Some(namespace))
-        .filter(|(_, binding)| binding["subjects"].as_array().into_iter().flatten().any(means))
-        .filter(|(_, binding)| binding["roleRef"]["kind"] == "Role")
-        .filter_map(|(_, binding)| {
-            state.object(RBAC, "roles", namespace, binding["roleRef"]["name"].as_str()?)
+    let bindings = |plural, place| state.store.list(RBAC, plural, place).map(|(_, binding)| binding);
+    let everywhere = bindings("clusterrolebindings", None);
+    let here = namespace
+        .into_iter()
+        .flat_map(|place| bindings("rolebindings", Some(place)));
+    let given = everywhere
+        .chain(here)
+        .filter(|binding| binding["subjects"].as_array().into_iter().flatten().any(means))
+        .filter_map(|binding| {
+            let name = binding["roleRef"]["name"].as_str()?;
+            match binding["roleRef"]["kind"].as_str()? {
+                "ClusterRole" => state.object(RBAC, "clusterroles", "", name),
+                _ => state.object(RBAC, "roles", namespace?, name),
+            }
         });
-    let mut rules = given.flat_map(|role| role["rules"].as_array().into_iter().flatten());
-    Some(rules.any(|rule| covers(rule, asked)))
+    Some(
+        given
+            .flat_map(|role| role["rules"].as_array().into_iter().flatten())
+            .collect(),
+    )
 }
 
 fn covers(rule: &Value, asked: Asked<'_>) -> bool {

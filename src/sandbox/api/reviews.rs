@@ -59,6 +59,9 @@ fn rules(inner: &Inner, call: &Call, namespace: &str) -> Value {
             .any(|denial| denial.covers(call.user.as_deref(), verb, group, resource, Some(namespace)))
     };
     let non_resource = json!([{"verbs": ["*"], "nonResourceURLs": ["*"]}]);
+    if let Some(rules) = super::rbac::rules(&inner.lock(), call.user_name(), Some(namespace)) {
+        return json!({"resourceRules": rules, "nonResourceRules": non_resource, "incomplete": false});
+    }
     if inner.settings.denials.is_empty() {
         let all = json!([{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]);
         return json!({"resourceRules": all, "nonResourceRules": non_resource, "incomplete": false});

@@ -86,7 +86,19 @@ fn service(state: &mut State, object: &mut Value) {
         let number = port["port"].clone();
         set(port, "targetPort", number);
     }
-    set(&mut object["status"], "loadBalancer", json!({}));
+    let balanced = object["spec"]["type"] == "LoadBalancer";
+    let own = object["spec"]["clusterIP"].as_str().filter(|_| balanced);
+    let balancer = own.map_or_else(
+        || json!({}),
+        |own| json!({"ingress": [{"ip": outside_address(own)}]}),
+    );
+    set(&mut object["status"], "loadBalancer", balancer);
+}
+
+/// The address of a Service's load balancer, among those of the outside world (RFC 5737) and no host's.
+fn outside_address(own: &str) -> String {
+    let last = own.rsplit('.').next().and_then(|last| last.parse().ok());
+    format!("203.0.113.{}", 128 + last.unwrap_or(0_u32) % 120)
 }
 
 /// Rules: API reference of NetworkPolicy.

@@ -56,10 +56,36 @@ pub(in crate::sandbox) fn run(
                 );
                 continue;
             }
-            one(inner, state, source, section, url, index, &mut output);
+            let files = used_files(section, |path| files::read(state, source, container, path));
+            match files {
+                Ok(files) => one(inner, state, source, (section, files), url, index, &mut output),
+                Err(path) => {
+                    output.exit = 77;
+                    let line = format!("curl: (77) error setting certificate file: {path}\n");
+                    output.stderr.extend_from_slice(line.as_bytes());
+                }
+            }
         }
     }
     output
+}
+
+/// Files of the container that curl uses in TLS.
+struct Shown {
+    authorities: Option<String>,
+    certificate: Option<String>,
+}
+
+/// Reads the files that a transfer uses in TLS, or names the one that is not there.
+fn used_files(section: &Section, read: impl Fn(&str) -> Option<String>) -> Result<Shown, String> {
+    let read = |path: Option<&String>| match path {
+        None => Ok(None),
+        Some(path) => read(path).map(Some).ok_or_else(|| path.clone()),
+    };
+    Ok(Shown {
+        authorities: read(section.authorities.as_ref())?,
+        certificate: read(section.certificate.as_ref())?,
+    })
 }
 
 /// A file of the container instead of a transfer.
@@ -79,12 +105,17 @@ fn one(
     inner: &Inner,
     state: &mut State,
     source: &Value,
-    section: &Section,
+    (section, files): (&Section, Shown),
     url: &str,
     index: usize,
     output: &mut Output,
 ) {
-    let Some(request) = read_url(url, section) else {
+    let request = read_url(url, section).map(|request| TransferRequest {
+        authorities: files.authorities,
+        client_certificate: files.certificate,
+        ..request
+    });
+    let Some(request) = request else {
         output.exit = 3;
         output
             .stderr
@@ -158,5 +189,7 @@ fn read_url(url: &str, section: &Section) -> Option<TransferRequest> {
         connect_timeout: section.connect_timeout,
         resolve: section.resolve.clone(),
         insecure: section.insecure,
+        authorities: None,
+        client_certificate: None,
     })
 }

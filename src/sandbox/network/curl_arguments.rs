@@ -25,6 +25,10 @@ pub(super) struct Section {
     pub(super) resolve: BTreeMap<String, String>,
     /// The Host header, if one was given.
     pub(super) host_header: Option<String>,
+    /// File with authorities.
+    pub(super) authorities: Option<String>,
+    /// File with the client's certificate.
+    pub(super) certificate: Option<String>,
 }
 
 /// What curl is to do.
@@ -223,6 +227,8 @@ fn set(sections: &mut [Section], name: &str, value: String) -> Result<(), Refuse
         "user-agent" => section.user_agent = Some(value),
         "dump-header" => section.dump_headers = Some(value),
         "url" => section.urls.push(value),
+        "cacert" => section.authorities = Some(value),
+        "cert" => section.certificate = Some(value),
         "header" => {
             if let Some((header, host)) = value.split_once(':')
                 && header.eq_ignore_ascii_case("host")

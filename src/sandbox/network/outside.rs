@@ -1,4 +1,6 @@
-//! The outside world: hosts, whether they answer, and the log of who reached them.
+//! The outside world: hosts, whether they answer, what they show in TLS, and the log of who reached them.
+
+use crate::sandbox::public_authority::ServerCertificate;
 
 /// Whether a host answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +13,17 @@ pub enum Reachability {
     Refuses,
 }
 
+/// Which clients a server lets in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admits {
+    /// Everybody.
+    Everybody,
+    /// Those with a certificate of this CA (PEM).
+    ClientsOf(String),
+    /// Those with a certificate of a CA that nobody here has the key of.
+    Nobody,
+}
+
 /// A host of the outside world.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutsideHost {
@@ -18,23 +31,26 @@ pub struct OutsideHost {
     pub name: String,
     /// Its address.
     pub address: String,
-    /// Ports on which it answers; others refuse.
+    /// Ports on which it answers; others refuse. On 443 and 8443 it speaks TLS.
     pub ports: Vec<u16>,
     /// Whether it answers at all.
     pub reachability: Reachability,
-    /// What is wrong with its certificate, in OpenSSL's words, if anything is.
-    pub certificate_problem: Option<String>,
+    /// What it shows in TLS.
+    pub certificate: ServerCertificate,
+    /// Whom it lets in over TLS.
+    pub admits: Admits,
 }
 
 impl OutsideHost {
-    /// A host that answers on 80 and 443.
+    /// A host that answers on 80 and 443, and has a certificate for its name.
     pub fn new(name: &str, address: &str) -> Self {
         Self {
             name: name.into(),
             address: address.into(),
             ports: vec![80, 443],
             reachability: Reachability::Answers,
-            certificate_problem: None,
+            certificate: ServerCertificate::public(name),
+            admits: Admits::Everybody,
         }
     }
 
@@ -45,8 +61,17 @@ impl OutsideHost {
         self
     }
 
-    fn bad_certificate(mut self, problem: &str) -> Self {
-        self.certificate_problem = Some(problem.into());
+    /// The same, with another certificate.
+    #[must_use]
+    pub fn certificate(mut self, certificate: ServerCertificate) -> Self {
+        self.certificate = certificate;
+        self
+    }
+
+    /// The same, for other clients only.
+    #[must_use]
+    pub fn admits(mut self, admits: Admits) -> Self {
+        self.admits = admits;
         self
     }
 
@@ -67,7 +92,6 @@ impl OutsideHost {
             ("tls.test", "203.0.113.20"),
             ("*.wild.test", "203.0.113.20"),
             ("*.scale.test", "203.0.113.20"),
-            ("mtls.test", "203.0.113.21"),
             ("example.com", "203.0.113.24"),
             ("www.example.com", "203.0.113.24"),
             ("httpbin.external.test", "203.0.113.25"),
@@ -77,15 +101,16 @@ impl OutsideHost {
             .iter()
             .map(|(name, address)| Self::new(name, address))
             .collect();
-        hosts.push(Self::new("wrongsan.test", "203.0.113.22").bad_certificate(
-            "no alternative certificate subject name matches target host name 'wrongsan.test'",
-        ));
-        hosts.push(
-            Self::new("expired.test", "203.0.113.23")
-                .bad_certificate("SSL certificate problem: certificate has expired"),
-        );
-        hosts.push(Self::new("unreachable.test", "203.0.113.90").reachability(Reachability::Silent));
-        hosts.push(Self::new("refused.test", "203.0.113.91").reachability(Reachability::Refuses));
+        hosts.extend([
+            Self::new("mtls.test", "203.0.113.21").admits(Admits::Nobody),
+            Self::new("wrongsan.test", "203.0.113.22").certificate(ServerCertificate::public("other.test")),
+            Self::new("expired.test", "203.0.113.23").certificate(ServerCertificate::Issued {
+                names: vec!["expired.test".into()],
+                expired: true,
+            }),
+            Self::new("unreachable.test", "203.0.113.90").reachability(Reachability::Silent),
+            Self::new("refused.test", "203.0.113.91").reachability(Reachability::Refuses),
+        ]);
         hosts
     }
 

@@ -1,37 +1,23 @@
-//! Carries a transfer over the predicted hops, and writes the lines and counters of each proxy, as measured in
-//! truth.md sections 1, 2 and 8.
+//! Carries a transfer over the predicted hops, and has each proxy write its line and count, as measured in truth.md
+//! sections 1 to 5 and 8.
 
 use super::access_log::LogFields;
+use super::destination::{Answer, AtAddress, address_of};
+use super::ending::{self, End};
+use super::lines;
+use super::origination::originate;
 use super::telemetry::{self, LogFormat};
-use super::transfer::{AtAddress, Transfer, TransferResult, outside};
-use crate::mesh::{PredictedHop, Proxy, Upstream};
+use super::telling;
+use super::transfer::{Transfer, TransferResult};
+use crate::mesh::{Carries, Dropped, LegTls, PredictedHop, Prediction, Proxy, Upstream};
 use crate::sandbox::state::Inner;
 use crate::sandbox::state::State;
 use crate::vocabulary::names::PROXY_CONTAINER;
-use crate::vocabulary::{PodName, Scheme};
+use crate::vocabulary::{Outcome, PodName, Scheme};
 use serde_json::Value;
 
-/// Bytes of a small TLS exchange, as measured.
-const TLS_BYTES: (u64, u64) = (725, 2385);
-/// Bytes of a ClientHello that was answered by a reset.
-const HELLO_BYTES: u64 = 517;
-/// What Envoy writes where a connection was refused.
-const REFUSED: &str = "delayed_connect_error:_Connection_refused";
-/// Milliseconds after which Envoy gives a connection up.
-const GAVE_UP: u64 = 10_004;
-
-/// How the last leg ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    /// The host answered.
-    Answered,
-    /// A connection was refused at once.
-    Refused,
-    /// Packets were dropped.
-    Dropped,
-    /// A proxy ended it.
-    Stopped,
-}
+/// Milliseconds of a transfer that goes well.
+const USUAL: u64 = 52;
 
 /// Writes a line into a proxy's log, if that proxy logs.
 pub(in crate::sandbox) fn write_line(inner: &Inner, state: &mut State, pod: &PodName, fields: &LogFields) {
@@ -48,14 +34,8 @@ pub(in crate::sandbox) fn write_line(inner: &Inner, state: &mut State, pod: &Pod
 }
 
 /// A proxy's end of its connection to an endpoint of a cluster: for HTTP the one that it kept, if there is one.
-fn own_end(
-    state: &mut State,
-    pod: &PodName,
-    hop: &PredictedHop,
-    upstream: &str,
-    address: &str,
-    is_http: bool,
-) -> String {
+fn own_end(state: &mut State, pod: &PodName, hop: &PredictedHop, upstream: &str, address: &str) -> String {
+    let is_http = hop.carries == Carries::Http;
     let key = (pod.to_string(), hop.cluster.clone(), upstream.to_owned());
     if let Some(kept) = state.pools.get(&key).filter(|_| is_http) {
         return kept.clone();
@@ -85,63 +65,75 @@ fn count(state: &mut State, pod: &PodName, fields: &LogFields) {
     }
 }
 
-/// Follows the hops to their end. `dropped`: a NetworkPolicy drops the packets behind the last one.
-pub(super) fn carry(transfer: &mut Transfer<'_>, hops: &[PredictedHop], dropped: bool) -> TransferResult {
-    let Some(last) = hops.last() else {
+/// A proxy on the way.
+struct Station {
+    pod: PodName,
+    address: String,
+}
+
+/// How the last leg ended, and what curl gets if its bytes were carried as they are.
+struct LastLeg {
+    end: End,
+    /// Address that the last proxy connects to, if it is one outside.
+    address: Option<String>,
+    /// What curl sees of a stream.
+    stream: Option<TransferResult>,
+    /// What a host answered to a request that a proxy sent.
+    answer: Option<Answer>,
+}
+
+/// Follows the hops to their end.
+pub(super) fn carry(transfer: &mut Transfer<'_>, prediction: &Prediction) -> TransferResult {
+    let hops = &prediction.hops;
+    let stations: Vec<Station> = hops.iter().map(|hop| station(transfer, hop)).collect();
+    let (Some(last), Some(at)) = (hops.last(), stations.last()) else {
         return transfer.reset(1);
     };
-    let (mut end, final_address) = end_of(transfer, last);
-    if dropped {
-        end = End::Dropped;
-    }
-    let source = pod_name(transfer.source);
-    let is_http = transfer.request.scheme == Scheme::Http;
-    let mut downstream_remote = format!("{}:{}", transfer.source_address, transfer.local_port);
-    let mut downstream_local = format!("{}:{}", transfer.address, transfer.request.port);
-    let mut peer = String::new();
-    for (position, hop) in hops.iter().enumerate() {
-        let is_last = position + 1 == hops.len();
-        let (pod, own_address) = match &hop.at {
-            Proxy::Sidecar => (source.clone(), transfer.source_address.clone()),
-            Proxy::Gateway(pod) => {
-                let object = transfer.state.object("", "pods", &pod.namespace, &pod.name);
-                let address = object.and_then(|pod| pod["status"]["podIP"].as_str());
-                (pod.clone(), address.unwrap_or_default().to_owned())
+    let mut leg = last_leg(transfer, prediction, last, &at.address);
+    let ends = ending::along(hops, &leg.end);
+    write_lines(transfer, hops, &stations, &ends, leg.address.as_deref());
+    let (first, first_end) = (&hops[0], &ends[0]);
+    let slow = leg.end == End::Dropped;
+    match (first.carries, transfer.request.scheme) {
+        (_, _) if slow && transfer.gives_up().is_some() => {
+            transfer.timed_out(transfer.gives_up().unwrap_or_default())
+        }
+        (Carries::Http, Scheme::Https) => transfer.no_tls(4),
+        (Carries::Http, Scheme::Http) => {
+            let status = ending::status(first, first_end);
+            let time = match &leg.end {
+                End::Dropped => 10_000,
+                End::Answered(_) => USUAL,
+                _ => 2,
+            };
+            match (leg.answer.take(), leg.stream.take()) {
+                (Some(answer), _) if answer.status == status => transfer.answer_with(answer, time),
+                (_, Some(stream)) if stream.http_code == status => stream,
+                _ => transfer.answer(status, time),
             }
-        };
-        let upstream = match &hop.upstream {
-            Upstream::None => None,
-            Upstream::Pod { address, port, .. } => Some(format!("{address}:{port}")),
-            Upstream::Host { port, .. } => final_address.as_ref().map(|address| format!("{address}:{port}")),
-        };
-        let reached = upstream.is_some() && !(is_last && end != End::Answered);
-        let local = upstream.as_deref().filter(|_| reached);
-        let local = local.map(|upstream| own_end(transfer.state, &pod, hop, upstream, &own_address, is_http));
-        let mut fields = LogFields {
-            upstream_host: upstream.clone(),
-            upstream_cluster: Some(hop.cluster.clone()).filter(|cluster| cluster != "-"),
-            upstream_local: local.clone(),
-            downstream_local: downstream_local.clone(),
-            downstream_remote: downstream_remote.clone(),
-            route: hop.route.clone(),
-            flags: hop.flags.clone(),
-            details: hop.details.clone(),
-            ..LogFields::default()
-        };
-        if is_http {
-            fill_http(transfer, &mut fields, hop, end, is_last);
-        } else {
-            fill_tls(transfer, &mut fields, hop, end, is_last);
         }
-        write_line(transfer.inner, transfer.state, &pod, &fields);
-        count(transfer.state, &pod, &fields);
-        peer = own_address;
-        if let (Some(upstream), Some(local)) = (upstream, local) {
-            downstream_local = upstream;
-            downstream_remote = local;
+        (Carries::Stream, _) if *first_end != End::Answered(200) => {
+            transfer.reset(if slow { ending::GAVE_UP } else { 4 })
+        }
+        (Carries::Stream, _) => leg.stream.take().unwrap_or_else(|| transfer.reset(4)),
+    }
+}
+
+fn station(transfer: &Transfer<'_>, hop: &PredictedHop) -> Station {
+    match &hop.at {
+        Proxy::Sidecar => Station {
+            pod: pod_name(transfer.source),
+            address: transfer.source_address.clone(),
+        },
+        Proxy::Gateway(pod) => {
+            let object = transfer.state.object("", "pods", &pod.namespace, &pod.name);
+            let address = object.and_then(|pod| pod["status"]["podIP"].as_str());
+            Station {
+                pod: pod.clone(),
+                address: address.unwrap_or_default().to_owned(),
+            }
         }
     }
-    conclude(transfer, last, end, &peer)
 }
 
 fn pod_name(pod: &Value) -> PodName {
@@ -149,187 +141,170 @@ fn pod_name(pod: &Value) -> PodName {
     PodName::new(text("namespace"), text("name"))
 }
 
-/// How the last proxy fares, and the address that it connects to.
-fn end_of(transfer: &Transfer<'_>, last: &PredictedHop) -> (End, Option<String>) {
-    match &last.upstream {
-        // No listener at the gateway: the connection is refused (truth.md 3a).
-        Upstream::Pod { .. } if last.flags.is_some() => (End::Refused, None),
-        Upstream::None | Upstream::Pod { .. } => (End::Stopped, None),
-        Upstream::Host { address, port } => {
-            let own = last.cluster == crate::istio::access_log::PASSTHROUGH_CLUSTER;
-            let hosts = &transfer.inner.settings.outside;
-            let resolved = if own {
-                Some(transfer.address.clone())
-            } else if address.parse::<std::net::IpAddr>().is_ok() {
-                Some(address.clone())
-            } else {
-                outside(hosts, address).map(|host| host.address.clone())
-            };
-            let Some(resolved) = resolved else {
-                return (End::Stopped, None);
-            };
-            let end = match transfer.at(&resolved, *port) {
-                AtAddress::Answers => End::Answered,
-                AtAddress::Refuses => End::Refused,
-                AtAddress::Silent => End::Dropped,
-            };
-            (end, Some(resolved))
-        }
-    }
-}
-
-fn fill_tls(transfer: &Transfer<'_>, fields: &mut LogFields, hop: &PredictedHop, end: End, is_last: bool) {
-    // A listener of a Service's own address reads no server name, nor does a port that nothing declares as TLS.
-    let by_address = hop.at == Proxy::Sidecar && hop.listener.starts_with("0.0.0.0_") && {
-        let host = &transfer.request.host;
-        transfer
-            .request
-            .resolve
-            .get(&format!("{host}:{}", transfer.request.port))
-            == Some(&transfer.address)
-            && hop.cluster.starts_with("outbound|")
-            && hop.cluster.contains("||")
-            && hop.cluster.ends_with(".svc.cluster.local")
-    };
-    let unread = hop.listener == "virtualOutbound" && transfer.request.port != 443;
-    if !by_address && !unread {
-        fields.server_name = Some(transfer.request.host.clone());
-    }
-    match (end, is_last) {
-        (End::Answered, _) => {
-            (fields.bytes_received, fields.bytes_sent) = TLS_BYTES;
-            fields.duration = if is_last { 49 } else { 52 };
-        }
-        (End::Refused, true) => {
-            fields.flags = Some("UF,URX".into());
-            fields.details = None;
-            fields.failure_reason = Some(REFUSED.into());
-        }
-        (End::Dropped, true) => {
-            fields.flags = Some("UF,URX".into());
-            fields.duration = GAVE_UP;
-        }
-        (End::Stopped, true) => {
-            if fields.flags.is_none() {
-                // The name of the upstream does not resolve at this proxy.
-                fields.flags = Some("UH".into());
-            }
-            fields.duration = if fields.details.is_some() { 0 } else { 3 };
-        }
-        (_, false) => {
-            // The next proxy closed the connection: measured as `UR` with the hello's bytes.
-            fields.flags = Some("UR".into());
-            fields.bytes_received = HELLO_BYTES;
-            fields.duration = if end == End::Dropped { 10_002 } else { 2 };
-        }
-    }
-}
-
-fn fill_http(
+/// How the last proxy fares.
+fn last_leg(
     transfer: &mut Transfer<'_>,
-    fields: &mut LogFields,
-    hop: &PredictedHop,
-    end: End,
-    is_last: bool,
+    prediction: &Prediction,
+    last: &PredictedHop,
+    peer: &str,
+) -> LastLeg {
+    let mut leg = LastLeg {
+        end: End::Answered(200),
+        address: None,
+        stream: None,
+        answer: None,
+    };
+    let planned = ending::predicted(last, None);
+    match &last.upstream {
+        Upstream::None => {}
+        // The next proxy wrote no line: it took the application's TLS for that of the mesh.
+        Upstream::Pod { .. } => leg.stream = Some(transfer.intercepted(USUAL)),
+        Upstream::Host { address, port } => {
+            leg.address = resolved(transfer, last, address);
+            leg.end = match (&leg.address, *port) {
+                (None, _) => End::Unresolved,
+                (Some(address), port) => match transfer.at(address, port) {
+                    AtAddress::Refuses => End::Refused,
+                    AtAddress::Silent => End::Dropped,
+                    AtAddress::Answers => End::Answered(200),
+                },
+            };
+        }
+    }
+    if let Some(planned) = planned {
+        leg.end = planned;
+    }
+    if matches!(prediction.dropped, Some(Dropped::AtHop(_))) {
+        leg.end = End::Dropped;
+    }
+    let (Upstream::Host { port, .. }, Some(address), End::Answered(_)) =
+        (&last.upstream, leg.address.clone(), &leg.end)
+    else {
+        return leg;
+    };
+    arrive(transfer, prediction, &mut leg, (address.as_str(), *port), peer);
+    leg
+}
+
+/// The last connection is there: what comes of it.
+fn arrive(
+    transfer: &mut Transfer<'_>,
+    prediction: &Prediction,
+    leg: &mut LastLeg,
+    (address, port): (&str, u16),
+    peer: &str,
 ) {
-    let request = transfer.request;
-    let at_gateway = matches!(hop.at, Proxy::Gateway(_));
-    fields.method = Some(request.method.clone());
-    fields.path = Some(request.path.clone());
-    fields.protocol = Some(if at_gateway { "HTTP/2" } else { "HTTP/1.1" }.into());
-    fields.user_agent = Some(request.user_agent.clone());
-    // Each proxy makes an id of its own (truth.md, surprise 9).
-    let number = transfer.state.next_number();
-    let id = format!("5a4db0c5-0000-4000-a000-{number:012x}");
-    fields.request_id = Some(id).filter(|_| !at_gateway || !removes(transfer, "x-request-id"));
-    fields.authority = Some(request.host.clone());
-    let forwarded = at_gateway && !removes(transfer, "x-forwarded-for");
-    fields.forwarded_for = forwarded.then(|| transfer.source_address.clone());
-    let gives_up = transfer.gives_up();
-    match (end, is_last) {
-        (End::Answered, _) => {
-            (fields.response_code, fields.bytes_sent) = (200, 272);
-            (fields.duration, fields.service_time) = (2, Some(1));
-            fields.details = Some("via_upstream".into());
-        }
-        (End::Refused, true) => {
-            (fields.response_code, fields.bytes_sent) = (503, 98);
-            fields.flags = Some("UF".into());
-            fields.details = Some(format!(
-                "upstream_reset_before_response_started{{remote_connection_failure|{REFUSED}}}"
-            ));
-            fields.failure_reason = Some(REFUSED.into());
-        }
-        (End::Dropped, true) => {
-            if let Some(limit) = gives_up {
-                fields.flags = Some("DC".into());
-                fields.details = Some("downstream_remote_disconnect".into());
-                fields.duration = limit;
-            } else {
-                (fields.response_code, fields.bytes_sent) = (503, 91);
-                fields.flags = Some("UF".into());
-                fields.details = Some("upstream_reset_before_response_started{connection_timeout}".into());
-                fields.duration = 9997;
+    let Some(last) = prediction.hops.last() else {
+        return;
+    };
+    if last.carries == Carries::Stream && last.tls == LegTls::None {
+        let stream = if prediction.outcome == Outcome::Unreachable {
+            transfer.intercepted(USUAL)
+        } else {
+            transfer.served(address, port, peer, USUAL)
+        };
+        leg.end = End::Answered(if stream.http_code == 0 {
+            200
+        } else {
+            stream.http_code
+        });
+        leg.stream = Some(stream);
+        return;
+    }
+    let (client, tls) = match &last.tls {
+        LegTls::Originated { mutual, .. } => match transfer.tls_at(address, port) {
+            None => {
+                leg.end = End::Tls(ending::WRONG_VERSION.to_owned());
+                return;
             }
+            Some(server) => match originate(transfer, last, &server, *mutual) {
+                Ok(client) => (client, true),
+                Err(failure) => {
+                    leg.end = failure.into();
+                    return;
+                }
+            },
+        },
+        LegTls::Mesh { .. } | LegTls::None if transfer.tls_at(address, port).is_some() => {
+            leg.end = End::Closed;
+            return;
         }
-        (End::Stopped, true) => {
-            fields.response_code = hop.response_code.unwrap_or(503);
-            if fields.details.is_none() {
-                fields.flags = Some("UH".into());
-                fields.details = Some("no_healthy_upstream".into());
-            }
-        }
-        // The next proxy answered in the host's place; nothing flags it here (truth.md 5).
-        (_, false) => {
-            if let Some(limit) = gives_up.filter(|_| end == End::Dropped) {
-                fields.flags = Some("DC".into());
-                fields.details = Some("downstream_remote_disconnect".into());
-                fields.duration = limit;
-            } else {
-                fields.response_code = if end == End::Stopped { 404 } else { 503 };
-                fields.details = Some("via_upstream".into());
-            }
-        }
+        LegTls::Mesh { .. } | LegTls::None => (None, false),
+    };
+    if last.carries == Carries::Stream {
+        // TLS around TLS: the host reads a hello where it expects a request.
+        leg.stream = Some(transfer.no_tls(USUAL));
+        return;
+    }
+    transfer.arrive(peer, port, tls);
+    let added = telling::headers(transfer, &prediction.hops, port);
+    let answer = transfer.deliver(address, port, peer, &added, client.as_deref());
+    leg.end = End::Answered(answer.status);
+    leg.answer = Some(answer);
+}
+
+/// The address behind an upstream's name or address.
+fn resolved(transfer: &Transfer<'_>, hop: &PredictedHop, address: &str) -> Option<String> {
+    if hop.cluster == crate::istio::access_log::PASSTHROUGH_CLUSTER {
+        Some(transfer.address.clone())
+    } else if address.parse::<std::net::IpAddr>().is_ok() {
+        Some(address.to_owned())
+    } else {
+        address_of(transfer.inner, address)
     }
 }
 
-/// Whether a route for the host takes a header out: the gateway's line is written after that.
-fn removes(transfer: &Transfer<'_>, header: &str) -> bool {
-    let named = |services: &Value, host: &str| {
-        services
-            .as_array()
-            .is_some_and(|all| all.iter().any(|one| one == host))
-    };
-    let mut all = transfer
-        .state
-        .store
-        .list("networking.istio.io", "virtualservices", None);
-    all.any(|(_, service)| {
-        let routes = service["spec"]["http"].as_array().into_iter().flatten();
-        named(&service["spec"]["hosts"], &transfer.request.host)
-            && routes
-                .into_iter()
-                .any(|route| named(&route["headers"]["request"]["remove"], header))
-    })
-}
-
-/// What curl sees.
-fn conclude(transfer: &mut Transfer<'_>, last: &PredictedHop, end: End, peer: &str) -> TransferResult {
-    let http = transfer.request.scheme == Scheme::Http;
-    match end {
-        End::Answered => {
-            if let Upstream::Host { port, .. } = last.upstream {
-                transfer.arrive(peer, port);
-            }
-            transfer.answer(200, 52)
+/// Has every proxy on the way write its line, and count.
+fn write_lines(
+    transfer: &mut Transfer<'_>,
+    hops: &[PredictedHop],
+    stations: &[Station],
+    ends: &[End],
+    outside: Option<&str>,
+) {
+    let application_name = (transfer.request.scheme == Scheme::Https).then(|| transfer.request.host.clone());
+    let mut arriving = application_name;
+    let mut remote = format!("{}:{}", transfer.source_address, transfer.local_port);
+    let mut local = format!("{}:{}", transfer.address, transfer.request.port);
+    let slow = ends.last() == Some(&End::Dropped);
+    for ((hop, station), end) in hops.iter().zip(stations).zip(ends) {
+        let upstream = match &hop.upstream {
+            Upstream::None => None,
+            Upstream::Pod { address, port, .. } => Some(format!("{address}:{port}")),
+            Upstream::Host { port, .. } => outside.map(|address| format!("{address}:{port}")),
+        };
+        let connected = end.has_connected();
+        let own_end = upstream
+            .as_deref()
+            .filter(|_| connected)
+            .map(|upstream| own_end(transfer.state, &station.pod, hop, upstream, &station.address));
+        let mut fields = LogFields {
+            upstream_host: upstream.clone(),
+            upstream_cluster: Some(hop.cluster.clone()).filter(|cluster| cluster != "-"),
+            upstream_local: own_end.clone(),
+            downstream_local: local.clone(),
+            downstream_remote: remote.clone(),
+            route: hop.route.clone(),
+            server_name: arriving
+                .clone()
+                .filter(|_| lines::reads_server_name(transfer, hop)),
+            ..LogFields::default()
+        };
+        match hop.carries {
+            Carries::Http => lines::http(transfer, &mut fields, hop, end, slow),
+            Carries::Stream => lines::stream(&mut fields, hop, end, slow),
         }
-        End::Dropped => match transfer.gives_up() {
-            Some(limit) => transfer.timed_out(limit),
-            None if http => transfer.answer(503, 10_000),
-            None => transfer.reset(GAVE_UP),
-        },
-        End::Refused if http => transfer.answer(503, 2),
-        End::Stopped if http => transfer.answer(last.response_code.unwrap_or(503), 2),
-        End::Refused | End::Stopped => transfer.reset(4),
+        write_line(transfer.inner, transfer.state, &station.pod, &fields);
+        count(transfer.state, &station.pod, &fields);
+        arriving = match &hop.tls {
+            LegTls::Mesh { server_name } => Some(server_name.clone()),
+            LegTls::Originated { server_name, .. } => server_name.clone(),
+            LegTls::None => arriving.filter(|_| hop.carries == Carries::Stream),
+        };
+        if let Some(upstream) = upstream {
+            local = upstream;
+            let port = || format!("{}:{}", station.address, transfer.state.next_port());
+            remote = own_end.unwrap_or_else(port);
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! Name resolution, as curl sees it.
 
+use super::destination::address_of;
 use super::reach;
-use super::transfer::{TransferRequest, TransferResult, outside};
+use super::transfer::{TransferRequest, TransferResult};
 use crate::sandbox::state::{Inner, State};
 use serde_json::Value;
 
@@ -61,7 +62,7 @@ fn resolve(inner: &Inner, state: &State, source: &Value, request: &TransferReque
     if let Some(address) = service_address(state, source, host) {
         return Some(address);
     }
-    outside(&inner.settings.outside, host).map(|host| host.address.clone())
+    address_of(inner, host)
 }
 
 /// The cluster address of a Service by its name, as cluster DNS searches it.

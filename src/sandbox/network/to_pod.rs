@@ -3,8 +3,7 @@
 use super::proxies;
 use super::transfer::{Transfer, TransferResult};
 use crate::mesh::{Dropped, predict_at_gateway};
-use crate::sandbox::controllers;
-use crate::vocabulary::names::PROXY_CONTAINER;
+use crate::sandbox::ingress::is_gateway;
 use crate::vocabulary::{PodName, Scheme};
 use serde_json::Value;
 
@@ -13,9 +12,7 @@ const HEALTH_PORT: u16 = 15021;
 
 /// Connects to a pod.
 pub(super) fn connect(transfer: &mut Transfer<'_>, pod: &Value) -> TransferResult {
-    let is_gateway =
-        !controllers::is_meshed(pod) && controllers::container_names(pod).any(|name| name == PROXY_CONTAINER);
-    if !is_gateway {
+    if !is_gateway(pod) {
         return match transfer.predict(None).dropped {
             Some(_) => transfer.no_answer(),
             None => transfer.refused(),
@@ -35,5 +32,5 @@ pub(super) fn connect(transfer: &mut Transfer<'_>, pod: &Value) -> TransferResul
     if prediction.hops.is_empty() {
         return transfer.refused();
     }
-    proxies::carry(transfer, &prediction.hops, prediction.dropped.is_some())
+    proxies::carry(transfer, &prediction)
 }

@@ -1,12 +1,15 @@
 //! One transfer of curl: name resolution, the way through the mesh, the host's answer, and curl's view of it.
 
-use super::outside::{OutsideHost, OutsideRequest, Reachability};
+use super::destination::{Answer, AtAddress, Server};
+use super::handshake::{Expects, client_believes, server_admits};
+use super::outside::OutsideRequest;
 use super::{proxies, resolution, to_pod};
-use crate::mesh::{self, Dropped, Prediction, SourcePod};
+use crate::mesh::{self, Prediction, SourcePod};
 use crate::sandbox::controllers;
 use crate::sandbox::state::{Inner, State};
 use crate::vocabulary::Scheme;
-use serde_json::{Value, json};
+use jiff::Timestamp;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What curl was asked to transfer.
@@ -29,6 +32,10 @@ pub(in crate::sandbox) struct TransferRequest {
     pub(in crate::sandbox) resolve: BTreeMap<String, String>,
     /// Certificates are not verified.
     pub(in crate::sandbox) insecure: bool,
+    /// Authorities (PEM) in place of those that everybody trusts.
+    pub(in crate::sandbox) authorities: Option<String>,
+    /// The certificate (PEM) that curl shows.
+    pub(in crate::sandbox) client_certificate: Option<String>,
 }
 
 /// How it ended, in curl's terms.
@@ -43,14 +50,6 @@ pub(in crate::sandbox) struct TransferResult {
     pub(in crate::sandbox) time: u64,
     pub(in crate::sandbox) headers: String,
     pub(in crate::sandbox) body: Vec<u8>,
-}
-
-/// What is at an address and port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum AtAddress {
-    Answers,
-    Silent,
-    Refuses,
 }
 
 /// Envoy's connect timeout in Istio, in milliseconds (truth.md 2).
@@ -107,32 +106,9 @@ impl TransferRequest {
     }
 }
 
-/// The outside host of a name: exact before wildcard.
-pub(super) fn outside<'hosts>(hosts: &'hosts [OutsideHost], name: &str) -> Option<&'hosts OutsideHost> {
-    let exact = hosts.iter().find(|host| host.name == name);
-    exact.or_else(|| hosts.iter().find(|host| host.is(name)))
-}
-
 impl Transfer<'_> {
-    /// What is behind an address of the outside, for a request that names a host.
-    pub(super) fn at(&self, address: &str, port: u16) -> AtAddress {
-        let hosts = &self.inner.settings.outside;
-        let named = outside(hosts, &self.request.host).filter(|host| host.address == address);
-        match named.or_else(|| hosts.iter().find(|host| host.address == address)) {
-            Some(host) if host.reachability == Reachability::Refuses => AtAddress::Refuses,
-            Some(host) if host.reachability == Reachability::Answers => {
-                if host.ports.contains(&port) {
-                    AtAddress::Answers
-                } else {
-                    AtAddress::Refuses
-                }
-            }
-            _ => AtAddress::Silent,
-        }
-    }
-
     /// Writes the outside's own log: the ground truth.
-    pub(super) fn arrive(&mut self, peer: &str, port: u16) {
+    pub(super) fn arrive(&mut self, peer: &str, port: u16, tls: bool) {
         let peer_pod = self
             .state
             .store
@@ -145,7 +121,7 @@ impl Transfer<'_> {
             port,
             peer: peer.to_owned(),
             peer_pod,
-            tls: self.request.scheme == Scheme::Https,
+            tls,
         });
     }
 
@@ -173,8 +149,7 @@ impl Transfer<'_> {
             AtAddress::Silent => self.no_answer(),
             AtAddress::Answers => {
                 let peer = self.source_address.clone();
-                self.arrive(&peer, port);
-                self.answer(200, 30)
+                self.served(&address, port, &peer, 30)
             }
             AtAddress::Refuses => self.refused(),
         }
@@ -209,15 +184,11 @@ impl Transfer<'_> {
     fn through_mesh(&mut self) -> TransferResult {
         let service = self.service_at();
         let prediction = self.predict(service.as_deref());
-        let Prediction {
-            hops, not_modelled, ..
-        } = &prediction;
-        if hops.is_empty() {
-            let why = not_modelled.first().map_or("this way", String::as_str);
+        if prediction.hops.is_empty() {
+            let why = prediction.not_modelled.first().map_or("this way", String::as_str);
             return Self::not_modelled(why.trim_start_matches("not modelled: "));
         }
-        let dropped = matches!(prediction.dropped, Some(Dropped::AtHop(_)));
-        proxies::carry(self, hops, dropped)
+        proxies::carry(self, &prediction)
     }
 
     /// Asks the mesh for the way, to a Service if its address is connected to.
@@ -283,45 +254,88 @@ impl Transfer<'_> {
         }
     }
 
-    /// The host answered, or a proxy in its place.
-    pub(super) fn answer(&self, code: u16, time: u64) -> TransferResult {
-        let request = self.request;
-        let problem = outside(&self.inner.settings.outside, &request.host)
-            .and_then(|host| host.certificate_problem.clone())
-            .filter(|_| request.scheme == Scheme::Https && !request.insecure);
-        if let Some(problem) = problem {
-            return TransferResult {
-                exit: 60,
-                error: problem,
-                time,
-                ..self.connected()
+    /// What reached a host by connections that curl made, or that carried its bytes as they are.
+    pub(super) fn served(&mut self, address: &str, port: u16, peer: &str, time: u64) -> TransferResult {
+        let tls = self.request.scheme == Scheme::Https;
+        if tls {
+            let problem = match self.tls_at(address, port) {
+                Some(server) => self.own_tls(&server, time),
+                None => Some(self.no_tls(time)),
             };
+            // Who let nobody in has seen no request.
+            if let Some(ended) = problem {
+                return ended;
+            }
+        } else if self.tls_at(address, port).is_some() {
+            // A server of TLS answers what is none.
+            return self.answer(400, time);
         }
-        let body = if code == 200 && request.method != "HEAD" {
-            let url = format!("{}://{}{}", request.scheme, request.host, request.path);
-            let headers = json!({"Accept": "*/*", "Host": request.host, "User-Agent": request.user_agent});
-            format!(
-                "{}\n",
-                json!({"headers": headers, "method": request.method, "url": url})
-            )
-            .into_bytes()
-        } else {
-            Vec::new()
-        };
-        let reason = match code {
-            200 => "OK",
-            404 => "Not Found",
-            502 => "Bad Gateway",
-            503 => "Service Unavailable",
-            _ => "",
-        };
-        let server = if code == 200 { "sandbox" } else { "envoy" };
+        self.arrive(peer, port, tls);
+        let client = self.request.client_certificate.clone();
+        let answer = self.deliver(address, port, peer, &[], client.as_deref());
+        self.answer_with(answer, time)
+    }
+
+    /// How curl's own TLS with a server fails, if it does.
+    fn own_tls(&self, server: &Server, time: u64) -> Option<TransferResult> {
+        let request = self.request;
+        let now = Timestamp::now();
+        if !request.insecure {
+            let public = || self.inner.public.certificate();
+            let authorities = request.authorities.clone().unwrap_or_else(public);
+            let expects = Expects::Host(request.host.clone());
+            if let Err(distrust) = client_believes(&server.chain, &authorities, &expects, now) {
+                return Some(self.ended(60, distrust.of_curl(&request.host), time));
+            }
+        }
+        let refused = !server_admits(&server.admits, request.client_certificate.as_deref(), now);
+        refused.then(|| {
+            let alert = "OpenSSL SSL_read: OpenSSL/3.5.4: error:0A00045C:SSL routines::tlsv13 alert certificate required, errno 0";
+            self.ended(56, alert.to_owned(), time)
+        })
+    }
+
+    /// curl got something else than TLS.
+    pub(super) fn no_tls(&self, time: u64) -> TransferResult {
+        let error = "TLS connect error: error:0A00010B:SSL routines::wrong version number";
+        self.ended(35, error.to_owned(), time)
+    }
+
+    /// curl got a certificate of the mesh in place of the host's (truth.md 3, variant c).
+    pub(super) fn intercepted(&self, time: u64) -> TransferResult {
+        let error = "SSL certificate problem: self-signed certificate in certificate chain";
+        self.ended(60, error.to_owned(), time)
+    }
+
+    fn ended(&self, exit: i32, error: String, time: u64) -> TransferResult {
+        TransferResult {
+            exit,
+            error,
+            time,
+            ..self.connected()
+        }
+    }
+
+    /// A proxy answered in the host's place.
+    pub(super) fn answer(&self, status: u16, time: u64) -> TransferResult {
+        let body = Vec::new();
+        self.answer_with(Answer { status, body }, time)
+    }
+
+    /// The host answered, or a proxy in its place.
+    pub(super) fn answer_with(&self, answer: Answer, time: u64) -> TransferResult {
+        let Answer { status, body } = answer;
+        let reason = http::StatusCode::from_u16(status).ok();
+        let reason = reason
+            .and_then(|status| status.canonical_reason())
+            .unwrap_or_default();
+        let server = if status == 200 { "sandbox" } else { "envoy" };
         let headers = format!(
-            "HTTP/1.1 {code} {reason}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nserver: {server}\r\n\r\n",
+            "HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nserver: {server}\r\n\r\n",
             body.len()
         );
         TransferResult {
-            http_code: code,
+            http_code: status,
             time,
             headers,
             body,

@@ -1,6 +1,6 @@
 //! The part of Envoy's admin interface that tools read: clusters, listeners, server info.
 
-use crate::mesh::{self, Listener, ProxyConfiguration};
+use crate::mesh::{self, LegTls, Listener, ProxyConfiguration};
 use crate::sandbox::state::{Counters, Inner};
 use crate::vocabulary::PodName;
 use bytes::Bytes;
@@ -57,7 +57,7 @@ pub(super) fn answer(inner: &Inner, pod: &PodName, path: &str) -> Option<String>
         .collect();
     match path {
         "/clusters" if as_json => Some(clusters(&configuration, &pod_counters).to_string()),
-        "/clusters" => Some(configuration.clusters.iter().fold(String::new(), |text, name| {
+        "/clusters" => Some(configuration.clusters.keys().fold(String::new(), |text, name| {
             text + name + "::observability_name::" + name + ";\n"
         })),
         "/config_dump" if query.contains("resource=dynamic_route_configs") => {
@@ -129,7 +129,7 @@ fn statistics(counters: Counters) -> Value {
 fn clusters(configuration: &ProxyConfiguration, counters: &[(&str, &str, Counters)]) -> Value {
     let statuses: Vec<Value> = configuration
         .clusters
-        .iter()
+        .keys()
         .map(|name| {
             let hosts: Vec<Value> = counters
                 .iter()
@@ -178,12 +178,34 @@ fn dynamic_listener(listener: &Listener) -> Value {
     })
 }
 
+/// A cluster with its transport socket: one with a certificate of its own where the TLS is mutual.
+fn dynamic_cluster(name: &str, tls: &LegTls) -> Value {
+    let mut cluster = json!({"name": name});
+    let own = match tls {
+        LegTls::None => return json!({"cluster": cluster}),
+        LegTls::Mesh { .. } => Some("default"),
+        LegTls::Originated { mutual, .. } => mutual.then_some("kubernetes://client"),
+    };
+    let mut context = json!({"combined_validation_context": {}});
+    if let Some(own) = own {
+        context["tls_certificate_sds_secret_configs"] = json!([{"name": own}]);
+    }
+    cluster["transport_socket"] = json!({
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+            "common_tls_context": context,
+        },
+    });
+    json!({"cluster": cluster})
+}
+
 fn config_dump(configuration: &ProxyConfiguration, query: &str) -> Option<Value> {
     let resource = query.split('&').find_map(|pair| pair.strip_prefix("resource="));
     let listeners = || -> Vec<Value> { configuration.listeners.iter().map(dynamic_listener).collect() };
     let active_clusters = || -> Vec<Value> {
-        let names = configuration.clusters.iter();
-        names.map(|name| json!({"cluster": {"name": name}})).collect()
+        let clusters = configuration.clusters.iter();
+        clusters.map(|(name, tls)| dynamic_cluster(name, tls)).collect()
     };
     let typed = |name: &str, mut value: Value| {
         value["@type"] = json!(format!("type.googleapis.com/envoy.admin.v3.{name}"));

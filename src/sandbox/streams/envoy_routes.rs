@@ -12,9 +12,22 @@ pub(super) fn routes(state: &State, world: &World, pod: &PodName) -> Vec<Value> 
     let Some(object) = state.object("", "pods", &pod.namespace, &pod.name) else {
         return Vec::new();
     };
+    let meshed = controllers::is_meshed(object);
+    let listeners = if meshed {
+        Vec::new()
+    } else {
+        mesh::configuration(world, pod).unwrap_or_default().listeners
+    };
     let asked = declared(state).into_iter();
     let found = asked.filter_map(|(host, port)| {
-        let cluster = cluster(world, pod, object, &host, port)?;
+        // A wildcard's route takes any name below it.
+        let name = host.replacen('*', "any", 1);
+        let cluster = if meshed {
+            of_sidecar(world, pod, object, name, port)?
+        } else {
+            let mut ports = listeners.iter().map(|listener| listener.port);
+            ports.find_map(|port| mesh::http_route(world, pod, port, &name))?
+        };
         let domains = [host.clone(), format!("{host}:{port}")];
         Some(json!({
             "@type": "type.googleapis.com/envoy.admin.v3.RoutesConfigDump.DynamicRouteConfig",
@@ -47,9 +60,8 @@ fn declared(state: &State) -> Vec<(String, u16)> {
     found
 }
 
-/// Where the pod's proxy sends a request; `None` if its configuration has no route for it.
-fn cluster(world: &World, pod: &PodName, object: &Value, host: &str, port: u16) -> Option<String> {
-    let meshed = controllers::is_meshed(object);
+/// Where a sidecar sends a request; `None` if its configuration has no route for it.
+fn of_sidecar(world: &World, pod: &PodName, object: &Value, host: String, port: u16) -> Option<String> {
     let labels = object["metadata"]["labels"].as_object().into_iter().flatten();
     let labels = labels.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
     let request = mesh::Request {
@@ -57,34 +69,14 @@ fn cluster(world: &World, pod: &PodName, object: &Value, host: &str, port: u16) 
             namespace: pod.namespace.clone(),
             name: pod.name.clone(),
             labels: labels.collect(),
-            meshed,
+            meshed: true,
         },
         scheme: Scheme::Http,
-        // A wildcard's route takes any name below it.
-        host: host.replacen('*', "any", 1),
+        host,
         port,
         address: None,
         asks_dns: false,
     };
-    let prediction = if meshed {
-        mesh::predict(world, &request)
-    } else {
-        let listeners = mesh::configuration(world, pod)?.listeners;
-        let at = |listener: mesh::Listener| {
-            let request = mesh::Request {
-                port: listener.port,
-                ..request.clone()
-            };
-            mesh::predict_at_gateway(world, &request, pod)
-        };
-        let mut all = listeners.into_iter().map(at);
-        all.find(|found| {
-            found
-                .hops
-                .first()
-                .is_some_and(|hop| hop.cluster.starts_with("outbound|"))
-        })?
-    };
-    let cluster = prediction.hops.into_iter().next()?.cluster;
+    let cluster = mesh::predict(world, &request).hops.into_iter().next()?.cluster;
     cluster.starts_with("outbound|").then_some(cluster)
 }

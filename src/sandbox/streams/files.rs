@@ -1,6 +1,7 @@
-//! Files that a container can read: what the kubelet puts there, and mounted ConfigMaps.
+//! Files that a container can read: what the kubelet puts there, and mounted ConfigMaps and Secrets.
 
 use crate::sandbox::controllers::TOKEN_FOLDER;
+use crate::sandbox::secret::text_of;
 use crate::sandbox::state::State;
 use serde_json::Value;
 
@@ -26,6 +27,9 @@ pub(in crate::sandbox) fn read(state: &State, pod: &Value, container: &Value, pa
     }
     let volumes = pod["spec"]["volumes"].as_array()?;
     let volume = volumes.iter().find(|volume| volume["name"] == mount["name"])?;
+    if let Some(secret) = volume["secret"]["secretName"].as_str() {
+        return text_of(state.object("", "secrets", namespace, secret)?, file);
+    }
     let map = volume["configMap"]["name"].as_str()?;
     let data = &state.object("", "configmaps", namespace, map)?["data"];
     data[file].as_str().map(str::to_owned)

@@ -1,32 +1,72 @@
-//! A gateway's TLS listener, as a port-forward reaches it: it reads the ClientHello's server name and nothing more.
+//! A gateway's TLS listener, as a port-forward reaches it: a server with a certificate of its own ends the TLS and answers;
+//! of anything else it reads the ClientHello's server name and nothing more.
 
+use crate::certificate::{Inspected, inspect_der};
 use crate::mesh::{self, Chain};
+use crate::sandbox::ingress::{self, Arrival, IngressServer};
 use crate::sandbox::network::access_log::LogFields;
 use crate::sandbox::network::proxies::write_line;
 use crate::sandbox::state::Inner;
 use crate::vocabulary::PodName;
+use bytes::Bytes;
+use http::{HeaderName, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{Acceptor, WebPkiClientVerifier};
+use rustls::{RootCertStore, ServerConfig};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, DuplexStream};
+use tokio::io::DuplexStream;
+use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
 
 /// How long Envoy waits for the ClientHello.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// The peer of a port-forward (truth.md 15).
+const LOOPBACK: &str = "127.0.0.1";
 
-/// Reads a hello, writes the line about it, and closes.
-pub(super) async fn serve(inner: Arc<Inner>, pod: PodName, port: u16, mut stream: DuplexStream) {
-    let Ok(server_name) = tokio::time::timeout(PATIENCE, read_server_name(&mut stream)).await else {
+/// Reads a hello, and answers it or writes the line about it and closes.
+pub(super) async fn serve(inner: Arc<Inner>, pod: PodName, port: u16, stream: DuplexStream) {
+    let hello = LazyConfigAcceptor::new(Acceptor::default(), stream);
+    let Ok(hello) = tokio::time::timeout(PATIENCE, hello).await else {
         return;
     };
+    // What is no hello has no server name.
+    let hello = hello.ok();
+    let server_name = hello
+        .as_ref()
+        .and_then(|hello| hello.client_hello().server_name().map(str::to_owned));
+    let own = server_name
+        .as_deref()
+        .and_then(|name| own_server(&inner, &pod, port, name));
+    match (hello, own) {
+        (Some(hello), Some((server, service_port))) => answer(inner, hello, &server, service_port).await,
+        _ => refuse(&inner, &pod, port, server_name),
+    }
+}
+
+/// The server of a pod that ends TLS with a certificate of its own, with its port.
+fn own_server(inner: &Inner, pod: &PodName, port: u16, name: &str) -> Option<(IngressServer, u16)> {
+    let state = inner.lock();
+    let object = state.object("", "pods", &pod.namespace, &pod.name)?;
+    let server = ingress::server_at_pod(&state, object, port, name)?;
+    Some((server, ingress::service_port(&state, object, port)))
+}
+
+fn refuse(inner: &Inner, pod: &PodName, port: u16, server_name: Option<String>) {
     {
         let mut state = inner.lock();
         let world = inner.world(&state);
         let chain = server_name
             .as_deref()
-            .and_then(|name| chain_of(&world, &pod, port, name));
-        // The peer of a port-forward is the loopback (truth.md 15).
+            .and_then(|name| chain_of(&world, pod, port, name));
         let mut fields = LogFields {
-            downstream_local: format!("127.0.0.1:{port}"),
-            downstream_remote: format!("127.0.0.1:{}", state.next_port()),
+            downstream_local: format!("{LOOPBACK}:{port}"),
+            downstream_remote: format!("{LOOPBACK}:{}", state.next_port()),
             server_name,
             ..LogFields::default()
         };
@@ -38,7 +78,7 @@ pub(super) async fn serve(inner: Arc<Inner>, pod: PodName, port: u16, mut stream
             fields.flags = Some("NR".into());
             fields.details = Some("filter_chain_not_found".into());
         }
-        write_line(&inner, &mut state, &pod, &fields);
+        write_line(inner, &mut state, pod, &fields);
     }
     inner.ring();
 }
@@ -58,90 +98,68 @@ fn chain_of(world: &mesh::World, pod: &PodName, port: u16, name: &str) -> Option
     })
 }
 
-/// The server name of the ClientHello at the beginning of a stream; `None` if there is none.
-async fn read_server_name(stream: &mut DuplexStream) -> Option<String> {
-    let mut bytes = Vec::new();
-    let mut buffer = [0; 4096];
-    loop {
-        let length = stream.read(&mut buffer).await.ok()?;
-        bytes.extend_from_slice(&buffer[..length]);
-        let needed = match bytes.get(..5) {
-            // A handshake record (RFC 8446 section 5.1); anything else is no TLS.
-            Some([22, _, _, high, low]) => 5 + usize::from(*high) * 256 + usize::from(*low),
-            Some(_) => return None,
-            None => 5,
-        };
-        if bytes.len() >= needed && needed > 5 {
-            return server_name(&bytes[5..needed]);
-        }
-        if length == 0 {
-            return None;
-        }
-    }
+/// Ends the TLS and serves requests. A client without the certificate that is asked for gets TLS's own alert.
+async fn answer(inner: Arc<Inner>, hello: StartHandshake<DuplexStream>, server: &IngressServer, port: u16) {
+    let Some(configuration) = configuration(server) else {
+        return;
+    };
+    let Ok(stream) = hello.into_stream(Arc::new(configuration)).await else {
+        return;
+    };
+    let shown = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    let client = shown.first().and_then(|leaf| inspect_der(leaf).ok());
+    let service = service_fn(move |request: Request<Incoming>| {
+        let reply = reply(&inner, &request, port, client.as_ref());
+        async move { Ok::<_, Infallible>(reply) }
+    });
+    // The connection ends when the port-forward does.
+    let _ = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
 }
 
-/// Reads a ClientHello (RFC 8446 section 4.1.2) up to its server_name extension (RFC 6066 section 3).
-fn server_name(hello: &[u8]) -> Option<String> {
-    let mut reader = Reader(hello);
-    // Handshake type 1, length, version, random.
-    (reader.take(1)? == [1]).then_some(())?;
-    reader.take(3 + 2 + 32)?;
-    for width in [1, 2, 1] {
-        // Session id, cipher suites, compression methods.
-        reader.vector(width)?;
-    }
-    let mut extensions = Reader(reader.vector(2)?);
-    loop {
-        let kind = extensions.take(2)?;
-        let body = extensions.vector(2)?;
-        if kind == [0, 0] {
-            let mut names = Reader(Reader(body).vector(2)?);
-            names.take(1)?;
-            return String::from_utf8(names.vector(2)?.to_vec()).ok();
+fn configuration(server: &IngressServer) -> Option<ServerConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let certificates = |text: &str| {
+        CertificateDer::pem_slice_iter(text.as_bytes())
+            .collect::<Result<Vec<_>, _>>()
+            .ok()
+    };
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .ok()?;
+    let builder = match &server.clients {
+        None => builder.with_no_client_auth(),
+        Some(authorities) => {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(certificates(authorities)?);
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            builder.with_client_cert_verifier(verifier.build().ok()?)
         }
-    }
+    };
+    let key = PrivateKeyDer::from_pem_slice(server.key.as_bytes()).ok()?;
+    builder.with_single_cert(certificates(&server.chain)?, key).ok()
 }
 
-/// Takes bytes from the front.
-struct Reader<'bytes>(&'bytes [u8]);
-
-impl<'bytes> Reader<'bytes> {
-    fn take(&mut self, length: usize) -> Option<&'bytes [u8]> {
-        let (taken, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    /// A vector with its length in front, in so many bytes.
-    fn vector(&mut self, width: usize) -> Option<&'bytes [u8]> {
-        let length = self
-            .take(width)?
-            .iter()
-            .fold(0, |length, byte| length * 256 + usize::from(*byte));
-        self.take(length)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_the_name_of_a_real_hello_and_survives_garbage() {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(rustls::RootCertStore::empty())
-            .with_no_client_auth();
-        let name = "kyma-project.io".to_owned().try_into().unwrap();
-        let mut client = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
-        let mut hello = Vec::new();
-        client.write_tls(&mut hello).unwrap();
-        assert_eq!(server_name(&hello[5..]).as_deref(), Some("kyma-project.io"));
-        for end in 0..hello.len() - 5 {
-            let _ = server_name(&hello[5..5 + end]);
-        }
-        assert_eq!(server_name(b"GET / HTTP/1.1"), None);
-    }
+fn reply(
+    inner: &Inner,
+    request: &Request<Incoming>,
+    port: u16,
+    client: Option<&Inspected>,
+) -> Response<Full<Bytes>> {
+    let header = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let host = header(header::HOST).unwrap_or_default();
+    let arrival = Arrival {
+        host: host.split(':').next().unwrap_or_default(),
+        port,
+        method: request.method().as_str(),
+        path: request.uri().path(),
+        user_agent: header(header::USER_AGENT).unwrap_or_default(),
+        peer: LOOPBACK,
+        client,
+    };
+    let (status, body) = ingress::serve(inner, &arrival);
+    let mut reply = Response::new(Full::new(Bytes::from(body)));
+    *reply.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+    reply
 }

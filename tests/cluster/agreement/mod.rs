@@ -4,7 +4,7 @@
 mod normal;
 
 use crate::support::kubectl::Kubectl;
-use crate::support::{Run, Running, open};
+use crate::support::{Run, Running, Stage, open};
 use serde_json::Value;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -32,6 +32,34 @@ const STORY: &[&str] = &[
     "cleanup --verify",
     "status -o json",
     "cleanup",
+];
+
+/// TLS that the gateway and the sidecar make, with servers whose certificates are wrong, and the mesh's own around that of
+/// the application.
+const ORIGINATION: &[&str] = &[
+    "setup edition.cnn.com --mode tls-origination --create-namespace",
+    "verify -o json",
+    "setup wrongsan.test:80 expired.test:80 --mode tls-origination --no-probe",
+    "probe http://wrongsan.test http://expired.test -o json",
+    "route --remove wrongsan.test:80 expired.test:80 --yes",
+    "setup kyma-project.io --mesh-mtls",
+    "setup www.google.com:80 --mode tls-origination --mesh-mtls=false",
+    "setup tls.test:80 --mode tls-origination --at sidecar",
+    "verify -o json",
+    "lockdown --yes",
+    "verify -o json",
+    "unlock --yes",
+    "cleanup --verify",
+];
+
+/// Mutual TLS from one cluster to another.
+const TWO_CLUSTERS: &[&str] = &[
+    "setup target.example.com --target-context target --create-namespace --yes",
+    "verify -o json",
+    "status -o json",
+    "setup target.example.com --target-context target --yes",
+    "setup target.example.com --mode mtls-origination --client-secret nosuch",
+    "cleanup --verify",
 ];
 
 /// What is refused for want of a permission: which of the requests made side by side is refused first, nobody knows.
@@ -115,46 +143,95 @@ fn objects(kubectl: &Kubectl, namespace: &str) -> Vec<String> {
     shown
 }
 
-#[test]
-fn the_sandbox_says_what_a_real_cluster_says() {
-    let stage = open!(alone);
-    let simulated = Simulated::start();
-    let (real, sandbox) = (stage.kubeconfig(), simulated.kubeconfig());
-    let namespace = &stage.namespace;
-    let mut differences = Vec::new();
-    let mut compared = 0;
-    for typed in STORY {
-        let both = std::thread::scope(|scope| {
-            let there = scope.spawn(|| run(&sandbox, namespace, typed));
-            let here = run(&real, namespace, typed);
-            (here, there.join().unwrap())
-        });
-        compared += normal::compare(typed, &both.0, &both.1, &mut differences);
-        if typed.starts_with("setup") || typed.starts_with("lockdown") {
-            let (on_lab, here) = (
-                objects(&stage.kubectl, namespace),
-                objects(&Kubectl::new(&sandbox), namespace),
-            );
-            compared += 1;
-            normal::lines(
-                &format!("objects after `{typed}`"),
-                &on_lab,
-                &here,
-                &mut differences,
-            );
-            assert!(on_lab.len() > 3, "{on_lab:?}");
+/// A stage on the lab, and a sandbox beside it.
+struct Both {
+    stage: Stage,
+    simulated: Simulated,
+    compared: usize,
+    differences: Vec<String>,
+}
+
+impl Both {
+    fn new(stage: Stage) -> Self {
+        Self {
+            stage,
+            simulated: Simulated::start(),
+            compared: 0,
+            differences: Vec::new(),
         }
     }
-    for kubeconfig in [&real, &sandbox] {
-        run(kubeconfig, namespace, DENIED).exits(4).says(&[
+
+    /// Plays a story on both, line by line, and compares what they say and what objects they have after it.
+    fn play(&mut self, story: &[&str]) {
+        let (real, sandbox) = (self.stage.kubeconfig(), self.simulated.kubeconfig());
+        let namespace = &self.stage.namespace;
+        let differences = &mut self.differences;
+        for typed in story {
+            let both = std::thread::scope(|scope| {
+                let there = scope.spawn(|| run(&sandbox, namespace, typed));
+                let here = run(&real, namespace, typed);
+                (here, there.join().unwrap())
+            });
+            self.compared += normal::compare(typed, &both.0, &both.1, differences);
+            if typed.starts_with("setup") || typed.starts_with("lockdown") {
+                let (on_lab, here) = (
+                    objects(&self.stage.kubectl, namespace),
+                    objects(&Kubectl::new(&sandbox), namespace),
+                );
+                self.compared += 1;
+                let title = format!("objects after `{typed}`");
+                normal::lines(&title, &on_lab, &here, differences);
+                assert!(on_lab.len() > 3, "{on_lab:?}");
+            }
+        }
+    }
+
+    /// Says how many comparisons agreed, and fails if any did not.
+    #[track_caller]
+    fn agree(&self, story: &str) {
+        let Self {
+            compared,
+            differences,
+            ..
+        } = self;
+        println!(
+            "agreement of sandbox and lab, {story}: {} of {compared} comparisons",
+            compared - differences.len(),
+        );
+        assert!(differences.is_empty(), "{}", differences.join("\n"));
+    }
+}
+
+#[test]
+fn the_sandbox_says_what_a_real_cluster_says() {
+    let mut both = Both::new(open!(alone));
+    both.play(STORY);
+    for kubeconfig in [&both.stage.kubeconfig(), &both.simulated.kubeconfig()] {
+        run(kubeconfig, &both.stage.namespace, DENIED).exits(4).says(&[
             "is forbidden: User \"system:serviceaccount:kube-public:default\" cannot",
             "hint: ask for the permission",
         ]);
     }
-    println!(
-        "agreement of sandbox and lab: {} of {} comparisons",
-        compared - differences.len(),
-        compared
-    );
-    assert!(differences.is_empty(), "{}", differences.join("\n"));
+    both.agree("passthrough and lock");
+}
+
+#[test]
+fn the_sandbox_says_of_origination_what_a_real_cluster_says() {
+    let mut both = Both::new(open!(alone));
+    both.play(ORIGINATION);
+    both.agree("origination");
+}
+
+#[test]
+fn the_sandbox_says_of_two_clusters_what_real_ones_say() {
+    let mut stage = open!(alone);
+    if stage.lab().target().is_none() {
+        let reason = "this lab has one cluster (cargo lab up --clusters 2)";
+        assert!(!crate::support::lab_required(), "{reason}");
+        eprintln!("skipped: {reason}");
+        return;
+    }
+    let mut both = Both::new(stage);
+    both.play(TWO_CLUSTERS);
+    both.agree("two clusters");
 }

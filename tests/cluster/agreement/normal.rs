@@ -172,6 +172,10 @@ fn name(found: &str) -> String {
         }
         // A run's number by itself.
         [run] if run.len() == 10 && run.chars().all(|digit| digit.is_ascii_hexdigit()) => "RUN".to_owned(),
+        // A certificate's digest.
+        [digest] if digest.len() == 64 && digest.chars().all(|digit| digit.is_ascii_hexdigit()) => {
+            "DIGEST".to_owned()
+        }
         _ => found.to_owned(),
     }
 }

@@ -199,15 +199,20 @@ fn predicted(hop: &PredictedHop) -> String {
     words(&hop.cluster, flags, code)
 }
 
-fn of_lab(reality: &Reality<'_>, observed: &Observed) -> Said {
+/// Whether the host served a request, and whose connection did.
+pub(super) fn served(reality: &Reality<'_>, observed: &Observed) -> &'static str {
     let served = observed.exit == 0 && observed.code == 200;
     let by_gateway = observed.peers.iter().any(|peer| reality.is_gateway(*peer));
+    match (served, by_gateway) {
+        (true, true) => "by the gateway",
+        (true, false) => "directly",
+        (false, _) => "not",
+    }
+}
+
+fn of_lab(reality: &Reality<'_>, observed: &Observed) -> Said {
     Said {
-        served: match (served, by_gateway) {
-            (true, true) => "by the gateway",
-            (true, false) => "directly",
-            (false, _) => "not",
-        },
+        served: served(reality, observed),
         hops: observed.lines.iter().map(line).collect(),
         chained: observed
             .lines

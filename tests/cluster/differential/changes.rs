@@ -12,6 +12,16 @@ pub(super) struct Change {
     pub(super) make: fn(&mut Case),
 }
 
+impl Change {
+    /// Whether it removes an object, on which no other change can be made then.
+    pub(super) fn takes_away(&self) -> bool {
+        let kinds = ["ServiceEntry", "Gateway", "DestinationRule", "VirtualService"];
+        self.name
+            .strip_prefix("no ")
+            .is_some_and(|kind| kinds.contains(&kind))
+    }
+}
+
 fn any(_: Way) -> bool {
     true
 }

@@ -35,8 +35,25 @@ pub(super) fn cases(places: &Places) -> Vec<Case> {
     cases.push(nothing);
     cases.extend(at_the_stock_gateway(&places.stock, cases.len(), &places.run));
     cases.extend(alone(places, cases.len()));
+    for (way, first, second) in DISAGREED {
+        let number = cases.len();
+        let mut case = way.case(&places.stock, number, &places.run);
+        for name in [first, second] {
+            let change = CHANGES.iter().find(|change| change.name == *name);
+            (change.unwrap().make)(&mut case);
+        }
+        case.name = format!("{number}. {way:?} in the root namespace: {first} + {second}");
+        cases.push(case);
+    }
     cases
 }
+
+/// Pairs of changes on which model and lab once disagreed.
+const DISAGREED: &[(Way, &str, &str)] = &[(
+    Way::Passthrough,
+    "resolution STATIC without endpoints",
+    "refused by AuthorizationPolicy, by its Host",
+)];
 
 /// What concerns all hosts of a namespace.
 fn alone(places: &Places, first: usize) -> Vec<Case> {
@@ -121,6 +138,22 @@ fn alone(places: &Places, first: usize) -> Vec<Case> {
         entry["exportTo"] = json!([".", gateway]);
         case.object("VirtualService").unwrap()["spec"]["exportTo"] = json!([".", gateway]);
     });
+    // Rules of different exportTo do not merge, and the last one alone counts.
+    for (name, before) in [("an older rule", true), ("a younger rule", false)] {
+        let name = format!("{name} of the gateway's that is exported otherwise");
+        add(&name, Way::Passthrough, &|case| {
+            let host = case.place.gateway_host();
+            let spec = json!({"host": host, "exportTo": ["*"], "subsets": [{"name": "other"}]});
+            let namespace = case.place.namespace.clone();
+            if before {
+                case.objects
+                    .insert(0, istio("DestinationRule", &namespace, "a-other", &spec));
+            } else {
+                case.objects
+                    .push(istio("DestinationRule", &namespace, "z-other", &spec));
+            }
+        });
+    }
     cases
 }
 

@@ -10,21 +10,35 @@ mod case;
 mod changes;
 mod fixed;
 mod objects;
+mod pairs;
 mod pure;
 mod reality;
+mod repairs;
 mod ways;
 
 use crate::support::open;
 use agreement::Agreement;
-use reality::Reality;
+use case::Case;
+use reality::{Places, Reality};
 
 /// One in so many cases is in the core.
 const CORE: usize = 5;
+/// How many cases are drawn.
+const PAIRS: usize = 150;
 
 /// Every way as it should be, what concerns a namespace, and one in five of the rest.
 #[test]
 fn a_core_of_the_cases_agrees() {
-    compare(|number, name| number % CORE == 0 || name.contains("as it should be") || name.contains("alone"));
+    compare(|places| {
+        let wanted = |number, name: &str| {
+            number % CORE == 0 || name.contains("as it should be") || name.contains("alone")
+        };
+        let cases = fixed::cases(places).into_iter().enumerate();
+        cases
+            .filter(|(number, case)| wanted(*number, &case.name))
+            .map(|(_, case)| case)
+            .collect()
+    });
 }
 
 /// The fixed set: every way with every change that concerns it.
@@ -32,22 +46,41 @@ fn a_core_of_the_cases_agrees() {
 fn every_case_of_the_fixed_set_agrees() {
     // While one of them is looked into.
     let part = std::env::var("DIFFERENTIAL_CASES").unwrap_or_default();
-    compare(|_, name| name.contains(&part));
+    compare(|places| {
+        let mut cases = fixed::cases(places);
+        assert!(cases.len() >= 150, "{} cases are too few", cases.len());
+        cases.retain(|case| case.name.contains(&part));
+        cases
+    });
 }
 
-fn compare(wanted: impl Fn(usize, &str) -> bool) {
+/// Two changes at once, another draw each time; `DIFFERENTIAL_SEED` repeats one.
+#[test]
+fn random_pairs_of_changes_agree() {
+    let seed = number_of("DIFFERENTIAL_SEED").unwrap_or_else(|| fastrand::u64(..));
+    let count = number_of("DIFFERENTIAL_PAIRS").map_or(PAIRS, |count| usize::try_from(count).unwrap());
+    let part = std::env::var("DIFFERENTIAL_CASES").unwrap_or_default();
+    println!("DIFFERENTIAL_SEED={seed} DIFFERENTIAL_PAIRS={count}");
+    compare(|places| {
+        let mut cases = pairs::drawn(places, seed, count);
+        cases.retain(|case| case.name.contains(&part));
+        cases
+    });
+}
+
+fn number_of(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{variable}={text} is no number")),
+    )
+}
+
+fn compare(cases: impl Fn(&Places) -> Vec<Case>) {
     // Other tests would find its gateway.
     let mut stage = open!(alone);
     let reality = Reality::prepare(&mut stage);
-    let cases = fixed::cases(&reality.places);
-    assert!(cases.len() >= 150, "{} cases are too few", cases.len());
-    let whole = cases.len();
-    let numbered = cases.into_iter().enumerate();
-    let cases: Vec<_> = numbered
-        .filter(|(number, case)| wanted(*number, &case.name))
-        .map(|(_, case)| case)
-        .collect();
-    println!("{} of the {whole} cases of the fixed set", cases.len());
+    let cases = cases(&reality.places);
     let agreement = Agreement::of(&reality, &cases);
     println!("{agreement}");
     assert!(agreement.is_whole(), "{}", agreement.disagreements());

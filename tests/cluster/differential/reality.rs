@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Namespaces that have a `Sidecar` resource, or a listener for an address, of their own.
-pub(super) const ISOLATED: usize = 11;
+pub(super) const ISOLATED: usize = 13;
 /// More than the ten seconds after which Envoy gives a connection up.
 const MAX_TIME_SECONDS: u32 = 12;
 /// How many requests of one source are under way at once.
@@ -57,7 +57,7 @@ impl Places {
 /// The lab, prepared for cases.
 pub(super) struct Reality<'stage> {
     pub(super) places: Places,
-    stage: &'stage Stage,
+    pub(super) stage: &'stage Stage,
     markers: AtomicUsize,
 }
 
@@ -185,7 +185,7 @@ impl<'stage> Reality<'stage> {
 
     /// What came before a marker was pushed before it: once a request for it comes out of the gateway, istiod has sent
     /// all objects to all proxies. One that is late nevertheless is asked again (`Agreement`).
-    fn settle(&self) {
+    pub(super) fn settle(&self) {
         let own = &self.places.own;
         let gateway = self.gateway_addresses();
         let number = MARKER + self.markers.fetch_add(1, Ordering::Relaxed);

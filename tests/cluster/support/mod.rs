@@ -1,6 +1,7 @@
 //! What every test needs: the lab, a namespace of its own, the tool as a process, kubectl, a dump of the cluster.
 
 mod audit;
+pub(crate) mod codes;
 pub(crate) mod dump;
 pub(crate) mod kubectl;
 pub(crate) mod kyma;

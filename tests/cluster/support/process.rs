@@ -1,5 +1,6 @@
 //! The tool as its users run it: a process with arguments, two streams and an exit code.
 
+use super::codes::Seen;
 use serde_json::Value;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -187,10 +188,15 @@ impl Running {
             self.started.elapsed().as_secs_f32(),
             self.command
         );
+        let stdout = self.stdout.join().unwrap();
+        Seen::record(
+            self.command.trim_start_matches("kubectl egress "),
+            &format!("{stdout}\n{}", self.stderr),
+        );
         Run {
             command: self.command.clone(),
             code,
-            stdout: self.stdout.join().unwrap(),
+            stdout,
             stderr: self.stderr.clone(),
             took: self.started.elapsed(),
         }

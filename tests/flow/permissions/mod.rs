@@ -1,0 +1,246 @@
+//! Least privilege: what each command asks of the API server is what `render --rbac` gives it, no more and no less; and
+//! whatever single rule is missing, it is named before anything is changed.
+
+mod granted;
+mod missing;
+mod recorded;
+
+use crate::served::{Run, Served, serve};
+use crate::support::quick;
+use futures::future::join_all;
+use granted::Grant;
+use kubectl_egress::sandbox::Sandbox;
+use recorded::Asked;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A command as it is run under its own account, and how it ends.
+struct Case {
+    /// As the administrator, before.
+    prepared: &'static [&'static str],
+    /// The command's word, and circumstances.
+    rbac: &'static str,
+    typed: &'static [&'static str],
+    code: i32,
+}
+
+const ROUTED: &str = "setup kyma-project.io -n demo --create-namespace --no-probe";
+const LOCKED: &[&str] = &[ROUTED, "lockdown -n demo --yes"];
+
+const CASES: &[Case] = &[
+    Case {
+        prepared: &[],
+        rbac: "setup",
+        typed: &["setup kyma-project.io -n demo"],
+        code: 0,
+    },
+    Case {
+        prepared: &[ROUTED],
+        rbac: "verify",
+        typed: &["verify -n demo"],
+        code: 0,
+    },
+    Case {
+        prepared: &[ROUTED],
+        rbac: "verify --rbac-with bypass",
+        typed: &["verify -n demo --bypass"],
+        code: 0,
+    },
+    Case {
+        prepared: LOCKED,
+        rbac: "verify --rbac-with locked",
+        typed: &["verify -n demo"],
+        code: 0,
+    },
+    Case {
+        prepared: &[ROUTED],
+        rbac: "probe --rbac-with unmeshed",
+        typed: &[
+            "probe kyma-project.io -n demo",
+            "probe kyma-project.io -n demo --unmeshed",
+        ],
+        code: 0,
+    },
+    Case {
+        prepared: &[ROUTED],
+        rbac: "lockdown",
+        typed: &["lockdown -n demo --yes"],
+        code: 0,
+    },
+    Case {
+        prepared: LOCKED,
+        rbac: "unlock",
+        typed: &["unlock -n demo --yes"],
+        code: 0,
+    },
+    Case {
+        prepared: &[],
+        rbac: "enable-gateway",
+        typed: &["enable-gateway -n demo"],
+        code: 0,
+    },
+    Case {
+        prepared: &[ROUTED],
+        rbac: "enable-gateway",
+        typed: &["enable-gateway -n demo"],
+        code: 0,
+    },
+    Case {
+        prepared: &[],
+        rbac: "deploy-curl",
+        typed: &["deploy-curl -n demo"],
+        code: 0,
+    },
+    Case {
+        prepared: &["deploy-curl -n demo"],
+        rbac: "route",
+        typed: &["route edition.cnn.com -n demo"],
+        code: 0,
+    },
+    Case {
+        prepared: &[ROUTED],
+        rbac: "logs",
+        typed: &["logs -n demo"],
+        code: 0,
+    },
+    Case {
+        prepared: &[ROUTED],
+        rbac: "check",
+        typed: &["check -n demo"],
+        code: 0,
+    },
+    Case {
+        prepared: &[ROUTED],
+        rbac: "learn",
+        typed: &["learn -n demo --for 1s", "learn -n demo --since 1h"],
+        code: 0,
+    },
+    Case {
+        prepared: &[ROUTED],
+        rbac: "status",
+        typed: &["status -n demo"],
+        code: 0,
+    },
+    Case {
+        prepared: LOCKED,
+        rbac: "status --rbac-with locked",
+        typed: &["status -n demo"],
+        code: 0,
+    },
+    Case {
+        prepared: &[ROUTED],
+        rbac: "render",
+        typed: &["render -n demo", "render edition.cnn.com -n demo"],
+        code: 0,
+    },
+    Case {
+        prepared: &[ROUTED],
+        rbac: "diff",
+        typed: &["diff edition.cnn.com -n demo"],
+        code: 1,
+    },
+    Case {
+        prepared: &[ROUTED],
+        rbac: "explain",
+        typed: &["explain kyma-project.io:443 -n demo"],
+        code: 0,
+    },
+    Case {
+        prepared: &[ROUTED],
+        rbac: "cleanup",
+        typed: &["cleanup -n demo"],
+        code: 0,
+    },
+    Case {
+        prepared: &[ROUTED],
+        rbac: "cleanup --rbac-with own-namespace --rbac-with leftovers",
+        typed: &["cleanup -n demo --verify"],
+        code: 0,
+    },
+];
+
+/// A sandbox with namespace `demo`, the administrator's or ours, in which the administrator has done some things.
+async fn prepared(case: &Case) -> Served {
+    let served = serve(Sandbox::new(quick())).await;
+    if !case.rbac.contains("own-namespace") {
+        let metadata = serde_json::json!({"name": "demo"});
+        let namespace = serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata});
+        served.sandbox.put(&namespace).unwrap();
+    }
+    for typed in case.prepared {
+        served.run(typed).await.exits(0);
+    }
+    served
+}
+
+async fn run_as(served: &Served, grant: &Grant, typed: &str) -> Run {
+    served.run(&format!("{typed} --as {}", grant.user)).await
+}
+
+/// What of all cases with the same rules was granted, and what was asked.
+#[derive(Default)]
+struct Seen {
+    granted: BTreeSet<Asked>,
+    asked: BTreeSet<Asked>,
+}
+
+async fn run_case(case: &'static Case) -> (&'static str, Seen, Vec<String>) {
+    let mut wrong = Vec::new();
+    let served = prepared(case).await;
+    let grant = Grant::of(case.rbac);
+    grant.put(&served.sandbox);
+    for typed in case.typed {
+        let run = run_as(&served, &grant, typed).await;
+        if run.code != Some(case.code) {
+            wrong.push(format!("{typed}: exit {:?}\n{}", run.code, run.stderr));
+        }
+        for line in run.stderr.lines().filter(|line| line.contains("you may not")) {
+            // Who sets up need not be who takes away; that is said.
+            if !line.contains("you may not delete") {
+                wrong.push(format!("{typed}: {line}"));
+            }
+        }
+    }
+    let seen = Seen {
+        asked: recorded::asked(&served.sandbox.requests(), &grant.user),
+        granted: grant.rules(),
+    };
+    (case.rbac, seen, wrong)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_exactly_its_rules_every_command_works_and_needs_each_of_them() {
+    let mut wrong = Vec::new();
+    let mut all: BTreeMap<&str, Seen> = BTreeMap::new();
+    for (rbac, seen, complaints) in join_all(CASES.iter().map(run_case)).await {
+        wrong.extend(complaints);
+        let known = all.entry(rbac).or_default();
+        known.asked.extend(seen.asked);
+        known.granted = seen.granted;
+    }
+    for (rbac, Seen { granted, asked }) in &all {
+        let covered = |one: &Asked| {
+            let everywhere = Asked {
+                namespace: String::new(),
+                ..one.clone()
+            };
+            granted.contains(one) || granted.contains(&everywhere)
+        };
+        for one in asked.iter().filter(|one| !covered(one)) {
+            if !granted::is_done_without(one) && !recorded::is_implied(one, asked) {
+                wrong.push(format!("{rbac}: asked, but not granted: {one}"));
+            }
+        }
+        for one in granted
+            .difference(asked)
+            .filter(|one| !granted::is_not_reached_here(one))
+        {
+            wrong.push(format!("{rbac}: granted, but never asked: {one}"));
+        }
+    }
+    let (rules, commands) = (
+        all.values().map(|seen| seen.granted.len()).sum::<usize>(),
+        all.len(),
+    );
+    eprintln!("{commands} sets of rules, {rules} rules, each of them asked for");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -4,8 +4,7 @@ use super::failure::Failure;
 use super::transport::Transport;
 use http::Request;
 use hyper_util::rt::TokioIo;
-use std::time::Instant;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_tungstenite::WebSocketStream;
 
 /// The status of a server that agrees: `101 Switching Protocols`.

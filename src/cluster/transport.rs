@@ -16,9 +16,9 @@ use jiff::Timestamp;
 use kube::client::Body;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// Plain requests in flight at once. Each owns a connection: kube speaks HTTP/1.1 only.
 pub(super) const IN_FLIGHT: usize = 8;

@@ -99,6 +99,16 @@ pub(super) fn make_both(
 /// The clusters of `--sandbox`: fresh in this process, and the same for all of one command.
 static CLUSTERS: OnceLock<Clusters> = OnceLock::new();
 
+tokio::task_local! {
+    /// Clusters that somebody else made for the commands of this task.
+    static GIVEN: Clusters;
+}
+
+/// Does work whose `--sandbox` means these clusters.
+pub(super) async fn within<Work: Future>(clusters: Clusters, work: Work) -> Work::Output {
+    GIVEN.scope(clusters, work).await
+}
+
 /// The cluster of `--sandbox`, or with `--context target` the other one.
 ///
 /// # Errors
@@ -114,23 +124,27 @@ pub(super) fn connect(connection: &Connection, printer: &Printer) -> Result<(Clu
         );
     }
     let namespace = connection.namespace.as_deref();
+    let Clusters { sandbox, target } = clusters(connection, printer)?;
+    let sandbox = if context == CONTEXT { sandbox } else { target };
+    let namespace = namespace.unwrap_or("default");
+    let cluster = Cluster::over_service(sandbox.service(), namespace, context, observer(printer));
+    Ok((cluster, sandbox))
+}
+
+/// Those that were given, else those of this process, which are made where there are none yet.
+fn clusters(connection: &Connection, printer: &Printer) -> Result<Clusters> {
+    if let Ok(given) = GIVEN.try_with(Clone::clone) {
+        return Ok(given);
+    }
     if CLUSTERS.get().is_none() {
         announce(printer);
+        let namespace = connection.namespace.as_deref();
         let made = make_both(Platform::Istio, &connection.sandbox_faults, namespace)?;
         // Commands connect one after the other.
         let _ = CLUSTERS.set(made);
     }
-    let clusters = CLUSTERS
-        .get()
-        .ok_or_else(|| Error::bug("there is no embedded cluster"))?;
-    let sandbox = if context == CONTEXT {
-        clusters.sandbox.clone()
-    } else {
-        clusters.target.clone()
-    };
-    let namespace = namespace.unwrap_or("default");
-    let cluster = Cluster::over_service(sandbox.service(), namespace, context, observer(printer));
-    Ok((cluster, sandbox))
+    let made = CLUSTERS.get().cloned();
+    made.ok_or_else(|| Error::bug("there is no embedded cluster"))
 }
 
 fn refuse_other_clusters(connection: &Connection) -> Result<()> {

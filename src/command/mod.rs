@@ -36,6 +36,7 @@ pub use completion::answers_shell;
 use crate::cli::{Command, Invocation};
 use crate::error::Result;
 use crate::report::Printer;
+use crate::sandbox::Sandbox;
 use crate::vocabulary::ExitCode;
 
 /// Does what was asked.
@@ -76,4 +77,22 @@ pub async fn run(invocation: Invocation, printer: &Printer) -> Result<ExitCode> 
         Command::Values(settings) => Ok(completion::values(&connection, settings, printer).await),
         Command::Version(settings) => version::version(&settings, printer),
     }
+}
+
+/// The same, where `--sandbox` means these two embedded clusters instead of fresh ones: a test looks at what a command
+/// does to them, and breaks them meanwhile. The second one is the context `target`.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_embedded(
+    invocation: Invocation,
+    printer: &Printer,
+    sandbox: &Sandbox,
+    target: &Sandbox,
+) -> Result<ExitCode> {
+    let clusters = embedded::Clusters {
+        sandbox: sandbox.clone(),
+        target: target.clone(),
+    };
+    embedded::within(clusters, run(invocation, printer)).await
 }

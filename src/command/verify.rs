@@ -14,7 +14,7 @@ use crate::vocabulary::{
     Circumstance, Claim, ClusterCommand, ExitCode, HostName, OutputFormat, Verdict, names,
 };
 use jiff::Timestamp;
-use std::time::Instant;
+use tokio::time::Instant;
 
 /// Probes and judges.
 pub(super) async fn verify(

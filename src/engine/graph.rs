@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use std::collections::BTreeSet;
-use std::time::Instant;
+use tokio::time::Instant;
 
 /// What a finished step says: a detail worth a word, or why there was nothing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,7 +13,8 @@ use crate::istio::kinds;
 use crate::plan::lock::ReachedBefore;
 use crate::plan::{GatewayTarget, Plan};
 use crate::vocabulary::{ObjectReference, Scheme};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// After this long without its line another connection is made: the access log may just have been switched on.
 const SIDECAR_SENTINEL_PAUSE: Duration = Duration::from_millis(1500);

@@ -12,7 +12,8 @@ use crate::plan::journal::Journal;
 use crate::plan::source::{self, Evasion, Injection, ProbePodSettings};
 use crate::vocabulary::{Object, ObjectReference, names};
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Labels that decide on injection and on other people's policies: a pod of ours that is to be like the source has them.
 const LABELS_OF_SOURCE: &[&str] = &[

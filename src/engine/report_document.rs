@@ -149,7 +149,7 @@ pub async fn gather(
     verification: Verification,
     took: Took,
 ) -> Result<ReportDocument> {
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     let journal = stored_plan(cluster, plan).await?;
     let now = cluster.server_time().unwrap_or_else(Timestamp::now);
     let scope = Scope::Namespace(verification.namespace.clone());

@@ -17,7 +17,8 @@ use crate::plan::lock::ReachedBefore;
 use crate::vocabulary::Object;
 use serde_json::json;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long lines may come after the last probe: Envoy flushes once a second, and a line of a connection that Envoy
 /// gave up on comes up to ten seconds after curl did (truth.md 2).

@@ -156,7 +156,7 @@ pub async fn whole_plan(
 ) -> Result<Remains> {
     let namespace = ObjectReference::cluster(kinds::namespace(), &plan.namespace);
     let live = cluster.get(&namespace).await?;
-    let started = std::time::Instant::now();
+    let started = tokio::time::Instant::now();
     events(Event::StepStarted {
         id: STEP.to_owned(),
         title: format!("undo the plan {plan}"),

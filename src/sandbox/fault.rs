@@ -1,5 +1,8 @@
 //! Faults on request: which request fails, and how.
 
+use bytes::Bytes;
+use std::time::Duration;
+
 /// A fault that is waiting for its request.
 #[derive(Debug, Clone)]
 pub struct Fault {
@@ -20,6 +23,11 @@ pub struct Fault {
 pub enum FaultKind {
     /// Answered with this status code, and `Retry-After` in seconds.
     Status(u16, Option<u32>),
+    /// Answered with this status code and this body, whatever was asked for.
+    Reply(u16, String),
+    /// The connection is cut before an answer, and so many connections after it are refused: the server starts anew.
+    /// On a socket they are opened and closed at once.
+    Refused(u32),
     /// The connection is cut before an answer, and before anything is done.
     Cut,
     /// The work is done, but the connection is cut before the answer.
@@ -32,6 +40,13 @@ pub enum FaultKind {
     HangAfterBytes(usize),
     /// exec ends cleanly, but without its exit status.
     NoStatus,
+    /// These bytes come before the body (the output).
+    Before(Bytes),
+    /// The body (the output) comes byte by byte, with such a pause before each.
+    Trickle(Duration),
+    /// The body's first block comes behind the second; of exec the exit status comes first, and standard error before
+    /// standard output.
+    Reordered,
 }
 
 impl Fault {

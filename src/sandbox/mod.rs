@@ -28,6 +28,7 @@ mod seed;
 mod selector;
 mod server;
 mod settings;
+mod spoiled;
 mod state;
 mod store;
 mod streams;
@@ -83,6 +84,9 @@ impl Sandbox {
                 .accept()
                 .await
                 .map_err(|error| Error::bug("the sandbox's socket failed").because(error.to_string()))?;
+            if self.inner.refuses_connection() {
+                continue;
+            }
             tokio::spawn(server::serve_connection(Arc::clone(&self.inner), stream));
         }
     }
@@ -95,6 +99,12 @@ impl Sandbox {
     /// Makes a request fail that is still to come. Several faults are tried in the order of injection.
     pub fn inject(&self, fault: Fault) {
         self.inner.lock().faults.push(fault);
+    }
+
+    /// Takes back every fault that has not struck yet, and lets connections in again.
+    pub fn mend(&self) {
+        self.inner.lock().faults.clear();
+        self.inner.refuse_connections(0);
     }
 
     /// Cuts every stream (exec, log, port-forward, watch) that is open now, as a load balancer does.

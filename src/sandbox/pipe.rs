@@ -11,7 +11,6 @@ use hyper::body::{Body, Incoming};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -82,14 +81,17 @@ struct Connector {
 
 impl tower::Service<Uri> for Connector {
     type Response = Pipe;
-    type Error = Infallible;
-    type Future = std::future::Ready<Result<Pipe, Infallible>>;
+    type Error = io::Error;
+    type Future = std::future::Ready<io::Result<Pipe>>;
 
-    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, _uri: Uri) -> Self::Future {
+        if self.inner.refuses_connection() {
+            return std::future::ready(Err(io::ErrorKind::ConnectionRefused.into()));
+        }
         let (near, far) = tokio::io::duplex(PIPE_BYTES);
         tokio::spawn(serve_connection(Arc::clone(&self.inner), far));
         std::future::ready(Ok(Pipe(TokioIo::new(near))))

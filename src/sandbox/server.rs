@@ -2,18 +2,17 @@
 
 use super::api::{self, Call, Reply};
 use super::fault::{self, FaultKind};
+use super::spoiled::spoiled;
 use super::state::{Inner, RecordedRequest};
 use super::streams::StreamKind;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
-use hyper::body::{Frame, Incoming};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A body of an answer.
@@ -43,7 +42,7 @@ where
 }
 
 /// A connection that ends without an answer.
-fn cut() -> io::Error {
+pub(super) fn cut() -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionReset, "cut on request")
 }
 
@@ -74,12 +73,21 @@ async fn answer(inner: &Arc<Inner>, request: Request<Incoming>) -> io::Result<Re
     };
     match &fault {
         Some(FaultKind::Cut) => return Err(cut()),
+        Some(FaultKind::Refused(times)) => {
+            inner.refuse_connections(*times);
+            return Err(cut());
+        }
         Some(FaultKind::Hang) => std::future::pending().await,
         Some(FaultKind::Status(code, retry_after)) => {
             return Ok(dated(
                 inner,
                 api::Refusal::injected(*code, *retry_after).into_reply(),
             ));
+        }
+        Some(FaultKind::Reply(code, body)) => {
+            let mut reply = Response::new(full(body.clone()));
+            *reply.status_mut() = StatusCode::from_u16(*code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            return Ok(dated(inner, reply));
         }
         _ => {}
     }
@@ -94,7 +102,7 @@ async fn answer(inner: &Arc<Inner>, request: Request<Incoming>) -> io::Result<Re
         return Err(cut());
     }
     let reply = reply.unwrap_or_else(api::Refusal::into_reply);
-    Ok(dated(inner, limited(reply, fault.as_ref())))
+    Ok(dated(inner, spoiled(reply, fault.as_ref())))
 }
 
 /// Sets the `Date` header by the cluster's clock (hyper would take this machine's).
@@ -104,68 +112,4 @@ fn dated(inner: &Inner, mut reply: Reply) -> Reply {
         reply.headers_mut().insert(header::DATE, value);
     }
     reply
-}
-
-/// Limits the body as the fault says. Upgraded streams limit themselves.
-fn limited(reply: Reply, fault: Option<&FaultKind>) -> Reply {
-    let (bytes, hang) = match fault {
-        Some(FaultKind::CutAfterBytes(bytes)) => (*bytes, false),
-        Some(FaultKind::HangAfterBytes(bytes)) => (*bytes, true),
-        _ => return reply,
-    };
-    if reply.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return reply;
-    }
-    reply.map(|body| {
-        Limited {
-            body,
-            left: bytes,
-            hang,
-        }
-        .boxed_unsync()
-    })
-}
-
-/// A body that stops after so many bytes.
-struct Limited {
-    body: ReplyBody,
-    left: usize,
-    hang: bool,
-}
-
-impl hyper::body::Body for Limited {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        if self.left == 0 {
-            return if self.hang {
-                Poll::Pending
-            } else {
-                Poll::Ready(Some(Err(cut())))
-            };
-        }
-        let frame = match Pin::new(&mut self.body).poll_frame(context) {
-            Poll::Ready(Some(Ok(frame))) => frame,
-            // A body that ends before its limit is cut as well: the fault was asked for.
-            Poll::Ready(None) => {
-                self.left = 0;
-                return self.poll_frame(context);
-            }
-            other => return other,
-        };
-        let Ok(mut data) = frame.into_data() else {
-            return Poll::Ready(None);
-        };
-        data.truncate(self.left);
-        self.left -= data.len();
-        Poll::Ready(Some(Ok(Frame::data(data))))
-    }
-
-    fn size_hint(&self) -> hyper::body::SizeHint {
-        self.body.size_hint()
-    }
 }

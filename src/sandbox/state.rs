@@ -12,7 +12,7 @@ use crate::vocabulary::Object;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -137,6 +137,10 @@ pub(super) struct Inner {
     world: Mutex<Option<(u64, Arc<World>)>>,
     changed: watch::Sender<u64>,
     cuts: watch::Sender<u64>,
+    /// How many connections are refused before one is taken again.
+    refused: AtomicU32,
+    /// When it began, by the calendar and by the runtime's clock, which a test may let run ahead.
+    began: (Timestamp, tokio::time::Instant),
     /// How far the clock was moved on, in milliseconds.
     passed: AtomicI64,
     /// What certificates of hosts outside lead to.
@@ -160,6 +164,8 @@ impl Inner {
             world: Mutex::default(),
             changed: watch::Sender::new(0),
             cuts: watch::Sender::new(0),
+            refused: AtomicU32::new(0),
+            began: (Timestamp::now(), tokio::time::Instant::now()),
             passed: AtomicI64::new(0),
             this: this.clone(),
         });
@@ -222,8 +228,22 @@ impl Inner {
     pub(super) fn now(&self) -> Timestamp {
         let offset = SignedDuration::from_secs(self.settings.clock_offset_seconds)
             + SignedDuration::from_millis(self.passed.load(Ordering::Relaxed));
-        let now = Timestamp::now();
+        let (calendar, clock) = self.began;
+        let now = calendar.checked_add(clock.elapsed()).unwrap_or(calendar);
         now.checked_add(offset).unwrap_or(now)
+    }
+
+    /// Refuses so many connections from now on.
+    pub(super) fn refuse_connections(&self, times: u32) {
+        self.refused.store(times, Ordering::Relaxed);
+    }
+
+    /// Whether a connection that is opened now is to be refused. Counts it.
+    pub(super) fn refuses_connection(&self) -> bool {
+        let less = |left: u32| left.checked_sub(1);
+        self.refused
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
+            .is_ok()
     }
 
     /// Moves the clock on, and does what becomes due.

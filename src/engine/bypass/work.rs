@@ -18,7 +18,8 @@ use crate::vocabulary::{ATTEMPTS, Attempt, AttemptFrom, AttemptOutcome, Object, 
 use futures::future::{join, join_all};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Longer than a lookup's three questions of five seconds.
 const PROGRAM_DEADLINE: Duration = Duration::from_secs(25);

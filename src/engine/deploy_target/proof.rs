@@ -12,7 +12,8 @@ use crate::plan::target_workload::ECHO_PATH;
 use crate::vocabulary::HostName;
 use serde::Serialize;
 use serde_json::Value;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Pause between two tries of what cannot be watched: whether the ingress gateway has what was applied.
 const PAUSE: Duration = Duration::from_millis(300);

@@ -14,7 +14,8 @@ use crate::plan::lock::ReachedBefore;
 use crate::vocabulary::Outcome;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// curl's limit while waiting for that, and for the second look from the pod without sidecar: nothing is between curl
 /// and the network there, so that a dropped connection shows at once.

@@ -14,7 +14,8 @@ use crate::finding::{Finding, catalogue};
 use crate::plan::lock;
 use crate::vocabulary::Scheme;
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// A connection that is dropped shows no sooner.
 const TRY_SECONDS: u32 = 3;

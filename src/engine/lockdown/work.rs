@@ -20,7 +20,7 @@ use crate::plan::lock::ReachedBefore;
 use crate::plan::source;
 use crate::vocabulary::{ClaimState, ExitCode, Object, ObjectReference, PodName, Verdict};
 use std::collections::BTreeSet;
-use std::time::Instant;
+use tokio::time::Instant;
 
 /// What a run works with.
 pub(super) struct Work<'run> {

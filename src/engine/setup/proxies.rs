@@ -8,7 +8,8 @@ use crate::error::{Error, Result};
 use crate::plan::source;
 use crate::vocabulary::{ExitCode, PodName};
 use futures::future::try_join_all;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Pause between two reads of a proxy's configuration, which cannot be watched. One read takes 7 ms.
 const READ_PAUSE: Duration = Duration::from_millis(100);

@@ -173,37 +173,54 @@ fn agent(inner: &Inner, pod: &Value, arguments: &[String]) -> Output {
 
 /// Sends output and status, as far as the fault lets it.
 async fn deliver(mut socket: Socket, output: &Output, status: &Value, fault: Option<FaultKind>) {
-    let (mut left, hang) = match fault {
+    let (left, hang) = match fault {
         Some(FaultKind::CutAfterBytes(bytes)) => (bytes, false),
         Some(FaultKind::HangAfterBytes(bytes)) => (bytes, true),
         _ => (usize::MAX, false),
     };
-    let limited = left != usize::MAX;
-    for (channel, bytes) in [(1, &output.stdout), (2, &output.stderr)] {
-        let bytes = &bytes[..bytes.len().min(left)];
-        left = left.saturating_sub(bytes.len());
-        for block in bytes.chunks(BLOCK) {
-            if socket
-                .send(Message::binary(framed(channel, block)))
-                .await
-                .is_err()
-            {
-                return;
-            }
+    for message in messages(output, status, fault.as_ref(), left) {
+        if let Some(FaultKind::Trickle(pause)) = fault {
+            tokio::time::sleep(pause).await;
+        }
+        if socket.send(Message::binary(message)).await.is_err() {
+            return;
         }
     }
-    if limited {
+    if left != usize::MAX {
         // Dropped without a close frame: the connection is cut.
         if hang {
             std::future::pending::<()>().await;
         }
         return;
     }
-    if fault != Some(FaultKind::NoStatus) {
-        let status = framed(3, status.to_string().as_bytes());
-        if socket.send(Message::binary(status)).await.is_err() {
-            return;
-        }
-    }
     close(socket).await;
+}
+
+/// What is sent, with so many bytes of output: standard output, standard error, the status.
+fn messages(output: &Output, status: &Value, fault: Option<&FaultKind>, mut left: usize) -> Vec<Vec<u8>> {
+    let mut messages = Vec::new();
+    let noise: &[u8] = match fault {
+        Some(FaultKind::Before(bytes)) => bytes,
+        _ => &[],
+    };
+    let block = match fault {
+        Some(FaultKind::Trickle(_)) => 1,
+        _ => BLOCK,
+    };
+    for (channel, bytes) in [(1, noise), (1, &output.stdout), (2, &output.stderr)] {
+        let bytes = &bytes[..bytes.len().min(left)];
+        left = left.saturating_sub(bytes.len());
+        messages.extend(bytes.chunks(block).map(|block| framed(channel, block)));
+    }
+    let limited = matches!(
+        fault,
+        Some(FaultKind::CutAfterBytes(_) | FaultKind::HangAfterBytes(_) | FaultKind::NoStatus)
+    );
+    if !limited {
+        messages.push(framed(3, status.to_string().as_bytes()));
+    }
+    if fault == Some(&FaultKind::Reordered) {
+        messages.reverse();
+    }
+    messages
 }

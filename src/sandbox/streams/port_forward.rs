@@ -119,6 +119,16 @@ async fn run(
         _ => usize::MAX,
     };
     let hang = matches!(fault, Some(FaultKind::HangAfterBytes(_)));
+    match &fault {
+        Some(FaultKind::Before(bytes)) => {
+            if socket.send(Message::binary(framed(0, bytes))).await.is_err() {
+                return;
+            }
+        }
+        // What comes so slowly does not come while anybody waits.
+        Some(FaultKind::Trickle(_)) => std::future::pending().await,
+        _ => {}
+    }
     if let Some(socket) = bridge(socket, near, limit).await {
         close(socket).await;
     } else if hang {

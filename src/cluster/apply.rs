@@ -99,7 +99,7 @@ impl Cluster {
                 };
             }
         };
-        let object = self.read(&call, &reply)?;
+        let object = self.read_object(reference, &call, &reply)?;
         let evidence = Evidence {
             status: reply.status,
             retried: reply.tries > 1,

@@ -145,6 +145,10 @@ impl Cluster {
                 Err(failure) => return Err(failure),
             };
             let page = Object(page);
+            // Taken for an empty list, it would say that nothing is there.
+            if !page.text("/kind").ends_with("List") {
+                return Err(not_asked_for());
+            }
             for item in page.items("/items") {
                 let mut object = Object(item.clone());
                 object.0["kind"] = kind.kind.clone().into();
@@ -277,7 +281,9 @@ impl Cluster {
         let mut call = Call::json(Method::DELETE, path, &body, subject);
         call.idempotent = options.uid.is_some();
         let deleted = match self.transport().plain(&call).await {
-            Ok(reply) => deleted(&reply),
+            Ok(reply) => {
+                deleted(&reply).map_err(|failure| self.transport().explain(failure, &call.subject))?
+            }
             Err(failure) if failure.code() == Some(404) => Deleted::NotThere,
             Err(Failure::Refused(status, _))
                 if status.code == 409 && status.message.contains("UID in the precondition") =>
@@ -294,7 +300,7 @@ impl Cluster {
 
     async fn write(&self, reference: &ObjectReference, call: &Call, dry_run: bool) -> Result<Object> {
         match self.transport().plain(call).await {
-            Ok(reply) if dry_run => self.read(call, &reply),
+            Ok(reply) if dry_run => self.read_object(reference, call, &reply),
             Ok(reply) => self.keep(reference, call, &reply),
             Err(Failure::Refused(status, _)) if status.reason == "AlreadyExists" => {
                 Err(Error::consent(format!("{reference} exists already"))
@@ -305,7 +311,22 @@ impl Cluster {
         }
     }
 
-    /// Reads the object of a reply.
+    /// Reads the object of a reply, which must be the one that was meant: what stands between us and the API server
+    /// may answer with anything, and would be taken for a change that never happened.
+    pub(super) fn read_object(
+        &self,
+        reference: &ObjectReference,
+        call: &Call,
+        reply: &Reply,
+    ) -> Result<Object> {
+        let object = self.read(call, reply)?;
+        if object.text("/kind") == reference.kind.kind && object.text("/metadata/name") == reference.name {
+            return Ok(object);
+        }
+        Err(self.transport().explain(not_asked_for(), &call.subject))
+    }
+
+    /// Reads the JSON of a reply.
     pub(super) fn read(&self, call: &Call, reply: &Reply) -> Result<Object> {
         reply
             .json()
@@ -315,7 +336,7 @@ impl Cluster {
 
     /// Reads the object of a reply and remembers it.
     fn keep(&self, reference: &ObjectReference, call: &Call, reply: &Reply) -> Result<Object> {
-        let object = self.read(call, reply)?;
+        let object = self.read_object(reference, call, reply)?;
         self.seen().remember(reference, &object);
         Ok(object)
     }
@@ -346,13 +367,20 @@ pub(super) fn complete(reference: &ObjectReference, object: &Object) -> Value {
 }
 
 /// The server answers with the object while it is still there, and with a `Status` when it is not.
-fn deleted(reply: &Reply) -> Deleted {
-    let body: Object = reply.json::<Value>().unwrap_or_default().into();
+fn deleted(reply: &Reply) -> std::result::Result<Deleted, Failure> {
+    let body: Object = reply.json::<Value>()?.into();
+    if body.text("/kind").is_empty() {
+        return Err(not_asked_for());
+    }
     let still_there = body.text("/kind") != "Status" && !body.uid().is_empty();
     let marked = !body.text("/metadata/deletionTimestamp").is_empty();
     if reply.status == 202 || (still_there && marked) {
-        Deleted::Deleting
+        Ok(Deleted::Deleting)
     } else {
-        Deleted::Gone
+        Ok(Deleted::Gone)
     }
+}
+
+fn not_asked_for() -> Failure {
+    Failure::Garbled("the server's answer is something else than what was asked for".to_owned())
 }

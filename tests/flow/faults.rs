@@ -3,8 +3,11 @@
 
 use crate::support::{clean_up, client, differences, dump, sandbox, set_up, settings};
 use futures::stream::{self, StreamExt};
+use kubectl_egress::cluster::{ApplyOptions, DeleteOptions};
+use kubectl_egress::istio::kinds;
 use kubectl_egress::sandbox::{Fault, FaultKind};
-use kubectl_egress::vocabulary::ExitCode;
+use kubectl_egress::vocabulary::{ExitCode, Object, ObjectReference};
+use serde_json::json;
 
 async fn requests_of_a_set_up() -> usize {
     let sandbox = sandbox();
@@ -119,4 +122,36 @@ async fn cleaning_up_survives_a_failure_of_every_request() {
             })
             .await;
     }
+}
+
+/// A captive portal, or a proxy that is not meant for the API, answers with 200 whatever it is asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_about_something_else_is_no_success() {
+    let sandbox = sandbox();
+    let cluster = client(&sandbox);
+    let reference = ObjectReference::namespaced(kinds::config_map(), "istio-system", "ours");
+    let object = Object(json!({"data": {"a": "b"}}));
+    for body in [
+        "[{\"kind\": 7}]",
+        "{}",
+        "{\"kind\": \"ConfigMap\", \"metadata\": {\"name\": \"another\"}}",
+    ] {
+        let answer = || Fault::new("", FaultKind::Reply(200, body.to_owned())).method("PATCH");
+        sandbox.inject(answer());
+        let applied = cluster
+            .apply(&object, &ApplyOptions::new(&reference, "kubectl-egress"))
+            .await;
+        is_clean(&applied.unwrap_err());
+        sandbox.inject(answer().method("GET"));
+        is_clean(&cluster.get(&reference).await.unwrap_err());
+        sandbox.inject(answer().method("GET"));
+        is_clean(&cluster.list(&kinds::config_map(), None, None).await.unwrap_err());
+    }
+    sandbox.inject(Fault::new("", FaultKind::Reply(200, "[]".to_owned())).method("DELETE"));
+    is_clean(
+        &cluster
+            .delete(&reference, &DeleteOptions::default())
+            .await
+            .unwrap_err(),
+    );
 }

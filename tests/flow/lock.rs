@@ -258,3 +258,90 @@ async fn cleaning_up_takes_away_the_probe_pods_of_every_namespace() {
     assert!(!left.contains_key("Pod elsewhere/killed"));
     assert!(left.contains_key("Pod elsewhere/of-another-plan"));
 }
+
+/// Decides about a lock that lets pods reach one another, which the usual one does not.
+async fn lock_wider(cluster: &Cluster) -> Result<Lockdown> {
+    let source = probe::find_source(cluster, "demo", None, None).await?;
+    let wanted = LockdownSettings {
+        plan: plan(),
+        namespace: "demo".to_owned(),
+        lock: LockSettings {
+            in_cluster: kubectl_egress::vocabulary::InCluster::Allow,
+            ..LockSettings::default()
+        },
+        confirm_within: CONFIRM_WITHIN,
+        effect_within: EFFECT_WITHIN,
+        forbidden: vec!["www.google.com".parse().unwrap()],
+        source,
+        ca_certificate: None,
+        max_time_seconds: 12,
+        timeout: Duration::from_secs(10),
+    };
+    match prepare(cluster, wanted).await? {
+        Decision::Lock(prepared) => run(cluster, &prepared, &silent(), std::future::pending()).await,
+        Decision::Unchanged(prepared) => {
+            let mut document = prepared.document();
+            document.end = LockdownEnd::Unchanged;
+            Ok(document)
+        }
+    }
+}
+
+fn whole_lock(sandbox: &Sandbox) -> Option<Value> {
+    let all = dump(sandbox);
+    let mut policies = all
+        .iter()
+        .filter(|(name, _)| name.starts_with("NetworkPolicy demo/"));
+    let whole = policies.find(|(_, policy)| policy["spec"]["podSelector"] == json!({}));
+    whole.map(|(_, policy)| policy["spec"].clone())
+}
+
+/// Takes the API server away at the n-th request until the client has given up.
+async fn loses_its_server(sandbox: &Sandbox, cluster: &Cluster, nth: usize) -> bool {
+    let fault = kubectl_egress::sandbox::FaultKind::Refused(u32::MAX);
+    sandbox.inject(kubectl_egress::sandbox::Fault::new("", fault).nth(u32::try_from(nth).unwrap()));
+    let ended = lock_wider(cluster).await;
+    sandbox.mend();
+    ended.is_ok_and(|document| document.end == LockdownEnd::Locked)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_a_lock_that_died_half_way_is_made_anew_and_proven() {
+    let (wanted, whole) = {
+        let (sandbox, cluster) = routed().await;
+        lock(&cluster).await.unwrap();
+        let before = sandbox.requests().len();
+        assert_eq!(lock_wider(&cluster).await.unwrap().end, LockdownEnd::Locked);
+        (whole_lock(&sandbox), sandbox.requests().len() - before)
+    };
+    let moments = (6..12).map(|part| whole * part / 12);
+    let left: Vec<bool> = stream::iter(moments)
+        .map(|nth| {
+            let wanted = &wanted;
+            async move {
+                let (sandbox, _) = routed().await;
+                lock(&client(&sandbox)).await.unwrap();
+                let one = policies(&sandbox).len();
+                if loses_its_server(&sandbox, &client(&sandbox), nth).await {
+                    return false;
+                }
+                let left = policies(&sandbox).len() > one || whole_lock(&sandbox) == *wanted;
+                // Its Lease is nobody's after some seconds without a sign of life.
+                sandbox.pass_time(Duration::from_secs(20));
+                let again = lock_wider(&client(&sandbox)).await.unwrap();
+                assert_eq!(
+                    again.end,
+                    LockdownEnd::Locked,
+                    "request {nth} of {whole}: {again:#?}"
+                );
+                sandbox.pass_time(2 * CONFIRM_WITHIN);
+                assert_eq!(whole_lock(&sandbox), *wanted, "request {nth} of {whole}");
+                assert_eq!(policies(&sandbox).len(), one, "request {nth} of {whole}");
+                left
+            }
+        })
+        .buffer_unordered(2)
+        .collect()
+        .await;
+    assert!(left.contains(&true), "some left something behind: {left:?}");
+}

@@ -9,10 +9,12 @@ use crate::engine::probe::ProbeSource;
 use crate::engine::sentinel;
 use crate::engine::verify::stored_plan;
 use crate::error::{Error, Result};
+use crate::istio::kinds;
 use crate::plan::access_log;
 use crate::plan::journal::Journal;
 use crate::plan::lock::{self, ApiServer, LockRecord, LockSettings, Run, SwitchUndo};
-use crate::vocabulary::{HostName, Object, PlanIdentity};
+use crate::plan::ownership::plan_of;
+use crate::vocabulary::{HostName, Object, ObjectReference, PlanIdentity, names};
 use std::time::Duration;
 
 /// How long a policy engine may take until a new policy holds, unless somebody says otherwise. Engines that are slower
@@ -91,7 +93,7 @@ pub async fn prepare(cluster: &Cluster, settings: LockdownSettings) -> Result<De
         gateway: &used,
         root_namespace: facts.root_namespace(),
     };
-    let (observed, policies) =
+    let (observed, mut policies) =
         futures::future::try_join(observe(cluster, known), holes::read(cluster, &settings.namespace)).await?;
     check_selector(&settings, &policies)?;
     let peers = lock::derive(&observed, &settings.lock)?;
@@ -103,18 +105,29 @@ pub async fn prepare(cluster: &Cluster, settings: LockdownSettings) -> Result<De
         id: sentinel::nonce()[..10].to_owned(),
     };
     let current = current_lock(cluster, &journal, &settings.namespace).await?;
+    let leftovers = leftovers(&policies, &settings.plan, current.as_ref());
+    // They are taken away before anything else, so that they open and close nothing.
+    policies
+        .policies
+        .retain(|policy| !leftovers.contains(&policy.reference(&kinds::network_policy())));
     let undo = match &current {
         Some((record, live)) => SwitchUndo::Restore {
             lock: record.name.clone(),
             uid: live.uid().to_owned(),
-            spec: live.at("/spec").clone(),
+            // What a run that died made of the lock was never proven.
+            spec: if leftovers.is_empty() {
+                live.at("/spec").clone()
+            } else {
+                record.spec.clone()
+            },
         },
         None => SwitchUndo::Delete { lock: run.lock() },
     };
     let mut prepared = Prepared {
         is_stale: journal
             .lock_of(&settings.namespace)
-            .is_some_and(|record| !record.confirmed),
+            .is_some_and(|record| !record.confirmed)
+            || !leftovers.is_empty(),
         findings: Vec::new(),
         simulation: None,
         settings,
@@ -132,7 +145,7 @@ pub async fn prepare(cluster: &Cluster, settings: LockdownSettings) -> Result<De
     prepared.findings = prepared.ways_out(&prepared.policies);
     let not_held = holes::not_held(&prepared.policies, &prepared.settings.lock.selector);
     prepared.findings.extend(not_held);
-    if current.is_some_and(|(_, live)| *live.at("/spec") == prepared.spec) {
+    if leftovers.is_empty() && current.is_some_and(|(_, live)| *live.at("/spec") == prepared.spec) {
         return Ok(Decision::Unchanged(Box::new(prepared)));
     }
     prepared.check_switch_pod(cluster).await?;
@@ -170,6 +183,23 @@ async fn current_lock(
     Ok(live
         .filter(|live| live.uid() == record.uid)
         .map(|live| (record.clone(), live)))
+}
+
+/// Policies of runs that died: all of the plan's locks but the one that stands.
+fn leftovers(
+    policies: &Policies,
+    plan: &PlanIdentity,
+    current: Option<&(LockRecord, Object)>,
+) -> Vec<ObjectReference> {
+    let standing = current.map(|(record, _)| record.reference());
+    let of_locks = policies
+        .policies
+        .iter()
+        .filter(|policy| policy.label(names::LOCK_LABEL).is_some() && plan_of(policy).as_ref() == Some(plan));
+    of_locks
+        .map(|policy| policy.reference(&kinds::network_policy()))
+        .filter(|reference| Some(reference) != standing.as_ref())
+        .collect()
 }
 
 fn check_selector(settings: &LockdownSettings, policies: &Policies) -> Result<()> {

@@ -72,6 +72,42 @@ pub(super) async fn take_away(
     changes: &Changes<'_>,
 ) -> Result<Vec<ObjectReference>> {
     let found = found(cluster, plan, namespace).await?;
+    let gone = delete_all(cluster, found, changes).await?;
+    remove_probe_pods(cluster, plan, namespace).await?;
+    changes
+        .note(|journal| {
+            journal.forget_lock(namespace);
+            journal.entries.retain(|entry| !is_of_lock(entry, namespace));
+        })
+        .await?;
+    Ok(gone)
+}
+
+/// The same but for the lock that stands: what a run left that died while it changed it.
+pub(super) async fn take_away_but(
+    cluster: &Cluster,
+    plan: &PlanIdentity,
+    namespace: &str,
+    lock: &ObjectReference,
+    changes: &Changes<'_>,
+) -> Result<()> {
+    let mut found = found(cluster, plan, namespace).await?;
+    found.retain(|(reference, _)| reference != lock);
+    delete_all(cluster, found, changes).await?;
+    remove_probe_pods(cluster, plan, namespace).await?;
+    changes
+        .note(|journal| {
+            let of_dead = |entry: &Entry| is_of_lock(entry, namespace) && entry.reference() != *lock;
+            journal.entries.retain(|entry| !of_dead(entry));
+        })
+        .await
+}
+
+async fn delete_all(
+    cluster: &Cluster,
+    found: Vec<(ObjectReference, Object)>,
+    changes: &Changes<'_>,
+) -> Result<Vec<ObjectReference>> {
     // The lock first: what it held back waits for it. A switch that acts meanwhile finds nothing left to do.
     let (policies, others): (Vec<_>, Vec<_>) = found
         .into_iter()
@@ -88,13 +124,6 @@ pub(super) async fn take_away(
         });
         gone.extend(try_join_all(work).await?.into_iter().flatten());
     }
-    remove_probe_pods(cluster, plan, namespace).await?;
-    changes
-        .note(|journal| {
-            journal.forget_lock(namespace);
-            journal.entries.retain(|entry| !is_of_lock(entry, namespace));
-        })
-        .await?;
     Ok(gone)
 }
 

@@ -41,13 +41,7 @@ impl Work<'_> {
         let mut document = self.prepared.document();
         let mut armed = None;
         if self.prepared.is_stale {
-            release::take_away(
-                self.cluster,
-                &self.prepared.run.plan,
-                &self.prepared.run.namespace,
-                &self.changes,
-            )
-            .await?;
+            self.take_away_stale().await?;
         }
         let proof = self.proof(&mut document, &mut armed, bare_pod, fresh_pod);
         let proven = tokio::select! {
@@ -67,6 +61,21 @@ impl Work<'_> {
                 Err(error.hint("everything is as it was before this command"))
             }
         }
+    }
+
+    /// Takes away what a run that died left. A lock that it was changing gets back what was proven, and stays.
+    async fn take_away_stale(&self) -> Result<()> {
+        let (plan, namespace) = (&self.prepared.run.plan, &self.prepared.run.namespace);
+        if !self.prepared.changes_a_lock() {
+            return release::take_away(self.cluster, plan, namespace, &self.changes)
+                .await
+                .map(drop);
+        }
+        let lock = self.prepared.lock_manifest().reference;
+        self.changes
+            .undo_lock("stale", &lock, &self.prepared.undo)
+            .await?;
+        release::take_away_but(self.cluster, plan, namespace, &lock, &self.changes).await
     }
 
     /// `true`: the lock holds and is confirmed. `false`: the document says why not, and it has to be taken back.

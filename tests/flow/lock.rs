@@ -305,7 +305,7 @@ async fn loses_its_server(sandbox: &Sandbox, cluster: &Cluster, nth: usize) -> b
     ended.is_ok_and(|document| document.end == LockdownEnd::Locked)
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(start_paused = true)]
 async fn a_change_of_a_lock_that_died_half_way_is_made_anew_and_proven() {
     let (wanted, whole) = {
         let (sandbox, cluster) = routed().await;
@@ -344,4 +344,28 @@ async fn a_change_of_a_lock_that_died_half_way_is_made_anew_and_proven() {
         .collect()
         .await;
     assert!(left.contains(&true), "some left something behind: {left:?}");
+}
+
+/// Not to have seen the gateway's log is no proof that hosts do not go through the gateway.
+#[tokio::test(start_paused = true)]
+async fn without_the_gateways_log_a_lock_is_neither_made_nor_disproven() {
+    use kubectl_egress::sandbox::{Fault, FaultKind};
+    let (sandbox, cluster) = routed().await;
+    sandbox.inject(
+        Fault::new("istio-egressgateway", FaultKind::Hang)
+            .method("LOG")
+            .times(u32::MAX),
+    );
+    let document = lock(&cluster).await.unwrap();
+    assert_eq!(
+        (document.end, document.verdict),
+        (LockdownEnd::Refused, Verdict::Inconclusive)
+    );
+    let codes: Vec<&str> = document
+        .findings
+        .iter()
+        .map(|finding| finding.code.as_str())
+        .collect();
+    assert!(!codes.contains(&"EGR-506"), "{codes:?}");
+    assert_eq!(whole_lock(&sandbox), None);
 }

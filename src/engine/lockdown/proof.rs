@@ -192,6 +192,19 @@ fn plan(prepared: &Prepared, max_time_seconds: u32) -> ProbePlan {
     }
 }
 
+/// Whether a declared host was seen not to go through the gateway, or not to be reached.
+pub(super) fn goes_elsewhere(results: &[ProbeResult]) -> bool {
+    let mut declared = results
+        .iter()
+        .filter(|result| result.expected == Expected::Routed);
+    declared.any(|result| {
+        !matches!(
+            result.outcome,
+            Outcome::Routed | Outcome::Direct | Outcome::Inconclusive
+        )
+    })
+}
+
 /// Whether every declared host went through the gateway: without that a lock would only cut off.
 pub(super) fn is_routed(results: &[ProbeResult]) -> bool {
     let mut declared = results

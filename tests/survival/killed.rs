@@ -1,0 +1,229 @@
+//! The program is killed, or told to end, while its n-th request waits for an answer: the same command then converges,
+//! a lock that nothing proved is taken back by its switch, and `cleanup` leaves everything as it was.
+
+#![cfg(unix)]
+
+use crate::place::{foreign, plain};
+use crate::sweep::with_room;
+use kubectl_egress::sandbox::{Fault, FaultKind, Sandbox, SandboxSettings};
+use serde_json::json;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+/// What is planted in the kubeconfig: it never shows.
+const TOKEN: &str = "a-token-that-nobody-may-see";
+
+const SETUP: &str = "setup kyma-project.io -n demo";
+const LOCK: &str = "lockdown -n demo";
+const CLEANUP: &str = "cleanup -n demo --verify";
+
+/// A command, what runs before it, and how it is ended: by one signal, or one after the other.
+type Ending = (&'static [&'static str], &'static str, &'static [&'static str]);
+
+const SIGNALS: [&[&str]; 5] = [&["KILL"], &["TERM"], &["INT"], &["INT", "INT"], &["HUP"]];
+
+const SCENARIOS: [(&[&str], &str); 5] = [
+    (&[], SETUP),
+    (&[SETUP], "setup istio.io -n demo"),
+    (&[SETUP], LOCK),
+    (&[SETUP, LOCK], "lockdown -n demo --in-cluster allow"),
+    (&[SETUP, LOCK], CLEANUP),
+];
+
+struct Served {
+    sandbox: Sandbox,
+    kubeconfig: tempfile::NamedTempFile,
+    server: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl Served {
+    async fn new() -> Self {
+        let sandbox = Sandbox::new(SandboxSettings {
+            pod_start: Duration::from_millis(10),
+            pod_stop: Duration::from_millis(5),
+            ..SandboxSettings::default()
+        });
+        for object in foreign() {
+            sandbox.put(&object).unwrap();
+        }
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let kubeconfig = tempfile::NamedTempFile::new().unwrap();
+        let content = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "sandbox",
+            "clusters": [{"name": "sandbox", "cluster": {"server": address}}],
+            "users": [{"name": "sandbox", "user": {"token": TOKEN}}],
+            "contexts": [{"name": "sandbox", "context": {"cluster": "sandbox", "user": "sandbox"}}],
+        });
+        std::fs::write(kubeconfig.path(), content.to_string()).unwrap();
+        let serving = sandbox.clone();
+        let server = tokio::spawn(async move { serving.serve(listener).await.unwrap() });
+        Self {
+            sandbox,
+            kubeconfig,
+            server,
+        }
+    }
+
+    fn spawn(&self, typed: &str) -> Child {
+        Command::new(env!("CARGO_BIN_EXE_kubectl-egress"))
+            .args(typed.split_whitespace())
+            .args(["--yes", "-vv", "--kubeconfig"])
+            .arg(self.kubeconfig.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    /// Runs a command to its end: how it ended, and everything that it said.
+    async fn run(&self, typed: &str) -> (ExitStatus, String) {
+        told(self.spawn(typed)).await
+    }
+
+    /// Runs what comes before; each is to succeed.
+    async fn prepare(&self, before: &[&str]) {
+        for typed in before {
+            let (status, text) = self.run(typed).await;
+            assert!(status.success(), "{typed}: {text}");
+        }
+    }
+}
+
+async fn told(child: Child) -> (ExitStatus, String) {
+    let ended = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
+    let output = ended.await.unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status, String::from_utf8(text).unwrap())
+}
+
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill")
+        .arg(format!("-{name}"))
+        .arg(child.id().to_string())
+        .status();
+    assert!(sent.unwrap().success());
+}
+
+/// The requests of a command that nothing disturbs.
+async fn requests((before, command): (&[&str], &str)) -> usize {
+    let served = Served::new().await;
+    served.prepare(before).await;
+    let from = served.sandbox.requests().len();
+    let (status, text) = served.run(command).await;
+    assert!(status.success(), "{command}: {text}");
+    served.sandbox.requests().len() - from
+}
+
+fn is_locked(sandbox: &Sandbox) -> bool {
+    plain(sandbox).iter().any(|(name, policy)| {
+        name.starts_with("NetworkPolicy demo/kubectl-egress-lock")
+            && policy["spec"]["podSelector"] == json!({})
+    })
+}
+
+/// Ends the command at its n-th request; everything that is wrong then.
+async fn wrong((before, command, signals): Ending, nth: usize) -> Vec<String> {
+    let served = Served::new().await;
+    let clean = plain(&served.sandbox);
+    served.prepare(before).await;
+    let sandbox = &served.sandbox;
+    let from = sandbox.requests().len();
+    sandbox.inject(Fault::new("", FaultKind::Hang).nth(u32::try_from(nth).unwrap()));
+    let mut child = served.spawn(command);
+    while sandbox.requests().len() < from + nth && child.try_wait().unwrap().is_none() {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    for name in signals {
+        // One that has ended already, by the first signal, cannot be told again.
+        if child.try_wait().unwrap().is_none() {
+            signal(&child, name);
+        }
+    }
+    let (status, text) = told(child).await;
+    let mut wrong = Vec::new();
+    if text.contains(TOKEN) {
+        wrong.push("the token is shown".to_owned());
+    }
+    let expected = match signals[0] {
+        "INT" => matches!(status.code(), Some(0 | 130)),
+        _ => status.code().is_none() || status.success(),
+    };
+    if !expected {
+        wrong.push(format!("it ended with {status}: {text}"));
+    }
+    sandbox.mend();
+    let may_be_locked = status.success() || before.contains(&LOCK);
+    if nth % 2 == 1 && !may_be_locked {
+        sandbox.pass_time(Duration::from_secs(600));
+        if is_locked(sandbox) {
+            wrong.push("a lock that nothing proved outlives its deadline".to_owned());
+        }
+    }
+    for typed in [command, CLEANUP] {
+        let (status, text) = served.run(typed).await;
+        // Where the signal came too late, there is nothing left to clean up.
+        let nothing_left = typed == CLEANUP && status.code() == Some(2);
+        if !status.success() && !nothing_left {
+            wrong.push(format!("again: {typed}: {status}: {text}"));
+        }
+    }
+    let after = plain(sandbox);
+    for name in clean.keys().chain(after.keys()) {
+        let (before, after) = (clean.get(name), after.get(name));
+        if before != after {
+            wrong.push(format!("{name}: {before:?} became {after:?}"));
+        }
+    }
+    wrong
+}
+
+async fn sweep() {
+    let all = std::env::var("SURVIVAL").is_ok_and(|wanted| wanted == "all");
+    let mut tried = 0;
+    let mut failures = Vec::new();
+    for (number, (before, command)) in SCENARIOS.into_iter().enumerate() {
+        let requests = requests((before, command)).await;
+        let points: Vec<usize> = if all {
+            (1..=requests).step_by(4).collect()
+        } else {
+            vec![requests / 3 + number, requests * 3 / 4 + number]
+        };
+        for (turn, nth) in points.into_iter().enumerate() {
+            // Not all signals at every point: each has its turn.
+            let signals = SIGNALS[(number + turn) % SIGNALS.len()];
+            let wrong = wrong((before, command, signals), nth.min(requests)).await;
+            tried += 1;
+            if !wrong.is_empty() {
+                let text = format!(
+                    "{command}, {signals:?} at request {nth} of {requests}:\n  {}",
+                    wrong.join("\n  ")
+                );
+                eprintln!("FAILED {text}");
+                failures.push(text);
+            }
+        }
+    }
+    eprintln!("{tried} times killed or told to end");
+    assert!(failures.is_empty(), "{} of {tried} failed", failures.len());
+}
+
+#[test]
+fn a_program_that_is_ended_anywhere_loses_nothing() {
+    with_room(|| {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_stack_size(16 * 1024 * 1024)
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(sweep());
+    });
+}

@@ -1,0 +1,22 @@
+//! It survives: every request of every command fails in every way, on the embedded cluster, by a clock that costs
+//! nothing while everybody waits. A case passes if the command ends in time with success or a clear error, the same
+//! command then converges, and `cleanup` leaves everything as it was.
+//!
+//! `SURVIVAL=all` tries every case, `SURVIVAL=4000` about so many; otherwise some hundred are, always the same ones. The
+//! test says how many there were. `SURVIVAL_ONLY=lockdown` leaves out the commands whose names do not contain that.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and says what it tried"
+)]
+
+mod case;
+mod faults;
+mod killed;
+mod place;
+mod promises;
+mod properties;
+mod scenarios;
+mod secrets;
+mod sweep;

@@ -1,0 +1,172 @@
+//! All cases, or every so-manyth of them, on all processors.
+
+use crate::case::{self, Usual, by_own_clock};
+use crate::faults::{self, Failing};
+use crate::scenarios::{self, Scenario};
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How many cases are tried when nobody says how many.
+const SAMPLE: usize = 200;
+
+/// Stack of a thread: the future of a whole command is large where nothing is optimised.
+const STACK: usize = 64 * 1024 * 1024;
+
+/// One case by its numbers.
+#[derive(Debug, Clone, Copy)]
+struct Numbered {
+    scenario: usize,
+    failing: usize,
+    nth: usize,
+}
+
+/// Does work for every item on all processors; the results in the order of the items.
+fn on_all_processors<Item: Sync, Done: Send>(
+    items: &[Item],
+    work: impl Fn(&Item) -> Done + Sync,
+) -> Vec<Done> {
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(BTreeMap::new());
+    let processors = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..processors {
+            let worker = std::thread::Builder::new().stack_size(STACK);
+            let work = || {
+                while let Some((index, item)) = {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    items.get(index).map(|item| (index, item))
+                } {
+                    let result = work(item);
+                    done.lock().unwrap().insert(index, result);
+                }
+            };
+            worker.spawn_scoped(scope, work).unwrap();
+        }
+    });
+    done.into_inner().unwrap().into_values().collect()
+}
+
+/// A client's and a server's certificates, as `certs` makes them.
+pub(crate) fn certificates() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let made = Command::new(env!("CARGO_BIN_EXE_kubectl-egress"))
+        .args(["certs", "mtls.test", "--out"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    folder
+}
+
+/// Does work on a thread with enough stack.
+pub(crate) fn with_room<Done: Send>(work: impl FnOnce() -> Done + Send) -> Done {
+    std::thread::scope(|scope| {
+        let worker = std::thread::Builder::new().stack_size(STACK);
+        worker.spawn_scoped(scope, work).unwrap().join().unwrap()
+    })
+}
+
+fn numbered(usual: &[Usual], faults: &[Failing]) -> Vec<Numbered> {
+    let mut all = Vec::new();
+    for (scenario, usual) in usual.iter().enumerate() {
+        for (nth, request) in usual.requests.iter().enumerate() {
+            for (failing, fault) in faults.iter().enumerate() {
+                if case::concerns(fault, request) {
+                    let nth = nth + 1;
+                    all.push(Numbered {
+                        scenario,
+                        failing,
+                        nth,
+                    });
+                }
+            }
+        }
+    }
+    all
+}
+
+/// The sample: spread evenly, so that every command, request and fault has its turn as the number of cases allows.
+fn sampled(all: Vec<Numbered>) -> Vec<Numbered> {
+    let wanted = std::env::var("SURVIVAL").unwrap_or_default();
+    let size = match wanted.as_str() {
+        "all" => all.len(),
+        number => number.parse().unwrap_or(SAMPLE),
+    };
+    if all.len() <= size {
+        return all;
+    }
+    // Odd, so that it does not beat with the number of faults.
+    let step = (all.len() / size.max(1)) | 1;
+    all.into_iter().step_by(step).collect()
+}
+
+/// Scenarios whose names contain the text of `SURVIVAL_ONLY`.
+fn chosen() -> Vec<Scenario> {
+    let only = std::env::var("SURVIVAL_ONLY").unwrap_or_default();
+    let all = scenarios::all();
+    all.into_iter()
+        .filter(|scenario| scenario.name.contains(&only))
+        .collect()
+}
+
+fn tried(
+    scenario: &Scenario,
+    usual: &Usual,
+    failing: &Failing,
+    nth: usize,
+    certificates: &Path,
+) -> Vec<String> {
+    let case = || by_own_clock(case::wrong(scenario, usual, failing, nth, certificates));
+    catch_unwind(AssertUnwindSafe(case)).unwrap_or_else(|_| vec!["the case itself panicked".to_owned()])
+}
+
+#[test]
+fn every_request_of_every_command_fails_in_every_way() {
+    case::note_panics();
+    let folder = certificates();
+    let (scenarios, faults) = (chosen(), faults::all());
+    let usual = on_all_processors(&scenarios, |scenario| {
+        by_own_clock(case::usual(scenario, folder.path()))
+    });
+    let all = numbered(&usual, &faults);
+    let count = all.len();
+    let sample = sampled(all);
+    let requests: usize = usual.iter().map(|usual| usual.requests.len()).sum();
+    eprintln!(
+        "{} commands, {requests} requests, {} faults: {count} cases, of which {} are tried",
+        scenarios.len(),
+        faults.len(),
+        sample.len()
+    );
+    let failures = on_all_processors(&sample, |numbered| {
+        let (scenario, failing) = (&scenarios[numbered.scenario], &faults[numbered.failing]);
+        let usual = &usual[numbered.scenario];
+        let wrong = tried(scenario, usual, failing, numbered.nth, folder.path());
+        if wrong.is_empty() {
+            return None;
+        }
+        let request = &usual.requests[numbered.nth - 1];
+        let place = format!(
+            "{}, request {} ({} {})",
+            scenario.name, numbered.nth, request.method, request.path
+        );
+        let text = format!("{place}: {}:\n  {}", failing.name, wrong.join("\n  "));
+        eprintln!("FAILED {text}");
+        Some(text)
+    });
+    let failures: Vec<String> = failures.into_iter().flatten().collect();
+    for (scenario, usual) in scenarios.iter().zip(&usual) {
+        let (requests, codes) = (usual.requests.len(), usual.codes);
+        eprintln!("  {requests:4} requests, exit codes {codes:?}: {}", scenario.name);
+    }
+    assert!(
+        failures.is_empty(),
+        "{} of {} cases failed",
+        failures.len(),
+        sample.len()
+    );
+}

@@ -128,6 +128,13 @@ pub(crate) fn plain(sandbox: &Sandbox) -> BTreeMap<String, Value> {
     let mut objects = sandbox.dump();
     objects.retain(|name, _| !name.starts_with("Event ") && !name.starts_with("Lease "));
     for object in objects.values_mut() {
+        // When a controller last came to it is the controller's affair.
+        let conditions = object.pointer_mut("/status/conditions");
+        for condition in conditions.and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some(fields) = condition.as_object_mut() {
+                fields.remove("lastTransitionTime");
+            }
+        }
         if let Some(metadata) = object["metadata"].as_object_mut() {
             for field in ["managedFields", "resourceVersion", "generation"] {
                 metadata.remove(field);

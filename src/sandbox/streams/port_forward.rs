@@ -119,15 +119,14 @@ async fn run(
         _ => usize::MAX,
     };
     let hang = matches!(fault, Some(FaultKind::HangAfterBytes(_)));
-    match &fault {
-        Some(FaultKind::Before(bytes)) => {
-            if socket.send(Message::binary(framed(0, bytes))).await.is_err() {
-                return;
-            }
-        }
-        // What comes so slowly does not come while anybody waits.
-        Some(FaultKind::Trickle(_)) => std::future::pending().await,
-        _ => {}
+    if let Some(FaultKind::Before(bytes)) = &fault
+        && socket.send(Message::binary(framed(0, bytes))).await.is_err()
+    {
+        return;
+    }
+    // What comes so slowly does not come while anybody waits.
+    if let Some(FaultKind::Trickle(_)) = &fault {
+        std::future::pending::<()>().await;
     }
     if let Some(socket) = bridge(socket, near, limit).await {
         close(socket).await;

@@ -145,17 +145,17 @@ pub(crate) async fn wrong(
     wrong.extend(unproven_lock(scenario, &place, &first, nth));
     tokio::time::sleep(LEASE).await;
     let again = place.run(scenario.command).await;
-    if !again.code.is_some_and(|code| usual.codes.contains(&code)) {
-        wrong.push(format!(
-            "again: exit code {:?}, usually {:?}: {again:#?}",
-            again.code, usual.codes
-        ));
-    } else {
+    if again.code.is_some_and(|code| usual.codes.contains(&code)) {
         // What nobody confirmed is taken back by then.
         place.sandbox.pass_time(DEADLINE);
         if lock_of(&place) != usual.lock {
             wrong.push(format!("again: the lock is {:?}: {again:#?}", lock_of(&place)));
         }
+    } else {
+        let (code, codes) = (again.code, usual.codes);
+        wrong.push(format!(
+            "again: exit code {code:?}, usually {codes:?}: {again:#?}"
+        ));
     }
     wrong.extend(cleaned(scenario, &place, &before).await);
     wrong.extend(PANICS.with_borrow_mut(std::mem::take));
@@ -171,7 +171,7 @@ pub(crate) async fn wrong(
 /// A lock that was not proven does not outlive its deadline. Looked at in half of the cases: the others go on before.
 fn unproven_lock(scenario: &Scenario, place: &Place, first: &Run, nth: usize) -> Option<String> {
     let begins_unlocked = scenario.command.starts_with("lockdown") && scenario.before.len() == 1;
-    if !begins_unlocked || nth % 2 == 0 || first.code == Some(0) {
+    if !begins_unlocked || nth.is_multiple_of(2) || first.code == Some(0) {
         return None;
     }
     place.sandbox.pass_time(DEADLINE);

@@ -76,6 +76,8 @@ pub enum Circumstance {
     Kyma,
     /// The namespace has a lock of ours.
     Locked,
+    /// That lock's `lockdown` was killed: its dead-man's switch is still there.
+    Armed,
     /// We made the namespace, and it goes with the plan.
     OwnNamespace,
     /// `cleanup --verify`: every namespace is looked through.
@@ -94,6 +96,7 @@ impl Circumstance {
         Self::ClientSecret,
         Self::Kyma,
         Self::Locked,
+        Self::Armed,
         Self::OwnNamespace,
         Self::Leftovers,
         Self::Unmeshed,
@@ -109,6 +112,7 @@ impl fmt::Display for Circumstance {
             Self::ClientSecret => "client-secret",
             Self::Kyma => "kyma",
             Self::Locked => "locked",
+            Self::Armed => "armed",
             Self::OwnNamespace => "own-namespace",
             Self::Leftovers => "leftovers",
             Self::Unmeshed => "unmeshed",

@@ -29,6 +29,7 @@ mod gateways;
 mod gitops;
 mod kyma;
 mod learn;
+mod least_privilege;
 mod lock;
 mod lock_rules;
 mod log_formats;

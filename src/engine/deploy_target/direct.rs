@@ -1,6 +1,7 @@
 //! One HTTPS request from this machine to a port of a pod, by a port-forward: with a server name and CA of our choice,
 //! with or without a client certificate.
 
+use super::reads_on::ReadsOn;
 use crate::certificate::inspect_der;
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
@@ -182,7 +183,7 @@ async fn exchange(
         .and_then(|chain| inspect_der(chain.first()?).ok())
         .map(|certificate| certificate.fingerprint_sha256)
         .unwrap_or_default();
-    match over_http(TokioIo::new(stream), host, request.path).await {
+    match over_http(TokioIo::new(ReadsOn(stream)), host, request.path).await {
         Ok((status, body)) => DirectAnswer::Answered {
             status,
             server_certificate,

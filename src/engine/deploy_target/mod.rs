@@ -4,6 +4,7 @@
 pub mod direct;
 pub mod ingress;
 pub mod proof;
+mod reads_on;
 mod run;
 pub mod standing;
 pub mod through;

@@ -155,8 +155,13 @@ fn circumstances_of(journal: &Journal, namespace: &str) -> Vec<Circumstance> {
         .entries
         .iter()
         .any(|entry| matches!(entry, Entry::Namespace { .. }));
+    let switch = |reference: &ObjectReference| {
+        reference.kind.kind == "Job" && reference.namespace.as_deref() == Some(namespace)
+    };
+    let armed = journal.entries.iter().any(|entry| switch(&entry.reference()));
     let facts = [
         (Circumstance::OwnNamespace, own_namespace),
+        (Circumstance::Armed, armed),
         (Circumstance::CreateGateway, journal.gateway.created),
         (Circumstance::Locked, journal.lock_of(namespace).is_some()),
         (Circumstance::ClientSecret, !secrets_of(journal).is_empty()),

@@ -9,9 +9,10 @@ use crate::served::{Run, Served, serve};
 use crate::support::quick;
 use futures::future::join_all;
 use granted::Grant;
-use kubectl_egress::sandbox::Sandbox;
+use kubectl_egress::sandbox::{Fault, FaultKind, RecordedRequest, Sandbox};
 use recorded::Asked;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// A command as it is run under its own account, and how it ends.
 struct Case {
@@ -25,6 +26,8 @@ struct Case {
 
 const ROUTED: &str = "setup kyma-project.io -n demo --create-namespace --no-probe";
 const LOCKED: &[&str] = &[ROUTED, "lockdown -n demo --yes"];
+/// Its process is killed when the lock is proven and the dead-man's switch is about to be taken away.
+const KILLED: &str = "lockdown -n demo --yes # killed";
 
 const CASES: &[Case] = &[
     Case {
@@ -70,6 +73,34 @@ const CASES: &[Case] = &[
         prepared: LOCKED,
         rbac: "unlock",
         typed: &["unlock -n demo --yes"],
+        code: 0,
+    },
+    Case {
+        prepared: &[ROUTED, KILLED],
+        rbac: "unlock --rbac-with armed",
+        typed: &["unlock -n demo --yes"],
+        code: 0,
+    },
+    // Another plan shares the Telemetry of the gateway, which stays.
+    Case {
+        prepared: &[
+            ROUTED,
+            "setup edition.cnn.com -n other --create-namespace --no-probe",
+        ],
+        rbac: "cleanup",
+        typed: &["cleanup -n demo"],
+        code: 0,
+    },
+    Case {
+        prepared: LOCKED,
+        rbac: "cleanup --rbac-with locked",
+        typed: &["cleanup -n demo"],
+        code: 0,
+    },
+    Case {
+        prepared: &[ROUTED, KILLED],
+        rbac: "cleanup --rbac-with locked --rbac-with armed",
+        typed: &["cleanup -n demo"],
         code: 0,
     },
     Case {
@@ -167,9 +198,30 @@ async fn prepared(case: &Case) -> Served {
         served.sandbox.put(&namespace).unwrap();
     }
     for typed in case.prepared {
-        served.run(typed).await.exits(0);
+        match typed.split_once(" # killed") {
+            Some((typed, _)) => kill_before_the_end(&served, typed).await,
+            None => drop(served.run(typed).await.exits(0)),
+        }
     }
     served
+}
+
+/// Kills a `lockdown` that is about to take its switch's Job away.
+async fn kill_before_the_end(served: &Served, typed: &str) {
+    served
+        .sandbox
+        .inject(Fault::new("jobs", FaultKind::Hang).method("DELETE"));
+    let mut process = served.command(typed).spawn().unwrap();
+    let disarms = |sent: &RecordedRequest| sent.method == "DELETE" && sent.path.contains("/jobs/");
+    while !served.sandbox.requests().iter().any(disarms) {
+        assert!(
+            process.try_wait().unwrap().is_none(),
+            "it ended before it disarmed"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    process.kill().unwrap();
+    process.wait().unwrap();
 }
 
 async fn run_as(served: &Served, grant: &Grant, typed: &str) -> Run {

@@ -61,7 +61,7 @@ impl Drop for Accounts<'_> {
 
 #[test]
 fn every_command_works_under_exactly_its_service_account() {
-    let stage = open!(alone).with_namespace("istio-injection=enabled");
+    let stage = open!(shared).with_namespace("istio-injection=enabled");
     let accounts = Accounts { stage: &stage };
     let host = &stage.host;
     let second = format!("second-{host}");

@@ -37,6 +37,7 @@ mod modes;
 mod outcomes;
 mod permissions;
 mod plans;
+mod rare_findings;
 mod runs;
 mod two_clusters;
 mod undo;

@@ -85,6 +85,8 @@ pub(super) async fn deploy(
             printer.document(&list, |_| String::new())?;
         }
         engine::dry_run(cluster, &prepared, &events).await?;
+        printer.note("dry run: nothing was changed");
+        printer.next("the same command without --dry-run");
         return Ok(None);
     }
     for question in &prepared.consents {

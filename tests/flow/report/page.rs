@@ -50,7 +50,7 @@ pub(super) fn with_certificates() -> String {
         format!("certs {host} --out {certs} --days 10"),
         format!("deploy-target {host} --certs {certs} -n demo --create-namespace --context target"),
         format!(
-            "setup {host} --mode mtls-origination --client-cert {certs}/client.crt --client-key {certs}/client.key \
+            "setup {host}:80 --mode mtls-origination --client-cert {certs}/client.crt --client-key {certs}/client.key \
              --server-ca {certs}/root.crt -n demo --create-namespace --yes --no-probe"
         ),
     ] {
@@ -94,7 +94,7 @@ async fn a_page_says_everything_and_loads_nothing() {
         "gateway log of istio-system/",
         "VirtualService demo/egress-default",
         // The gateway's own identity, of which the mesh takes care.
-        "spiffe://cluster.local/ns/istio-system/sa/istio-egressgateway",
+        "spiffe://cluster.local/ns/istio-system/sa/",
         "the mesh renews it",
         "Content-Security-Policy",
     ] {

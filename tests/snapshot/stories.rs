@@ -31,7 +31,6 @@ async fn the_other_cluster() {
         .sees("deploy_target_dry_run", &format!("{deploy} --dry-run=client"))
         .await;
     stage.sees("deploy_target", deploy).await;
-    stage.sees("deploy_target_again", deploy).await;
     stage.tells("deploy_target", deploy).await;
     stage
         .sees(

@@ -35,10 +35,14 @@ commands! {
     EnableGateway = "enable-gateway",
     /// `deploy-curl`.
     DeployCurl = "deploy-curl",
+    /// `deploy-target`.
+    DeployTarget = "deploy-target",
     /// `route`.
     Route = "route",
     /// `certs inspect`.
     Certs = "certs",
+    /// `secrets`.
+    Secrets = "secrets",
     /// `probe`.
     Probe = "probe",
     /// `logs`.

@@ -9,9 +9,10 @@ use crate::served::{Run, Served, serve};
 use crate::support::quick;
 use futures::future::join_all;
 use granted::Grant;
-use kubectl_egress::sandbox::{Fault, FaultKind, RecordedRequest, Sandbox};
+use kubectl_egress::sandbox::{Fault, FaultKind, RecordedRequest, Sandbox, SandboxSettings};
 use recorded::Asked;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 /// A command as it is run under its own account, and how it ends.
@@ -122,6 +123,18 @@ const CASES: &[Case] = &[
         code: 0,
     },
     Case {
+        prepared: &[],
+        rbac: "deploy-target",
+        typed: &["deploy-target target.example.com --certs {certs} -n demo"],
+        code: 0,
+    },
+    Case {
+        prepared: &[],
+        rbac: "secrets",
+        typed: &["secrets --cert {certs}/client.crt --key {certs}/client.key --ca {certs}/root.crt -n demo"],
+        code: 0,
+    },
+    Case {
         prepared: &["deploy-curl -n demo"],
         rbac: "route",
         typed: &["route edition.cnn.com -n demo"],
@@ -191,7 +204,11 @@ const CASES: &[Case] = &[
 
 /// A sandbox with namespace `demo`, the administrator's or ours, in which the administrator has done some things.
 async fn prepared(case: &Case) -> Served {
-    let served = serve(Sandbox::new(quick())).await;
+    let served = serve(Sandbox::new(SandboxSettings {
+        ingress_gateway: case.rbac == "deploy-target",
+        ..quick()
+    }))
+    .await;
     if !case.rbac.contains("own-namespace") {
         let metadata = serde_json::json!({"name": "demo"});
         let namespace = serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata});
@@ -225,7 +242,23 @@ async fn kill_before_the_end(served: &Served, typed: &str) {
 }
 
 async fn run_as(served: &Served, grant: &Grant, typed: &str) -> Run {
+    let typed = typed.replace("{certs}", certificates());
     served.run(&format!("{typed} --as {}", grant.user)).await
+}
+
+/// A folder with the certificates of target.example.com, made once.
+fn certificates() -> &'static str {
+    static FOLDER: LazyLock<&str> = LazyLock::new(|| {
+        let folder = concat!(env!("CARGO_TARGET_TMPDIR"), "/permissions-certificates");
+        let _ = std::fs::remove_dir_all(folder);
+        let made = std::process::Command::new(env!("CARGO_BIN_EXE_kubectl-egress"))
+            .args(["certs", "target.example.com", "--out", folder])
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{made:?}");
+        folder
+    });
+    *FOLDER
 }
 
 /// What of all cases with the same rules was granted, and what was asked.

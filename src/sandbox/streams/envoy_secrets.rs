@@ -65,19 +65,19 @@ fn certificate(name: &str, chain: &str) -> Value {
     entry(
         name,
         "tls_certificate",
-        json!({"certificate_chain": bytes(chain), "private_key": bytes("[redacted]")}),
+        &json!({"certificate_chain": bytes(chain), "private_key": bytes("[redacted]")}),
     )
 }
 
 fn authorities(name: &str, trusted: &str) -> Value {
-    entry(name, "validation_context", json!({"trusted_ca": bytes(trusted)}))
+    entry(name, "validation_context", &json!({"trusted_ca": bytes(trusted)}))
 }
 
 fn bytes(text: &str) -> Value {
     json!({"inline_bytes": ByteString(text.as_bytes().to_vec())})
 }
 
-fn entry(name: &str, of: &str, held: Value) -> Value {
+fn entry(name: &str, of: &str, held: &Value) -> Value {
     json!({
         "@type": "type.googleapis.com/envoy.admin.v3.SecretsConfigDump.DynamicSecret",
         "name": name,

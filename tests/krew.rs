@@ -252,21 +252,29 @@ fn the_release_workflow_makes_the_archives_of_the_manifest() {
     let says = |job: &str, words: &str| steps(job).iter().any(|step| step.to_string().contains(words));
     for (job, words) in [
         ("archive", "cargo auditable build --release --locked"),
-        ("archive", "kubectl-egress.exe LICENSE"),
-        ("archive", "kubectl-egress LICENSE"),
+        ("archive", "binary=kubectl-egress.exe"),
+        ("archive", r#".zip\" \"$binary\" LICENSE"#),
+        ("archive", r#".tar.gz\" \"$binary\" LICENSE"#),
         ("archive", "actions/attest-build-provenance@"),
         ("publish", "sha256sum"),
         ("publish", "manifest --archives archives"),
-        ("publish", "rajatjindal/krew-release-bot@"),
+        ("krew", "rajatjindal/krew-release-bot@"),
     ] {
         assert!(says(job, words), "{job}: {words}");
     }
     // Nothing may be written but the release and its attestations.
-    let permissions: BTreeSet<&str> = workflow["permissions"]
-        .as_object()
-        .unwrap()
-        .keys()
-        .map(String::as_str)
-        .collect();
-    assert_eq!(permissions, ["attestations", "contents", "id-token"].into());
+    let written = |permissions: &Value| -> BTreeSet<String> {
+        let all = permissions.as_object().into_iter().flatten();
+        all.filter(|(_, may)| *may == "write")
+            .map(|(what, _)| what.clone())
+            .collect()
+    };
+    assert_eq!(workflow["permissions"], serde_json::json!({"contents": "read"}));
+    let of_job = |job: &str| written(&workflow["jobs"][job]["permissions"]);
+    assert_eq!(
+        of_job("archive"),
+        ["attestations", "id-token"].map(str::to_owned).into()
+    );
+    assert_eq!(of_job("publish"), ["contents"].map(str::to_owned).into());
+    assert_eq!(of_job("krew"), BTreeSet::new(), "somebody else's program");
 }

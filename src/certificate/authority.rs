@@ -181,6 +181,23 @@ impl Authority {
         self.issue(request, ExtendedKeyUsagePurpose::ClientAuth, Some(key))
     }
 
+    /// Issues what a proxy shows to others of its mesh: a workload's identity (SPIFFE), for both ends of TLS.
+    ///
+    /// # Errors
+    /// If the identity or a name cannot stand in a certificate.
+    pub fn issue_identity(&self, request: &CertificateRequest, identity: &str) -> Result<Issued> {
+        let pair = KeyPair::generate().map_err(|error| unmade(&error))?;
+        let key_pem = SecretString::from(pair.serialize_pem());
+        let mut params = params(request, Some(self.not_after))?;
+        let identity = identity.try_into().map_err(|error| unmade(&error))?;
+        params.subject_alt_names.push(SanType::URI(identity));
+        params.extended_key_usages = vec![
+            ExtendedKeyUsagePurpose::ServerAuth,
+            ExtendedKeyUsagePurpose::ClientAuth,
+        ];
+        self.sign(params, &pair, key_pem)
+    }
+
     fn issue(
         &self,
         request: &CertificateRequest,
@@ -204,6 +221,11 @@ impl Authority {
             (pair, text)
         };
         let mut params = params(request, Some(self.not_after))?;
+        params.extended_key_usages = vec![purpose];
+        self.sign(params, &pair, key_pem)
+    }
+
+    fn sign(&self, mut params: CertificateParams, pair: &KeyPair, key_pem: SecretString) -> Result<Issued> {
         params.use_authority_key_identifier_extension = true;
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -211,9 +233,8 @@ impl Authority {
             // TLS 1.2 servers may be asked to decrypt with it.
             params.key_usages.push(KeyUsagePurpose::KeyEncipherment);
         }
-        params.extended_key_usages = vec![purpose];
         let certificate = params
-            .signed_by(&pair, &self.issuer)
+            .signed_by(pair, &self.issuer)
             .map_err(|error| unmade(&error))?;
         Ok(Issued {
             certificate_pem: pem::text("CERTIFICATE", certificate.der()),

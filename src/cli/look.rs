@@ -159,7 +159,7 @@ pub struct Render {
     /// The Roles that a command needs, with a ServiceAccount, instead of the plan
     #[arg(long, value_name = "COMMAND", value_parser = choice(ClusterCommand::ALL))]
     pub rbac: Option<ClusterCommand>,
-    /// With --rbac: what else is so (repeat): create-gateway, client-secret, kyma, locked, leftovers, bypass
+    /// With --rbac: what else is so (repeat): create-gateway, client-secret, kyma, locked, armed, leftovers, bypass
     #[arg(long = "rbac-with", value_name = "CIRCUMSTANCE", requires = "rbac", value_parser = choice(Circumstance::ALL))]
     pub rbac_with: Vec<Circumstance>,
     /// How the hosts leave.

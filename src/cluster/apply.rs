@@ -7,6 +7,7 @@ use super::path;
 use super::seen::Evidence;
 use super::transport::Call;
 use crate::error::{Error, Result};
+use crate::istio::kinds;
 use crate::vocabulary::{Change, Object, ObjectReference};
 use http::Method;
 
@@ -90,6 +91,9 @@ impl Cluster {
         // JSON is YAML, and this content type is understood by every server that knows server-side apply.
         call.content_type = "application/apply-patch+yaml";
         call.idempotent = true;
+        // The server looks the Role up in a cache, to see whether it gives more than the caller has, and answers that
+        // the RoleBinding was not found if a Role made a moment before is not there yet.
+        call.refers_to_new = reference.kind == kinds::role_binding();
         let reply = match self.transport().plain(&call).await {
             Ok(reply) => reply,
             Err(failure) => {

@@ -39,6 +39,8 @@ pub(super) struct Call {
     pub(super) content_type: &'static str,
     /// Whether sending it twice does what sending it once does.
     pub(super) idempotent: bool,
+    /// Whether "not found" may only mean that the server has not heard yet of what this refers to.
+    pub(super) refers_to_new: bool,
     pub(super) subject: Subject,
 }
 
@@ -51,6 +53,7 @@ impl Call {
             body: Bytes::new(),
             content_type: "",
             idempotent: true,
+            refers_to_new: false,
             subject,
         }
     }
@@ -63,6 +66,7 @@ impl Call {
             body: body.to_string().into(),
             content_type: "application/json",
             idempotent: false,
+            refers_to_new: false,
             subject,
         }
     }
@@ -327,6 +331,7 @@ fn pause_before_retry(call: &Call, failure: &Failure, tries: u32) -> Option<Dura
     }
     let asked = match failure {
         Failure::Refused(status, retry_after) if matches!(status.code, 429 | 503 | 504) => *retry_after,
+        Failure::Refused(status, _) if status.code == 404 && call.refers_to_new => None,
         Failure::Connection(Obstacle::Network | Obstacle::Proxy, _) => None,
         _ => return None,
     };

@@ -1,14 +1,14 @@
 //! `certs`: a CA, a server's and a client's certificate, as files that only their owner reads.
 
 use super::certs_inspect;
+use super::document::{CertificateFile, Certificates, Document};
 use crate::certificate::{self, Authority, CertificateRequest, Inspected, Issued};
 use crate::cli::{Certs, CertsCommand, Connection};
 use crate::error::{Error, Result};
 use crate::report::{Printer, view};
-use crate::vocabulary::{ExitCode, HostName, names};
+use crate::vocabulary::{ExitCode, HostName};
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
-use serde_json::json;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -168,17 +168,23 @@ fn pair(name: &str, what: &'static str, issued: Issued) -> [Output; 2] {
 
 fn show(folder: &Path, outputs: &[Output], printer: &Printer) -> Result<()> {
     let mut files = Vec::new();
-    let mut shown: Vec<(String, &str, Option<Inspected>)> = Vec::new();
     for output in outputs {
         let path = folder.join(&output.name).display().to_string();
         let said = match &output.text {
             Text::Public(text) => certificate::inspect_chain(text.as_bytes())?.pop(),
             Text::Private(_) => None,
         };
-        files.push(json!({"path": path, "of": output.what, "certificate": said}));
-        shown.push((path, output.what, said));
+        files.push(CertificateFile {
+            path,
+            of: output.what,
+            certificate: said,
+        });
     }
-    let document = json!({"apiVersion": names::API_VERSION, "kind": "Certificates", "files": files});
+    let rows = files.iter();
+    let shown: Vec<(String, &str, Option<Inspected>)> = rows
+        .map(|file| (file.path.clone(), file.of, file.certificate.clone()))
+        .collect();
+    let document = Document::new(Certificates { files });
     printer.document(&document, |style| view::certificate_files(&shown, style))
 }
 

@@ -2,6 +2,7 @@
 
 use super::certs::{read, read_optional};
 use super::connection::{connect, connect_to_plan};
+use super::document::{self, Document};
 use super::source;
 use crate::certificate::{Bundle, Inspected, Trust, Use, check, inspect_chain, trust_of_pem};
 use crate::cli::{CertsInspect, Connection, inspected_host};
@@ -14,7 +15,6 @@ use crate::finding::{Finding, Severity, catalogue};
 use crate::report::{Printer, Style, view};
 use crate::vocabulary::{ExitCode, names};
 use jiff::Timestamp;
-use serde_json::json;
 use std::io::Read as _;
 use std::path::Path;
 
@@ -65,9 +65,11 @@ fn file(name: &str, settings: &CertsInspect, printer: &Printer) -> Result<ExitCo
         Some(authority) => trust_of_pem(&text, authority, now)?,
         None => Trust::NotAsked,
     };
-    let document = json!({
-        "apiVersion": names::API_VERSION, "kind": "CertificateInspection",
-        "file": name, "chain": chain, "trust": trust, "findings": findings,
+    let document = Document::new(document::CertificateInspection {
+        file: name.to_owned(),
+        chain: chain.clone(),
+        trust: trust.clone(),
+        findings: findings.clone(),
     });
     printer.document(&document, |style| {
         let mut text = view::certificate_chain(name, &chain, style);
@@ -99,9 +101,9 @@ async fn gateway(connection: &Connection, settings: &CertsInspect, printer: &Pri
     wanted.create_namespace = true;
     let prepared = prepare(&connected.cluster, wanted).await?;
     let all = of_gateway(&connected.cluster, &prepared.gateway, Timestamp::now()).await?;
-    let document = json!({
-        "apiVersion": names::API_VERSION, "kind": "GatewayCertificates",
-        "gateway": prepared.gateway.to_string(), "pods": all,
+    let document = Document::new(document::GatewayCertificates {
+        gateway: prepared.gateway.to_string(),
+        pods: all.clone(),
     });
     printer.document(&document, |style| gateway_text(&all, style))?;
     printer.next(&format!("kubectl egress verify -n {}", connected.plan.namespace));
@@ -165,9 +167,9 @@ async fn server(
         max_time_seconds: settings.probe.max_time,
     };
     let shown = of_server(&connected.cluster, &source, &question, Timestamp::now()).await?;
-    let document = json!({
-        "apiVersion": names::API_VERSION, "kind": "ServerCertificates",
-        "source": source.pod.to_string(), "shown": shown,
+    let document = Document::new(document::ServerCertificates {
+        source: source.pod.to_string(),
+        shown: shown.clone(),
     });
     printer.document(&document, |style| server_text(&shown, style))?;
     Ok(if shown.trust == Trust::Trusted && shown.names_it {

@@ -1,6 +1,7 @@
 //! `cleanup`: undoes the plan's journal, and with `--verify` looks whether anything of ours is left.
 
 use super::connection::{Connected, connect_to_plan, or_interrupted};
+use super::document::{self, Document, Left};
 use super::setup::dry_run;
 use super::two_clusters::connect_to_target;
 use crate::cli::{self, Connection, TargetCluster};
@@ -11,7 +12,6 @@ use crate::error::{Error, Result};
 use crate::istio::kinds;
 use crate::report::{Mark, Printer, Style};
 use crate::vocabulary::{Circumstance, ClusterCommand, ExitCode, ObjectReference, PlanIdentity, names};
-use serde_json::json;
 use std::fmt::Write as _;
 
 /// Undoes, then looks; where the plan works with another cluster, there as well.
@@ -47,14 +47,12 @@ pub(super) async fn cleanup(
         }
     }
     let dry_run = dry_run(settings.change).is_dry();
-    let document = json!({
-        "apiVersion": names::API_VERSION, "kind": "Cleanup",
-        "plan": plan.name, "namespace": plan.namespace, "dryRun": dry_run,
-        "kept": here.kept(), "refused": here.remains.refused, "stuck": here.stuck(), "leftovers": here.leftovers,
-        "target": there.as_ref().map(|there| json!({
-            "kept": there.kept(), "refused": there.remains.refused, "stuck": there.stuck(),
-            "leftovers": there.leftovers,
-        })),
+    let document = Document::new(document::Cleanup {
+        plan: plan.name.clone(),
+        namespace: plan.namespace.clone(),
+        dry_run,
+        here: here.left(),
+        target: there.as_ref().map(Undone::left),
     });
     printer.document(&document, |style| {
         let mut text = here.text(&format!("the plan {plan}"), dry_run, style);
@@ -116,8 +114,13 @@ impl Undone {
         self.remains.kept.iter().chain(&self.remains.left).collect()
     }
 
-    fn stuck(&self) -> Vec<String> {
-        self.remains.stuck.iter().map(ToString::to_string).collect()
+    fn left(&self) -> Left {
+        Left {
+            kept: self.kept().into_iter().cloned().collect(),
+            refused: self.remains.refused.clone(),
+            stuck: self.remains.stuck.iter().map(ToString::to_string).collect(),
+            leftovers: self.leftovers.clone(),
+        }
     }
 
     fn text(&self, what: &str, dry_run: bool, style: &Style) -> String {

@@ -1,6 +1,7 @@
 //! `deploy-target`: the other end of two-cluster mTLS, deployed and proven by requests from this machine.
 
 use super::connection::{connect_to_plan, or_interrupted};
+use super::document::{Document, Target};
 use super::setup::dry_run;
 use crate::cli::{Connection, DeployTarget, PlanFlags};
 use crate::cluster::Cluster;
@@ -12,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::plan::secrets::Credential;
 use crate::plan::target_workload;
 use crate::report::{Printer, view};
-use crate::vocabulary::{ExitCode, OutputFormat, PlanIdentity, names};
+use crate::vocabulary::{ExitCode, OutputFormat, PlanIdentity};
 use serde_json::json;
 use std::path::Path;
 
@@ -47,9 +48,10 @@ pub(super) async fn deploy_target(
     let Some(proof) = or_interrupted(work, &plan).await? else {
         return Ok(ExitCode::Success);
     };
-    let document = json!({
-        "apiVersion": names::API_VERSION, "kind": "Target",
-        "plan": plan.name, "namespace": plan.namespace, "proof": proof,
+    let document = Document::new(Target {
+        plan: plan.name.clone(),
+        namespace: plan.namespace.clone(),
+        proof: proof.clone(),
     });
     printer.document(&document, |style| view::target(&proof, style))?;
     if !proof.is_proven() {
@@ -73,6 +75,9 @@ pub(super) async fn deploy(
 ) -> Result<Option<TargetProof>> {
     let events = printer.events();
     let prepared = engine::prepare(cluster, wanted).await?;
+    for remark in &prepared.remarks {
+        events(Event::Warning(remark.clone()));
+    }
     if prepared.settings.dry_run.is_dry() {
         if printer.settings().output != OutputFormat::Text {
             let list = json!({"apiVersion": "v1", "kind": "List",
@@ -80,10 +85,9 @@ pub(super) async fn deploy(
             printer.document(&list, |_| String::new())?;
         }
         engine::dry_run(cluster, &prepared, &events).await?;
+        printer.note("dry run: nothing was changed");
+        printer.next("the same command without --dry-run");
         return Ok(None);
-    }
-    for remark in &prepared.remarks {
-        events(Event::Warning(remark.clone()));
     }
     for question in &prepared.consents {
         if !printer.confirm(question).await? {

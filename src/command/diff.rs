@@ -1,6 +1,7 @@
 //! `diff`: what `setup` with the same arguments would change, by the server's own dry run.
 
 use super::connection::{connect_to_plan, read_plan};
+use super::document::{self, Document};
 use super::hosts::{self, planned};
 use super::setup;
 use crate::cli::{self, ChangeFlags, Connection};
@@ -9,9 +10,9 @@ use crate::engine::prepare::{Parts, Prepared, prepare};
 use crate::error::{Error, Result};
 use crate::plan::ownership::Manifest;
 use crate::report::{Mark, Printer, view};
-use crate::vocabulary::{ExitCode, Object, names};
+use crate::vocabulary::{ExitCode, Object, PlanIdentity};
 use futures::future::try_join_all;
-use serde_json::{Value, json};
+use serde_json::Value;
 use similar::TextDiff;
 
 /// Prints a unified diff per object. Exit 1 if there is any.
@@ -49,9 +50,11 @@ pub(super) async fn diff(
             texts.extend(unified(&reference.to_string(), Some(&live), None)?);
         }
     }
-    let document = json!({
-        "apiVersion": names::API_VERSION, "kind": "Diff",
-        "plan": prepared.plan.identity.name, "namespace": prepared.plan.identity.namespace, "differences": texts,
+    let PlanIdentity { namespace, name } = &prepared.plan.identity;
+    let document = Document::new(document::Diff {
+        plan: name.clone(),
+        namespace: namespace.clone(),
+        differences: texts.clone(),
     });
     printer.document(&document, |style| {
         if texts.is_empty() {
@@ -62,7 +65,6 @@ pub(super) async fn diff(
         }
         texts.iter().map(|text| view::diff(text, style)).collect()
     })?;
-    let namespace = &prepared.plan.identity.namespace;
     if texts.is_empty() {
         printer.next(&format!("kubectl egress verify -n {namespace}"));
         return Ok(ExitCode::Success);

@@ -8,6 +8,7 @@ mod completion;
 mod connection;
 mod deploy_target;
 mod diff;
+mod document;
 mod embedded;
 mod explain;
 mod hosts;

@@ -1,6 +1,7 @@
 //! `probe`: single requests, each judged; redirects are probes of their own.
 
 use super::connection::{Connected, connect, or_interrupted};
+use super::document::{Document, ProbeAnswer, Probes};
 use super::source;
 use crate::cli::{self, Connection};
 use crate::engine::probe::ProbeSource;
@@ -13,7 +14,6 @@ use crate::finding::Severity;
 use crate::plan::journal::Journal;
 use crate::report::{Printer, view};
 use crate::vocabulary::{Circumstance, ClusterCommand, ExitCode, Outcome, Scheme, names};
-use serde_json::json;
 use std::collections::BTreeMap;
 
 /// Redirects that are followed, as curl's own default is 50 and browsers' is 20; a loop shows long before.
@@ -37,10 +37,11 @@ pub(super) async fn probe(
     let plan = connected.plan.clone();
     let results = or_interrupted(run(&connected, &settings, printer), &plan).await?;
     let judged: Vec<&ProbeResult> = results.iter().map(|(result, _)| result).collect();
-    let answers: Vec<serde_json::Value> = results.iter().map(|(_, curl)| answer(curl)).collect();
-    let document = json!({
-        "apiVersion": names::API_VERSION, "kind": "Probes", "namespace": connected.namespace, "plan": plan.seen_from(&connected.namespace),
-        "probes": judged, "answers": answers,
+    let document = Document::new(Probes {
+        namespace: connected.namespace.clone(),
+        plan: plan.seen_from(&connected.namespace),
+        probes: judged.iter().map(|result| (*result).clone()).collect(),
+        answers: results.iter().map(|(_, curl)| answer(curl)).collect(),
     });
     printer.document(&document, |style| {
         let mut text = String::new();
@@ -233,12 +234,14 @@ fn redirect(report: &CurlReport) -> Option<(Scheme, String, u16, String)> {
     ))
 }
 
-fn answer(curl: &CurlResult) -> serde_json::Value {
+fn answer(curl: &CurlResult) -> ProbeAnswer {
     match curl {
-        CurlResult::Report(report) => {
-            json!({"httpCode": report.http_code, "headers": report.headers, "body": report.body})
-        }
-        CurlResult::Lost(why) | CurlResult::NoCurl(why) => json!({"error": why}),
+        CurlResult::Report(report) => ProbeAnswer::Report {
+            http_code: report.http_code,
+            headers: report.headers.clone(),
+            body: report.body.clone(),
+        },
+        CurlResult::Lost(why) | CurlResult::NoCurl(why) => ProbeAnswer::Lost { error: why.clone() },
     }
 }
 

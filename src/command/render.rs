@@ -88,22 +88,24 @@ fn rbac(connection: &Connection, settings: &cli::Render, command: ClusterCommand
                 )
             })
             .collect(),
-        None => [
-            kinds::gateway(),
-            kinds::virtual_service(),
-            kinds::destination_rule(),
-            kinds::service_entry(),
-        ]
-        .map(|kind| (kind, plan.namespace.clone()))
-        .into(),
+        None => customary_kinds(command)
+            .into_iter()
+            .map(|kind| (kind, plan.namespace.clone()))
+            .collect(),
     };
     routing.sort();
     routing.dedup();
     // What the commands do unless they are told otherwise.
     let usual: &[Circumstance] = match command {
         ClusterCommand::Verify => &[Circumstance::Unmeshed],
-        ClusterCommand::Setup | ClusterCommand::DeployCurl => &[Circumstance::Label],
+        ClusterCommand::Setup | ClusterCommand::DeployCurl | ClusterCommand::DeployTarget => {
+            &[Circumstance::Label]
+        }
         _ => &[],
+    };
+    let secret = match command {
+        ClusterCommand::DeployTarget => secrets::SERVER_CREDENTIAL,
+        _ => secrets::CLIENT_CREDENTIAL,
     };
     Ok(permissions::objects(&Scope {
         command,
@@ -111,9 +113,22 @@ fn rbac(connection: &Connection, settings: &cli::Render, command: ClusterCommand
         namespace,
         gateway: &gateway.namespace,
         routing,
-        secrets: vec![secrets::CLIENT_CREDENTIAL.to_owned()],
+        secrets: vec![secret.to_owned()],
         circumstances: [usual, settings.rbac_with.as_slice()].concat(),
     }))
+}
+
+/// The routing objects of a command, where nothing is said about hosts.
+fn customary_kinds(command: ClusterCommand) -> Vec<Kind> {
+    match command {
+        ClusterCommand::DeployTarget => vec![kinds::gateway(), kinds::virtual_service()],
+        _ => vec![
+            kinds::gateway(),
+            kinds::virtual_service(),
+            kinds::destination_rule(),
+            kinds::service_entry(),
+        ],
+    }
 }
 
 /// What is rendered.

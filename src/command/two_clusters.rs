@@ -2,6 +2,7 @@
 
 use super::connection::{Connected, connect_to_plan, or_interrupted};
 use super::deploy_target::deploy;
+use super::document::{self, Document};
 use super::setup::{dry_run, in_one_cluster};
 use super::source;
 use crate::certificate::{self, CertificateRequest};
@@ -23,7 +24,6 @@ use crate::plan::target_workload;
 use crate::report::{Printer, Style, view};
 use crate::vocabulary::{ExitCode, HostName, Mode, ObjectReference, Verdict, names};
 use jiff::Timestamp;
-use serde_json::json;
 
 /// For how long certificates that we make are valid, in days.
 const VALID_DAYS: u32 = 365;
@@ -292,9 +292,10 @@ impl BothShown {
 }
 
 fn conclude(shown: &BothShown, printer: &Printer) -> Result<ExitCode> {
-    let document = json!({
-        "apiVersion": names::API_VERSION, "kind": "TwoClusters",
-        "target": shown.target, "verification": shown.verification, "through": shown.through,
+    let document = Document::new(document::TwoClusters {
+        target: &shown.target,
+        verification: &shown.verification,
+        through: &shown.through,
     });
     printer.document(&document, |style| shown.text(style))?;
     let code = shown.code();

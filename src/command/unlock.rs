@@ -1,13 +1,13 @@
 //! `unlock`: takes the lock of a namespace away.
 
 use super::connection::{connect, or_interrupted};
+use super::document::{self, Document};
 use super::setup::dry_run;
 use crate::cli::{self, Connection};
 use crate::engine::lockdown;
 use crate::error::Result;
 use crate::report::Printer;
-use crate::vocabulary::{ClusterCommand, ExitCode, names};
-use serde_json::json;
+use crate::vocabulary::{ClusterCommand, ExitCode};
 
 /// Takes it away; that there is none is no failure.
 pub(super) async fn unlock(
@@ -27,9 +27,11 @@ pub(super) async fn unlock(
         .iter()
         .map(ToString::to_string)
         .collect();
-    let document = json!({
-        "apiVersion": names::API_VERSION, "kind": "Unlock",
-        "plan": plan.to_string(), "namespace": namespace, "dryRun": dry_run, "removed": removed,
+    let document = Document::new(document::Unlock {
+        plan: plan.to_string(),
+        namespace: namespace.clone(),
+        dry_run,
+        removed: removed.clone(),
     });
     printer.document(&document, |_| match (removed.is_empty(), dry_run) {
         (true, _) => format!("Namespace {namespace} has no lock of the plan {plan}.\n"),

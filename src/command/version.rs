@@ -1,5 +1,9 @@
 //! `version`: build facts; with `--schema` the JSON Schema of a document.
 
+use super::document::{
+    CertificateInspection, Certificates, Cleanup, Diff, Document, GatewayCertificates, Probes,
+    ServerCertificates, Target, TwoClusters, Unlock,
+};
 use super::explain::{LineExplanation, LogExplanation};
 use crate::cli::Version;
 use crate::engine::bundle::BundleContents;
@@ -34,6 +38,32 @@ const SCHEMAS: &[Documented] = &[
     ("LogExplanation", "explain --log -o json", || {
         schema_for!(LogExplanation)
     }),
+    ("Probes", "probe -o json", Document::<Probes>::schema),
+    ("Diff", "diff -o json", Document::<Diff>::schema),
+    ("Unlock", "unlock -o json", Document::<Unlock>::schema),
+    ("Cleanup", "cleanup -o json", Document::<Cleanup>::schema),
+    ("Target", "deploy-target -o json", Document::<Target>::schema),
+    (
+        "TwoClusters",
+        "setup --target-context NAME -o json",
+        Document::<TwoClusters<'_>>::schema,
+    ),
+    ("Certificates", "certs -o json", Document::<Certificates>::schema),
+    (
+        "CertificateInspection",
+        "certs inspect FILE -o json",
+        Document::<CertificateInspection>::schema,
+    ),
+    (
+        "GatewayCertificates",
+        "certs inspect --gateway -o json",
+        Document::<GatewayCertificates>::schema,
+    ),
+    (
+        "ServerCertificates",
+        "certs inspect HOST -o json",
+        Document::<ServerCertificates>::schema,
+    ),
     (
         "SupportArchive",
         "report --bundle FILE -o json",
@@ -68,7 +98,7 @@ fn list(printer: &Printer) -> Result<()> {
     let entry = |(kind, command, _): &Documented| json!({"kind": kind, "printedBy": command});
     let document: Vec<_> = SCHEMAS.iter().map(entry).collect();
     printer.document(&document, |_| {
-        let line = |(kind, command, _): &Documented| format!("{kind:<16}  kubectl egress {command}\n");
+        let line = |(kind, command, _): &Documented| format!("{kind:<21}  kubectl egress {command}\n");
         SCHEMAS.iter().map(line).collect()
     })
 }
@@ -76,6 +106,13 @@ fn list(printer: &Printer) -> Result<()> {
 /// By the kind of the document, in any case.
 fn schema(name: &str) -> Option<Schema> {
     let mut all = SCHEMAS.iter();
-    let (_, _, schema) = all.find(|(kind, _, _)| kind.eq_ignore_ascii_case(name))?;
-    Some(schema())
+    let (kind, _, schema) = all.find(|(kind, _, _)| kind.eq_ignore_ascii_case(name))?;
+    let mut schema = schema();
+    // The types say that both are texts; a document of another kind is not this one.
+    for (field, value) in [("apiVersion", names::API_VERSION), ("kind", kind)] {
+        if let Some(described) = schema.pointer_mut(&format!("/properties/{field}")) {
+            described["const"] = json!(value);
+        }
+    }
+    Some(schema)
 }

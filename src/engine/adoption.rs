@@ -32,17 +32,19 @@ pub(super) async fn check<'a>(
         .flat_map(|journal| &journal.entries)
         .map(|entry| entry.reference().to_string())
         .collect();
-    let new = manifests
-        .map(|manifest| &manifest.reference)
-        .filter(|reference| !known.contains(&reference.to_string()));
+    let is_new = |reference: &ObjectReference| !known.contains(&reference.to_string());
     let mut unread = Vec::new();
-    for reference in new {
+    for manifest in manifests {
+        let reference = &manifest.reference;
         match listed(facts, &reference.kind) {
             Some(all) => {
-                if let Some(found) = all.iter().find(|object| is_at(object, reference)) {
+                if let Some(found) = all.iter().find(|object| is_at(object, reference))
+                    && is_new(reference)
+                {
                     refuse_foreign(reference, found)?;
                 }
             }
+            // Those of the journal too: whether an apply changes an object can be said for sure of one that was seen.
             None => unread.push(reference),
         }
     }
@@ -50,7 +52,9 @@ pub(super) async fn check<'a>(
         .map(|reference| async move { (reference, cluster.get(reference).await) })
         .buffered(AT_ONCE);
     while let Some((reference, read)) = reading.next().await {
-        if let Ok(Some(found)) = read {
+        if let Ok(Some(found)) = read
+            && is_new(reference)
+        {
             refuse_foreign(reference, &found)?;
         }
     }

@@ -20,6 +20,7 @@ mod apply;
 mod controllers;
 mod fault;
 mod ingress;
+mod mesh_authority;
 mod network;
 mod pipe;
 mod public_authority;

@@ -1,6 +1,7 @@
 //! What the sandbox knows, behind one lock, and the bells that wake its streams.
 
 use super::fault::Fault;
+use super::mesh_authority::MeshAuthority;
 use super::network::OutsideRequest;
 use super::network::origination::HeldSecret;
 use super::public_authority::PublicAuthority;
@@ -145,6 +146,8 @@ pub(super) struct Inner {
     passed: AtomicI64,
     /// What certificates of hosts outside lead to.
     pub(super) public: PublicAuthority,
+    /// What the proxies' identities lead to.
+    pub(super) mesh: MeshAuthority,
     /// The other cluster, which is outside.
     target: OnceLock<Arc<Inner>>,
     this: Weak<Inner>,
@@ -160,6 +163,7 @@ impl Inner {
             settings,
             state: Mutex::new(state),
             public: PublicAuthority::default(),
+            mesh: MeshAuthority::default(),
             target: OnceLock::new(),
             world: Mutex::default(),
             changed: watch::Sender::new(0),

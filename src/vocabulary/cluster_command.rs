@@ -35,10 +35,14 @@ commands! {
     EnableGateway = "enable-gateway",
     /// `deploy-curl`.
     DeployCurl = "deploy-curl",
+    /// `deploy-target`.
+    DeployTarget = "deploy-target",
     /// `route`.
     Route = "route",
     /// `certs inspect`.
     Certs = "certs",
+    /// `secrets`.
+    Secrets = "secrets",
     /// `probe`.
     Probe = "probe",
     /// `logs`.
@@ -76,6 +80,8 @@ pub enum Circumstance {
     Kyma,
     /// The namespace has a lock of ours.
     Locked,
+    /// That lock's `lockdown` was killed: its dead-man's switch is still there.
+    Armed,
     /// We made the namespace, and it goes with the plan.
     OwnNamespace,
     /// `cleanup --verify`: every namespace is looked through.
@@ -94,6 +100,7 @@ impl Circumstance {
         Self::ClientSecret,
         Self::Kyma,
         Self::Locked,
+        Self::Armed,
         Self::OwnNamespace,
         Self::Leftovers,
         Self::Unmeshed,
@@ -109,6 +116,7 @@ impl fmt::Display for Circumstance {
             Self::ClientSecret => "client-secret",
             Self::Kyma => "kyma",
             Self::Locked => "locked",
+            Self::Armed => "armed",
             Self::OwnNamespace => "own-namespace",
             Self::Leftovers => "leftovers",
             Self::Unmeshed => "unmeshed",

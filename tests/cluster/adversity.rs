@@ -2,8 +2,8 @@
 //! that is wrong. None of it may turn into a wrong verdict.
 
 use crate::support::Run;
-use crate::support::open;
 use crate::support::wire::Wire;
+use crate::support::{faketime, open};
 use kubectl_egress_lab::traffic::{self, Traffic};
 use std::path::{Path, PathBuf};
 
@@ -12,12 +12,7 @@ const PROBES_LEAVE: &str = "probes";
 
 #[test]
 fn a_clock_that_is_an_hour_off_misleads_nobody() {
-    let library = [
-        "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
-        "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
-    ];
-    let Some(library) = library.into_iter().find(|path| Path::new(path).exists()) else {
-        println!("skipped: libfaketime is not installed (apt-get install faketime)");
+    let Some(library) = faketime() else {
         return;
     };
     let stage = open!(shared).with_route();

@@ -329,3 +329,36 @@ spec:
         assert!(run.stdout.contains(word), "no `{word}`: {run}");
     }
 }
+
+/// A VirtualService that claims a host, and none of whose routes fits.
+#[test]
+fn a_request_that_no_route_fits_is_named() {
+    let stage = open!(shared).with_namespace("istio-injection=enabled");
+    stage.egress("deploy-curl").exits(0);
+    let Stage { host, namespace, .. } = &stage;
+    let claimed = |path: &str| {
+        stage.kubectl.apply(&format!(
+            "apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: claimed, namespace: {namespace}}}
+spec: {{hosts: [{host}], exportTo: [\".\"], location: MESH_EXTERNAL, resolution: DNS, ports: [{{number: 80, name: http, protocol: HTTP}}]}}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: claimed, namespace: {namespace}}}
+spec:
+  hosts: [{host}]
+  exportTo: [\".\"]
+  http: [{{match: [{{uri: {{prefix: {path}}}}}], route: [{{destination: {{host: {host}, port: {{number: 80}}}}}}]}}]
+"
+        ));
+    };
+    let url = format!("http://{host}");
+    claimed("/only");
+    let refused = line(&stage, &url, Log::Sidecar, &[" NR "]);
+    explains(&stage, &refused, Some("EGR-143"), &["claimed"]);
+    claimed("/");
+    let sent = line(&stage, &url, Log::Sidecar, &[" 200 "]);
+    let said = stage.egress_bare(&["explain", "--log", &sent, "-o", "json"]);
+    assert!(!said.stdout.contains("EGR-143"), "{said}");
+}

@@ -12,6 +12,9 @@ async fn made_looked_at_and_stored() {
         .sees("certs", "certs partner.example.com --out {folder}/certs")
         .await;
     stage
+        .tells("certs", "certs partner.example.com --out {folder}/others")
+        .await;
+    stage
         .sees("certs_again", "certs partner.example.com --out {folder}/certs")
         .await;
     stage
@@ -25,6 +28,9 @@ async fn made_looked_at_and_stored() {
             "certs_inspect",
             "certs inspect {folder}/certs/partner.example.com.crt",
         )
+        .await;
+    stage
+        .sees("certs_inspect_gateway", "certs inspect --gateway")
         .await;
     stage
         .sees(

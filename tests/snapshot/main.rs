@@ -14,6 +14,9 @@ mod help;
 mod hostile;
 mod normal;
 mod stage;
+mod stories;
 mod story;
 #[cfg(unix)]
 mod terminal;
+#[cfg(unix)]
+mod terminal_wishes;

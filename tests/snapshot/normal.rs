@@ -21,11 +21,6 @@ const FILTERS: &[(&str, &str)] = &[
     // A run's name in a User-Agent and in labels.
     (r"kubectl-egress/[0-9a-f]{16}", "kubectl-egress/0000000000000000"),
     (r#"/lock": "[0-9a-f]{10}""#, r#"/lock": "0000000000""#),
-    // Applied again it is now and then said to be changed, which it is not.
-    (
-        r"(?m)^  (serviceaccount|deployment)/curl configured in demo\n",
-        "",
-    ),
     // Pods: NAME-TEMPLATE-RANDOM.
     (
         r"-[bcdfghjklmnpqrstvwxz2456789]{10}-[bcdfghjklmnpqrstvwxz2456789]{5}\b",
@@ -42,6 +37,7 @@ const FILTERS: &[(&str, &str)] = &[
     (r"198\.18\.0\.\d+:\d{5}\b", "198.18.0.00:00000"),
     (r"198\.18\.0\.\d+", "198.18.0.00"),
     (r"\b\d+ ms\b", "0 ms"),
+    (r"That took \d+\.\d s", "That took 0.0 s"),
     // Elapsed times end a line.
     (r"(?m)  \d+\.\ds$", "  0.0s"),
     (
@@ -55,6 +51,7 @@ const FILTERS: &[(&str, &str)] = &[
     // Bytes, bytes, milliseconds of a line of Envoy's default format.
     (r"(\d+ \d+) \d+ (- \\?\x22)", "$1 0 $2"),
     (r"/tmp/[^/\s]+/", "/tmp/folder/"),
+    (r"/tmp/\.tmp\w+", "/tmp/folder"),
 ];
 
 static COMPILED: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {

@@ -8,17 +8,26 @@ use kubectl_egress::sandbox::{Sandbox, SandboxSettings};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A sandbox on a socket, with a kubeconfig that leads to it.
+/// A sandbox on a socket, with a kubeconfig that leads to it, and to the cluster that is outside of it.
 pub(crate) struct Served {
     pub(crate) sandbox: Sandbox,
     folder: tempfile::TempDir,
-    server: tokio::task::JoinHandle<()>,
+    servers: [tokio::task::JoinHandle<()>; 2],
 }
 
 impl Drop for Served {
     fn drop(&mut self) {
-        self.server.abort();
+        self.servers.iter().for_each(tokio::task::JoinHandle::abort);
     }
+}
+
+/// Serves a sandbox; gives its address.
+async fn serve(sandbox: &Sandbox) -> (std::net::SocketAddr, tokio::task::JoinHandle<()>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = sandbox.clone();
+    let server = tokio::spawn(async move { serving.serve(listener).await.unwrap() });
+    (address, server)
 }
 
 /// What a command said.
@@ -39,23 +48,24 @@ pub(crate) fn quick() -> SandboxSettings {
 
 impl Served {
     pub(crate) async fn new(settings: SandboxSettings) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let target = Sandbox::new(settings.clone().target());
+        let sandbox = Sandbox::new(settings);
+        sandbox.lead_to(&target);
+        let ((address, server), (outside, other)) = tokio::join!(serve(&sandbox), serve(&target));
         let folder = tempfile::tempdir().unwrap();
         let kubeconfig = format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: sandbox\n\
-             clusters: [{{name: sandbox, cluster: {{server: 'http://{address}'}}}}]\n\
+             clusters: [{{name: sandbox, cluster: {{server: 'http://{address}'}}}}, \
+             {{name: target, cluster: {{server: 'http://{outside}'}}}}]\n\
              users: [{{name: sandbox, user: {{}}}}]\n\
-             contexts: [{{name: sandbox, context: {{cluster: sandbox, user: sandbox, namespace: demo}}}}]\n"
+             contexts: [{{name: sandbox, context: {{cluster: sandbox, user: sandbox, namespace: demo}}}}, \
+             {{name: target, context: {{cluster: target, user: sandbox, namespace: demo}}}}]\n"
         );
         std::fs::write(folder.path().join("config"), kubeconfig).unwrap();
-        let sandbox = Sandbox::new(settings);
-        let serving = sandbox.clone();
-        let server = tokio::spawn(async move { serving.serve(listener).await.unwrap() });
         Self {
             sandbox,
             folder,
-            server,
+            servers: [server, other],
         }
     }
 

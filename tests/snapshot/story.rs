@@ -23,6 +23,7 @@ async fn set_up_and_looked_at() {
         .await;
     stage.sees("setup", set_up).await;
     stage.sees("setup_again", "setup kyma-project.io").await;
+    stage.tells("setup_again", "setup kyma-project.io").await;
     stage.sees("verify", "verify").await;
     stage.tells("verify", "verify").await;
     stage.sees("status", "status").await;
@@ -45,6 +46,7 @@ async fn set_up_and_looked_at() {
     stage.sees("check", "check").await;
     stage.tells("check", "check").await;
     stage.sees("learn", "learn --since 1h").await;
+    stage.sees("report", "report").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

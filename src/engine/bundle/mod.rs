@@ -140,7 +140,9 @@ impl Bundle {
             let _ = writeln!(text, "  {} {}: {}", removal.file, removal.place, removal.what);
         }
         text.push_str(
-            "\nNever read: Secrets of others, the kubeconfig, credentials of whoever made this archive\n",
+            "\nOf logs, events, messages and other free text only what looks like a credential was taken out, by patterns:\n\
+             a secret that looks like any other word is still in it.\n\
+             \nNever read: Secrets of others, the kubeconfig, credentials of whoever made this archive\n",
         );
         let _ = writeln!(text, "\nCould not be read ({})", contents.not_read.len());
         for sentence in &contents.not_read {

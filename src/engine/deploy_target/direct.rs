@@ -1,6 +1,7 @@
 //! One HTTPS request from this machine to a port of a pod, by a port-forward: with a server name and CA of our choice,
 //! with or without a client certificate.
 
+use super::reads_on::ReadsOn;
 use crate::certificate::inspect_der;
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
@@ -12,6 +13,7 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use std::sync::Arc;
@@ -46,7 +48,7 @@ pub struct DirectRequest<'run> {
 }
 
 /// When a connection ended without an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
     /// Before any TLS: nothing listens, or the port-forward failed.
@@ -58,7 +60,7 @@ pub enum Stage {
 }
 
 /// What came of a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", tag = "outcome")]
 pub enum DirectAnswer {
     /// An HTTP answer.
@@ -182,7 +184,7 @@ async fn exchange(
         .and_then(|chain| inspect_der(chain.first()?).ok())
         .map(|certificate| certificate.fingerprint_sha256)
         .unwrap_or_default();
-    match over_http(TokioIo::new(stream), host, request.path).await {
+    match over_http(TokioIo::new(ReadsOn(stream)), host, request.path).await {
         Ok((status, body)) => DirectAnswer::Answered {
             status,
             server_certificate,

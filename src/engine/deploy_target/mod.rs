@@ -4,6 +4,7 @@
 pub mod direct;
 pub mod ingress;
 pub mod proof;
+mod reads_on;
 mod run;
 pub mod standing;
 pub mod through;
@@ -11,7 +12,7 @@ pub mod through;
 use super::client_secret::refuse_errors;
 use super::facts::Facts;
 use super::injection::{self, InjectionLabel};
-use super::permissions;
+use super::permissions::{self, TargetWants};
 use super::prepare::DryRun;
 use crate::certificate::{self, Bundle, Use};
 use crate::cluster::Cluster;
@@ -134,7 +135,13 @@ pub async fn prepare(cluster: &Cluster, settings: TargetSettings) -> Result<Prep
         settings,
     };
     prepared.write_intentions(facts.namespace.as_ref());
-    prepared.remarks = permissions::check_target(cluster, &plan, prepared.manifests())
+    let wants = TargetWants {
+        ingress: &prepared.ingress.target.namespace,
+        exposure: prepared.exposure,
+        label: prepared.has_namespace && prepared.injection_label.is_some(),
+        objects: &prepared.exposing,
+    };
+    prepared.remarks = permissions::check_target(cluster, &plan, wants)
         .await
         .map_err(|error| error.while_doing("asking what you may do in the target cluster"))?;
     Ok(prepared)

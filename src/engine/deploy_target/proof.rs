@@ -10,6 +10,7 @@ use crate::engine::event::{Event, Events};
 use crate::error::{Error, Result};
 use crate::plan::target_workload::ECHO_PATH;
 use crate::vocabulary::HostName;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use std::time::Duration;
@@ -21,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(300);
 const FORWARDED: &str = "X-Forwarded-Client-Cert";
 
 /// What the direct requests showed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TargetProof {
     /// The host that was asked for.

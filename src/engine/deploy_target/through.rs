@@ -11,13 +11,14 @@ use crate::istio::kinds;
 use crate::plan::GatewayTarget;
 use crate::plan::target_workload::ECHO_PATH;
 use crate::vocabulary::{HostName, Scheme};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The header in which an ingress gateway tells who opened the connection to it.
 const ASKED_BY: &str = "X-Envoy-External-Address";
 
 /// What the workload of the target was told of a request through the egress gateway.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ThroughProof {
     /// The request's status; 0: there was no answer.

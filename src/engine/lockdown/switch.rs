@@ -37,7 +37,12 @@ pub(super) async fn arm(
 ) -> Result<Armed> {
     let run = &prepared.run;
     let foundation = lock::switch_foundation(run, &prepared.undo, &prepared.api_server);
-    changes.apply("switch", &foundation).await?;
+    // Whoever is not the administrator may bind a Role only when it is there, and gives no more than they have.
+    let (bindings, others): (Vec<_>, Vec<_>) = foundation
+        .into_iter()
+        .partition(|manifest| manifest.reference.kind == kinds::role_binding());
+    changes.apply("switch", &others).await?;
+    changes.apply("switch", &bindings).await?;
     let now = cluster
         .server_time()
         .ok_or_else(|| Error::cluster("the API server does not tell its time (header Date)"))?;

@@ -15,6 +15,7 @@ use crate::plan::journal::{Entry, Journal};
 use crate::plan::ownership::Manifest;
 use crate::plan::permissions::{self, Permission, Scope};
 use crate::plan::routing;
+use crate::plan::target_workload::Exposure;
 use crate::vocabulary::{Circumstance, ClusterCommand, ExitCode, Kind, ObjectReference, PlanIdentity, names};
 use futures::future::try_join_all;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +35,19 @@ pub struct Wants<'run> {
     pub routing: &'run [Manifest],
     /// Secrets that it makes.
     pub secrets: &'run [SecretWish],
+}
+
+/// What a run wants to do at the other end of two-cluster mTLS.
+#[derive(Debug, Clone, Copy)]
+pub struct TargetWants<'run> {
+    /// Namespace of the ingress gateway.
+    pub ingress: &'run str,
+    /// How the workload is exposed.
+    pub exposure: Exposure,
+    /// Whether the namespace, which is there, is to be labelled for injection.
+    pub label: bool,
+    /// What exposes it.
+    pub objects: &'run [Manifest],
 }
 
 /// A permission, and what is lost without it.
@@ -88,12 +102,12 @@ pub async fn check(
 ///
 /// # Errors
 /// As [`check`].
-pub async fn check_target<'objects>(
+pub async fn check_target(
     cluster: &Cluster,
-    plan: &'objects PlanIdentity,
-    objects: impl Iterator<Item = &'objects Manifest>,
+    plan: &PlanIdentity,
+    wants: TargetWants<'_>,
 ) -> Result<Vec<String>> {
-    ask(cluster, &plan.namespace, &target::needs(plan, objects)).await
+    ask(cluster, &plan.namespace, &target::needs(plan, wants)).await
 }
 
 /// Checks what a command needs of a plan that is stored, in the namespace that is probed or locked.
@@ -155,8 +169,13 @@ fn circumstances_of(journal: &Journal, namespace: &str) -> Vec<Circumstance> {
         .entries
         .iter()
         .any(|entry| matches!(entry, Entry::Namespace { .. }));
+    let switch = |reference: &ObjectReference| {
+        reference.kind.kind == "Job" && reference.namespace.as_deref() == Some(namespace)
+    };
+    let armed = journal.entries.iter().any(|entry| switch(&entry.reference()));
     let facts = [
         (Circumstance::OwnNamespace, own_namespace),
+        (Circumstance::Armed, armed),
         (Circumstance::CreateGateway, journal.gateway.created),
         (Circumstance::Locked, journal.lock_of(namespace).is_some()),
         (Circumstance::ClientSecret, !secrets_of(journal).is_empty()),

@@ -75,6 +75,7 @@ fn command(wants: Wants<'_>) -> ClusterCommand {
         // `certs inspect --gateway` prepares, and does nothing.
         (false, false, false) if wants.secrets.is_empty() => ClusterCommand::Certs,
         _ if wants.rehearsed => ClusterCommand::Diff,
+        (false, false, false) => ClusterCommand::Secrets,
         (true, false, false) => ClusterCommand::EnableGateway,
         (false, true, false) => ClusterCommand::DeployCurl,
         (false, false, _) => ClusterCommand::Route,
@@ -83,7 +84,7 @@ fn command(wants: Wants<'_>) -> ClusterCommand {
 }
 
 /// What is made now is taken away later.
-fn removal(need: &Need) -> Option<Need> {
+pub(super) fn removal(need: &Need) -> Option<Need> {
     let made = &need.permission;
     let applied = need.purpose == Purpose::Change && made.verb == "create" && made.resource != "leases";
     applied.then(|| Need {
@@ -96,7 +97,7 @@ fn removal(need: &Need) -> Option<Need> {
 }
 
 /// What it takes to apply objects of a kind.
-pub(super) fn writes(kind: &Kind, namespace: &str) -> [Need; 2] {
+fn writes(kind: &Kind, namespace: &str) -> [Need; 2] {
     ["create", "patch"].map(|verb| Need {
         permission: permission(verb, kind, namespace),
         purpose: Purpose::Change,
@@ -104,7 +105,7 @@ pub(super) fn writes(kind: &Kind, namespace: &str) -> [Need; 2] {
 }
 
 /// One verb on a kind.
-pub(super) fn permission(verb: &str, kind: &Kind, namespace: &str) -> Permission {
+fn permission(verb: &str, kind: &Kind, namespace: &str) -> Permission {
     Permission {
         namespace: Some(namespace.to_owned()),
         group: kind.group.clone(),

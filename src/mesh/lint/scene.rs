@@ -261,9 +261,10 @@ impl<'a> Scene<'a> {
             .filter(|entry| !["*", ".", "~"].contains(&entry.as_str()))
             .cloned()
             .collect();
-        // A gateway's namespace is named for the gateway's leg.
+        // A gateway's namespace is named for the gateway's leg, also while its Gateway is missing.
         let gateways = self.gateway_namespaces();
-        clients.retain(|client| !gateways.contains(client.as_str()));
+        let led_to = in_cluster_namespace(&leg.destination);
+        clients.retain(|client| !gateways.contains(client.as_str()) && led_to != Some(client));
         if self.sees_route(item.namespace, item) {
             clients.push(item.namespace.to_owned());
         }

@@ -1,6 +1,7 @@
 //! The API: which path and verb does what.
 
 mod discovery;
+mod escalation;
 mod not_simulated;
 mod objects;
 mod patch;

@@ -73,7 +73,8 @@ pub(super) fn rules<'state>(
     )
 }
 
-fn covers(rule: &Value, asked: Asked<'_>) -> bool {
+/// Whether a rule allows it.
+pub(super) fn covers(rule: &Value, asked: Asked<'_>) -> bool {
     let among = |list: &str, value: &str| {
         rule[list]
             .as_array()

@@ -1,7 +1,7 @@
 //! create, replace, and the four kinds of patch.
 
 use super::objects::Target;
-use super::{Call, Refusal, Reply, json_reply, patch as patches, removal, validation};
+use super::{Call, Refusal, Reply, escalation, json_reply, patch as patches, removal, validation};
 use crate::sandbox::apply::{self, Manager};
 use crate::sandbox::controllers;
 use crate::sandbox::state::{Inner, State};
@@ -33,8 +33,8 @@ pub(super) fn create(inner: &Inner, call: &Call, target: &Target) -> Result<Repl
     if state.store.get(&target.key(&name)).is_some() {
         return Err(Refusal::already_exists(&target.kind, &name));
     }
-    let object = new_object(inner, &mut state, target, body, &name)?;
-    let mut object = object;
+    let mut object = new_object(inner, &mut state, target, body, &name)?;
+    escalation::check(&state, call, target, &object)?;
     apply::track_update(None, &mut object, &manager(inner, call, target), &target.kind);
     Ok(finish(
         inner,
@@ -302,6 +302,7 @@ fn server_side_apply(
             (object, StatusCode::OK)
         }
     };
+    escalation::check(&state, call, target, &object)?;
     Ok(finish(inner, state, call, target, &name, object, code))
 }
 

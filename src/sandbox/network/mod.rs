@@ -14,7 +14,7 @@ pub(super) mod proxies;
 pub(super) mod reach;
 mod resolution;
 mod telemetry;
-mod telling;
+pub(super) mod telling;
 mod to_pod;
 pub(super) mod transfer;
 

@@ -132,7 +132,7 @@ fn created(object: &Value) -> Timestamp {
 }
 
 /// What a gateway's pod holds of a Secret of its namespace. It goes on using one that was deleted.
-fn hold(state: &mut State, pod: &PodName, secret: &str) -> Option<HeldSecret> {
+pub(in crate::sandbox) fn hold(state: &mut State, pod: &PodName, secret: &str) -> Option<HeldSecret> {
     let key = (pod.to_string(), secret.to_owned());
     let live = state.object("", "secrets", &pod.namespace, secret).cloned();
     let beside = state.object("", "secrets", &pod.namespace, &format!("{secret}-cacert"));
@@ -164,6 +164,14 @@ fn hold(state: &mut State, pod: &PodName, secret: &str) -> Option<HeldSecret> {
 }
 
 impl HeldSecret {
+    pub(in crate::sandbox) fn certificate(&self) -> Option<&str> {
+        self.certificate.as_deref()
+    }
+
+    pub(in crate::sandbox) fn authorities(&self) -> Option<&str> {
+        self.authorities.as_deref()
+    }
+
     /// Whether it has what the TLS needs: istiod supplies nothing of a Secret that lacks a part (truth.md 5).
     fn serves(&self, mutual: bool) -> bool {
         self.authorities.is_some() && (!mutual || (self.certificate.is_some() && self.has_key))

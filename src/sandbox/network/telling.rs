@@ -37,11 +37,16 @@ pub(super) fn headers(
         .collect()
 }
 
+/// A pod's identity in the mesh.
+pub(in crate::sandbox) fn identity(pod: &Value) -> String {
+    let namespace = pod["metadata"]["namespace"].as_str().unwrap_or_default();
+    let account = pod["spec"]["serviceAccountName"].as_str().unwrap_or("default");
+    format!("spiffe://cluster.local/ns/{namespace}/sa/{account}")
+}
+
 /// Who called the gateway, in its words. The certificate itself is not simulated, only its digest.
 fn forwarded(source: &Value) -> String {
-    let namespace = source["metadata"]["namespace"].as_str().unwrap_or_default();
-    let account = source["spec"]["serviceAccountName"].as_str().unwrap_or("default");
-    let identity = format!("spiffe://cluster.local/ns/{namespace}/sa/{account}");
+    let identity = identity(source);
     let digest = Sha256::digest(identity.as_bytes());
     let hash = digest
         .iter()

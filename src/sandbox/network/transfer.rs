@@ -50,7 +50,14 @@ pub(in crate::sandbox) struct TransferResult {
     pub(in crate::sandbox) time: u64,
     pub(in crate::sandbox) headers: String,
     pub(in crate::sandbox) body: Vec<u8>,
+    /// What the server showed to curl's own TLS (PEM).
+    pub(in crate::sandbox) certificates: String,
+    /// OpenSSL's verify result of it; 0 is trusted.
+    pub(in crate::sandbox) verify_result: u8,
 }
+
+/// OpenSSL's word for a chain that leads to nobody who is known (x509_vfy.h).
+const NO_LOCAL_ISSUER: u8 = 20;
 
 /// Envoy's connect timeout in Istio, in milliseconds (truth.md 2).
 const CONNECT_TIMEOUT: u64 = 10_000;
@@ -257,14 +264,23 @@ impl Transfer<'_> {
     /// What reached a host by connections that curl made, or that carried its bytes as they are.
     pub(super) fn served(&mut self, address: &str, port: u16, peer: &str, time: u64) -> TransferResult {
         let tls = self.request.scheme == Scheme::Https;
+        let (mut certificates, mut verify_result) = (String::new(), 0);
         if tls {
             let problem = match self.tls_at(address, port) {
-                Some(server) => self.own_tls(&server, time),
+                Some(server) => {
+                    verify_result = self.verify_result(&server);
+                    certificates.clone_from(&server.chain);
+                    self.own_tls(&server, time)
+                }
                 None => Some(self.no_tls(time)),
             };
             // Who let nobody in has seen no request.
             if let Some(ended) = problem {
-                return ended;
+                return TransferResult {
+                    certificates,
+                    verify_result,
+                    ..ended
+                };
             }
         } else if self.tls_at(address, port).is_some() {
             // A server of TLS answers what is none.
@@ -273,7 +289,24 @@ impl Transfer<'_> {
         self.arrive(peer, port, tls);
         let client = self.request.client_certificate.clone();
         let answer = self.deliver(address, port, peer, &[], client.as_deref());
-        self.answer_with(answer, time)
+        TransferResult {
+            certificates,
+            verify_result,
+            ..self.answer_with(answer, time)
+        }
+    }
+
+    /// What OpenSSL says of a chain, also where curl was told not to care.
+    fn verify_result(&self, server: &Server) -> u8 {
+        let authorities = self.authorities();
+        let believed = client_believes(&server.chain, &authorities, &Expects::Any, Timestamp::now());
+        if believed.is_ok() { 0 } else { NO_LOCAL_ISSUER }
+    }
+
+    /// Those that curl believes (PEM).
+    fn authorities(&self) -> String {
+        let own = self.request.authorities.clone();
+        own.unwrap_or_else(|| self.inner.public.certificate())
     }
 
     /// How curl's own TLS with a server fails, if it does.
@@ -281,8 +314,7 @@ impl Transfer<'_> {
         let request = self.request;
         let now = Timestamp::now();
         if !request.insecure {
-            let public = || self.inner.public.certificate();
-            let authorities = request.authorities.clone().unwrap_or_else(public);
+            let authorities = self.authorities();
             let expects = Expects::Host(request.host.clone());
             if let Err(distrust) = client_believes(&server.chain, &authorities, &expects, now) {
                 return Some(self.ended(60, distrust.of_curl(&request.host), time));

@@ -44,7 +44,7 @@ fn reply(body: Option<String>) -> Response<Full<Bytes>> {
 
 /// The answer to a path with its query; `None` if Envoy, or this part of it, does not know it.
 pub(super) fn answer(inner: &Inner, pod: &PodName, path: &str) -> Option<String> {
-    let state = inner.lock();
+    let mut state = inner.lock();
     let world = inner.world(&state);
     let configuration = mesh::configuration(&world, pod)?;
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
@@ -63,6 +63,10 @@ pub(super) fn answer(inner: &Inner, pod: &PodName, path: &str) -> Option<String>
         "/config_dump" if query.contains("resource=dynamic_route_configs") => {
             let routes = super::envoy_routes::routes(&state, &world, pod);
             Some(json!({"configs": routes}).to_string())
+        }
+        "/config_dump" if query.contains("resource=dynamic_active_secrets") => {
+            let secrets = super::envoy_secrets::secrets(inner, &mut state, pod);
+            Some(json!({"configs": secrets}).to_string())
         }
         "/config_dump" => config_dump(&configuration, query).map(|dump| dump.to_string()),
         "/listeners" if as_json => {

@@ -2,6 +2,7 @@
 
 mod envoy_admin;
 mod envoy_routes;
+mod envoy_secrets;
 mod exec;
 pub(super) mod files;
 mod logs;

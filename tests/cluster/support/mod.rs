@@ -13,7 +13,7 @@ mod stage;
 pub(crate) mod wire;
 
 pub(crate) use place::lab_required;
-pub(crate) use process::{Run, Running};
+pub(crate) use process::{Run, Running, faketime};
 pub(crate) use stage::Stage;
 
 /// Opens a stage, or ends the test with a word if there is no lab.

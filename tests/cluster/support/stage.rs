@@ -181,8 +181,13 @@ impl Stage {
 
     /// Runs the tool with exactly these arguments.
     pub(crate) fn egress_bare(&self, arguments: &[&str]) -> Run {
+        self.egress_bare_with(arguments, &[])
+    }
+
+    /// The same with more environment variables.
+    pub(crate) fn egress_bare_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Run {
         let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
-        Running::start(&self.lab.kubeconfig(), &arguments, None).finish()
+        Running::start_with(&self.lab.kubeconfig(), &arguments, None, environment).finish()
     }
 
     /// Explains a log from standard input.

@@ -28,11 +28,13 @@ async fn a_report_is_good_in_a_browser() {
         eprintln!("skipped: there is no Chromium on PATH (apt-get install chromium)");
         return;
     };
-    let (proven, disproven) = tokio::join!(page::proven(), page::disproven());
+    let certificates = tokio::task::spawn_blocking(page::with_certificates);
+    let (proven, disproven, certificates) = tokio::join!(page::proven(), page::disproven(), certificates);
     let mut browser = Browser::start(program).await;
     for (name, text, verdict) in [
         ("proven", proven, "Verdict: Proven"),
         ("disproven", disproven, "Verdict: Disproven"),
+        ("certificates", certificates.unwrap(), "Verdict: Proven"),
     ] {
         let file = pictures().join(format!("{name}.html"));
         std::fs::write(&file, text).unwrap();
@@ -185,7 +187,7 @@ async fn reads_aloud(browser: &mut Browser, url: &str, verdict: &str) {
         .chain(names("img"))
         .filter(|name| name.starts_with("Way of the probe"))
         .count();
-    assert!(ways >= 2, "{nodes:?}");
+    assert!(ways >= 1, "{nodes:?}");
     assert!(!names("columnheader").is_empty() && !names("rowheader").is_empty());
 }
 

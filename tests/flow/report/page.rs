@@ -1,5 +1,6 @@
 //! Real reports: one where all is proven, one with ways round the gateway and failing hops.
 
+use crate::kubectl::Server;
 use crate::served::{Served, served};
 use crate::support::client;
 use kubectl_egress::cluster::DeleteOptions;
@@ -39,6 +40,48 @@ pub(super) async fn disproven() -> String {
         .stdout
 }
 
+/// The page of mutual TLS to another cluster, whose client's certificate ends soon.
+pub(super) fn with_certificates() -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let certs = folder.path().display();
+    let host = "target.example.com";
+    let server = Server::start("");
+    for line in [
+        format!("certs {host} --out {certs} --days 10"),
+        format!("deploy-target {host} --certs {certs} -n demo --create-namespace --context target"),
+        format!(
+            "setup {host}:80 --mode mtls-origination --client-cert {certs}/client.crt --client-key {certs}/client.key \
+             --server-ca {certs}/root.crt -n demo --create-namespace --yes --no-probe"
+        ),
+    ] {
+        server.egress(&line).exits(0);
+    }
+    server
+        .egress("report -n demo --skip-unmeshed -o html")
+        .exits(0)
+        .stdout
+}
+
+#[test]
+fn a_page_says_what_the_gateway_holds_and_until_when() {
+    let page = with_certificates();
+    let (_, section) = page.split_once("id=\"certificates\"").unwrap();
+    let (section, _) = section.split_once("</section>").unwrap();
+    for needle in [
+        "mesh identity",
+        "CA of the mesh",
+        "kubernetes://client-credential",
+        "kubernetes://client-credential-cacert",
+        "CN=client",
+        "CN=target.example.com root",
+        "9 days left",
+        "trusted",
+    ] {
+        assert!(section.contains(needle), "{needle}: {section}");
+    }
+    assert!(!page.contains("PRIVATE KEY"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_says_everything_and_loads_nothing() {
     let (proven, disproven) = (proven().await, disproven().await);
@@ -50,8 +93,9 @@ async fn a_page_says_everything_and_loads_nothing() {
         "kyma-project.io:443",
         "gateway log of istio-system/",
         "VirtualService demo/egress-default",
-        // The sandbox's proxies tell no certificates, and that is told.
-        "the gateway's certificates: ",
+        // The gateway's own identity, of which the mesh takes care.
+        "spiffe://cluster.local/ns/istio-system/sa/",
+        "the mesh renews it",
         "Content-Security-Policy",
     ] {
         assert!(proven.contains(needle), "{needle}: {proven}");

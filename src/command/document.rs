@@ -113,7 +113,10 @@ impl Content for Unlock {
 /// `probe`: single requests.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[expect(clippy::struct_field_names, reason = "the document's name for its list is that of its kind")]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the document's name for its list is that of its kind"
+)]
 pub(super) struct Probes {
     /// The namespace that was probed from.
     pub(super) namespace: String,

@@ -196,6 +196,12 @@ const CASES: &[Case] = &[
     },
     Case {
         prepared: &[ROUTED],
+        rbac: "cleanup --rbac-with leftovers",
+        typed: &["cleanup -n demo --verify"],
+        code: 0,
+    },
+    Case {
+        prepared: &[ROUTED],
         rbac: "cleanup --rbac-with own-namespace --rbac-with leftovers",
         typed: &["cleanup -n demo --verify"],
         code: 0,

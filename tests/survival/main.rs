@@ -2,12 +2,13 @@
 //! nothing while everybody waits. A case passes if the command ends in time with success or a clear error, the same
 //! command then converges, and `cleanup` leaves everything as it was.
 //!
-//! `SURVIVAL=all` tries every case, `SURVIVAL=4000` about so many; otherwise some hundred are, always the same ones. The
+//! `SURVIVAL=all` tries every case, `SURVIVAL=4000` about so many, always the same ones; without it the sweep is left out. The
 //! test says how many there were. `SURVIVAL_ONLY=lockdown` leaves out the commands whose names do not contain that.
 
 #![expect(
     clippy::unwrap_used,
     clippy::print_stderr,
+    clippy::print_stdout,
     reason = "a test fails by panicking, and says what it tried"
 )]
 

@@ -19,7 +19,7 @@ fn options() -> ApplyOptions {
 }
 
 fn live(version: &str, spec: &Value) -> Value {
-    json!({"metadata": {"name": "g", "namespace": "demo", "resourceVersion": version,
+    json!({"kind": "Gateway", "metadata": {"name": "g", "namespace": "demo", "resourceVersion": version,
         "managedFields": [{"manager": "kubectl-egress", "operation": "Apply", "time": "2026-11-21T10:00:00Z",
             "fieldsV1": {"f:spec": {"f:a": {}}}}]},
         "spec": spec, "status": {"observed": version}})
@@ -78,7 +78,7 @@ async fn changed_and_unchanged_are_told_apart_without_a_request_more() {
     let server = with_istio(|request, _| {
         if request.method == "GET" {
             return ok(
-                &json!({"metadata": {"resourceVersion": "9"}, "items": [live("1", &json!({"a": 1}))]}),
+                &json!({"kind": "GatewayList", "metadata": {"resourceVersion": "9"}, "items": [live("1", &json!({"a": 1}))]}),
             );
         }
         // The second apply changes the object, the first does not.

@@ -52,7 +52,13 @@ async fn a_body_that_stops_coming_is_a_timeout() {
 async fn a_slow_body_is_read_to_its_end() {
     let server = Server::start(|_, _| {
         let mut acts = Vec::new();
-        for part in ["{\"metadata\"", ":{\"uid\"", ":\"1\"}", "}"] {
+        for part in [
+            "{\"kind\":\"ConfigMap\",",
+            "\"metadata\":{\"name\":\"a\"",
+            ",\"uid\"",
+            ":\"1\"}",
+            "}",
+        ] {
             acts.push(Act::Send(part.into()));
             acts.push(Act::Pause(SHORT / 2));
         }

@@ -11,7 +11,7 @@ fn pod(name: &str, version: &str) -> Value {
 }
 
 fn list(version: &str, pods: &[Value]) -> Reply {
-    ok(&json!({"metadata": {"resourceVersion": version}, "items": pods}))
+    ok(&json!({"kind": "PodList", "metadata": {"resourceVersion": version}, "items": pods}))
 }
 
 async fn told(changes: &mut Receiver<PodChange>, count: usize) -> Vec<String> {

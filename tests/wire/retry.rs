@@ -14,7 +14,7 @@ fn reference() -> ObjectReference {
 }
 
 fn object() -> Object {
-    Object(json!({"metadata": {"name": "a", "uid": "1"}}))
+    Object(json!({"kind": "ConfigMap", "metadata": {"name": "a", "uid": "1"}}))
 }
 
 fn unavailable() -> Reply {
@@ -123,7 +123,7 @@ async fn a_deletion_of_one_uid_is_repeated() {
 #[tokio::test]
 async fn an_apply_is_repeated_and_the_lost_creation_is_not_taken_for_a_change() {
     let time = "2026-11-21T10:00:00Z";
-    let created = json!({"metadata": {"name": "a", "creationTimestamp": time,
+    let created = json!({"kind": "ConfigMap", "metadata": {"name": "a", "creationTimestamp": time,
         "managedFields": [{"manager": "kubectl-egress", "operation": "Apply", "time": time}]}});
     let server = Server::start(move |_, before| if before == 0 { Reply::Cut } else { ok(&created) }).await;
     let client = server.client().await;

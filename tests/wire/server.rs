@@ -56,12 +56,12 @@ async fn served_versions_put_the_preferred_one_first() {
 #[tokio::test]
 async fn lists_are_read_page_by_page_and_begin_again_when_the_server_forgets() {
     let server = Server::start(|request, before| match before {
-        0 | 2 => ok(&json!({"metadata": {"continue": "t/1="}, "items": [{"metadata": {"name": "a"}}]})),
+        0 | 2 => ok(&json!({"kind": "PodList", "metadata": {"continue": "t/1="}, "items": [{"metadata": {"name": "a"}}]})),
         1 => {
             assert!(request.path.contains("continue=t%2F1%3D"));
             refusal(410, "Expired", "the continue token is too old", "")
         }
-        _ => ok(&json!({"metadata": {}, "items": [{"metadata": {"name": "b"}}]})),
+        _ => ok(&json!({"kind": "PodList", "metadata": {}, "items": [{"metadata": {"name": "b"}}]})),
     })
     .await;
     let client = server.client().await;

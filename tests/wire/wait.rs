@@ -15,7 +15,7 @@ fn reference() -> ObjectReference {
 }
 
 fn object(uid: &str, state: &str) -> Value {
-    json!({"metadata": {"name": "a", "uid": uid}, "data": {"state": state}})
+    json!({"kind": "ConfigMap", "metadata": {"name": "a", "uid": uid}, "data": {"state": state}})
 }
 
 fn state(object: Option<&Object>) -> Waited {
@@ -151,7 +151,7 @@ async fn a_deletion_that_nobody_saw_is_noticed() {
 
 #[tokio::test]
 async fn what_holds_a_deletion_up_is_named() {
-    let held = json!({"metadata": {"name": "a", "uid": "1", "deletionTimestamp": "2026-11-21T10:00:00Z",
+    let held = json!({"kind": "ConfigMap", "metadata": {"name": "a", "uid": "1", "deletionTimestamp": "2026-11-21T10:00:00Z",
         "finalizers": ["example.com/hold"]}});
     let server = Server::start(move |request, _| {
         if request.is_watch() {

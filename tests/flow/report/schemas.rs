@@ -100,7 +100,7 @@ async fn of_two_clusters(cluster: &Served, certs: &str) -> Vec<String> {
     for line in [&target, both] {
         let said = server.egress(&format!("{line} -o json")).exits(0);
         kinds.push(keeps_to_its_schema(cluster, &serde_json::from_str(&said.stdout).unwrap()).await);
-        if line == &target {
+        if line == target {
             // Both would show a certificate under the same name.
             server.egress("cleanup -n demo --context target").exits(0);
         }

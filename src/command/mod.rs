@@ -13,6 +13,7 @@ mod explain;
 mod hosts;
 mod learn;
 mod lockdown;
+mod log_lines;
 mod logs;
 mod object_files;
 mod output_file;

@@ -7,6 +7,7 @@ use super::value::{self, HostArgument, PlanFile, ProbeTarget, choice};
 use crate::vocabulary::{Circumstance, Claim, ClusterCommand, HostName, Outcome};
 use clap::Args;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 const CLAIMS: &[Claim] = &[Claim::Routed, Claim::Enforced];
@@ -109,8 +110,12 @@ pub struct Probe {
 /// `logs`: the access log of every gateway pod.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(after_help = "Example:
-  kubectl egress logs -f --host kyma-project.io")]
+  kubectl egress logs -f --host kyma-project.io
+  kubectl egress logs --file access.log --host kyma-project.io")]
 pub struct Logs {
+    /// Read a log that was saved, instead of the gateway's pods; - is standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["follow", "tail", "since", "plan"])]
+    pub file: Option<PathBuf>,
     /// Go on as lines come
     #[arg(short, long)]
     pub follow: bool,

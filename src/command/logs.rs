@@ -1,15 +1,20 @@
 //! `logs`: the access log of every gateway pod, decoded, filtered by host.
 
 use super::connection::{connect, or_interrupted};
+use super::log_lines::{self, Line};
 use crate::cli::{self, Connection};
 use crate::cluster::{Cluster, LogEvent, LogStart};
 use crate::engine::{access_logs, pods, sentinel, verify};
 use crate::error::{Error, Result};
+use crate::evidence::explanation::without_prefix;
 use crate::evidence::{AccessLogLine, LogFormats, line_mentions};
 use crate::istio::kinds;
 use crate::plan::GatewayTarget;
 use crate::report::{Printer, Tone};
 use crate::vocabulary::{ClusterCommand, ExitCode, HostName, PodName, names};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -26,6 +31,9 @@ pub(super) async fn logs(
     settings: cli::Logs,
     printer: &Printer,
 ) -> Result<ExitCode> {
+    if let Some(file) = &settings.file {
+        return saved(file, &settings, printer);
+    }
     let connected = connect(connection, &settings.plan, printer).await?;
     connected.preflight(ClusterCommand::Logs, &[], printer).await?;
     let gateway = verify::stored_plan(&connected.cluster, &connected.plan)
@@ -68,7 +76,9 @@ pub(super) async fn logs(
             };
             match event {
                 None => return Ok(()),
-                Some((pod, LogEvent::Line(raw))) => print_line(&pod, &raw, &formats, &settings, printer)?,
+                Some((pod, LogEvent::Line(raw))) => {
+                    print_line(&pod.to_string(), &raw, &formats, &settings, printer)?;
+                }
                 Some((pod, LogEvent::Gap(why))) => {
                     printer.warning(&format!("lines of {pod} may be missing: {why}"));
                 }
@@ -83,6 +93,40 @@ pub(super) async fn logs(
     or_interrupted(printing, &connected.plan).await?;
     printer.next("kubectl egress explain --log LINE");
     Ok(ExitCode::Success)
+}
+
+/// Prints lines of a saved log, in Istio's own formats, whatever kubectl wrote in front of them.
+fn saved(file: &Path, settings: &cli::Logs, printer: &Printer) -> Result<ExitCode> {
+    let name = file.display();
+    let fail = |error: std::io::Error| {
+        Error::usage(format!("{name} cannot be read"))
+            .because(error.to_string())
+            .hint("give a file with lines of an access log; - is standard input")
+    };
+    let input: Box<dyn Read> = if file.as_os_str() == "-" {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(File::open(file).map_err(fail)?)
+    };
+    let words: Vec<&str> = settings.hosts.iter().map(HostName::as_str).collect();
+    let formats = LogFormats::default();
+    let mut failed = None;
+    log_lines::for_each_line_with(input, &words, |line| {
+        let Line::Whole(raw) = line else { return true };
+        for (rest, pod) in without_prefix(raw) {
+            match print_line(pod.unwrap_or("-"), rest, &formats, settings, printer) {
+                Ok(true) => break,
+                Ok(false) => {}
+                Err(error) => {
+                    failed = Some(error);
+                    return false;
+                }
+            }
+        }
+        !printer.output_is_closed()
+    })
+    .map_err(fail)?;
+    failed.map_or(Ok(ExitCode::Success), Err)
 }
 
 /// The gateway's pods, and how they lay out their log.
@@ -102,34 +146,35 @@ async fn pods_of(cluster: &Cluster, gateway: &GatewayTarget) -> Result<(Vec<PodN
     Ok((pods.iter().map(pods::name).collect(), formats))
 }
 
+/// Prints a line if it is wanted; says whether it is one of an access log, as far as that was looked at.
 fn print_line(
-    pod: &PodName,
+    pod: &str,
     raw: &[u8],
     formats: &LogFormats,
     settings: &cli::Logs,
     printer: &Printer,
-) -> Result<()> {
+) -> Result<bool> {
     // Of a long log most lines are about other hosts: looking for a word is many times cheaper than reading a line.
     // Our own hellos, by which a follower is known to deliver, tell nobody anything else.
     if settings.hosts.is_empty() && !settings.raw && sentinel::is_mentioned(raw) {
-        return Ok(());
+        return Ok(true);
     }
     let mentioned = |host: &HostName| line_mentions(raw, host.as_str());
     if !settings.hosts.is_empty() && !settings.hosts.iter().any(mentioned) {
-        return Ok(());
+        return Ok(true);
     }
     let Some(line) = formats.parse(raw) else {
-        return Ok(());
+        return Ok(false);
     };
     if !settings.hosts.is_empty() && !settings.hosts.iter().any(|host| concerns(&line, host)) {
-        return Ok(());
+        return Ok(true);
     }
     if settings.raw {
         printer.raw_line(raw);
-        return Ok(());
+        return Ok(true);
     }
     let document = serde_json::json!({
-        "pod": pod.to_string(),
+        "pod": pod,
         "startTime": line.start_time,
         "host": line.requested_server_name.as_ref().or(line.authority.as_ref()),
         "responseCode": line.response_code,
@@ -171,7 +216,8 @@ fn print_line(
             line.bytes_sent,
             line.duration,
         )
-    })
+    })?;
+    Ok(true)
 }
 
 fn concerns(line: &AccessLogLine, host: &HostName) -> bool {

@@ -14,6 +14,7 @@ mod explain;
 mod hosts;
 mod learn;
 mod lockdown;
+mod log_lines;
 mod logs;
 mod object_files;
 mod output_file;

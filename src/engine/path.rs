@@ -115,8 +115,8 @@ pub fn paths(
     places: &BTreeMap<String, String>,
     assumed: Vec<String>,
 ) -> Paths {
-    let world = World::new(objects);
-    let path = |question: &Question| {
+    let mut world = World::new(objects);
+    let mut path = |question: &Question| {
         let request = Request {
             source: source.clone(),
             scheme: question.scheme,
@@ -131,7 +131,7 @@ pub fn paths(
             predict(&world, &request),
             places,
         );
-        let repairs = repairs(objects, &request).into_iter();
+        let repairs = repairs(&mut world, objects, &request).into_iter();
         path.repairs = repairs.map(|repair| path_repair(repair, places)).collect();
         path
     };
@@ -141,7 +141,7 @@ pub fn paths(
         source: format!("{}/{}", source.namespace, source.name),
         meshed: source.meshed,
         assumed,
-        paths: questions.iter().map(path).collect(),
+        paths: questions.iter().map(&mut path).collect(),
     }
 }
 

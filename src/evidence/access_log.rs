@@ -129,8 +129,5 @@ pub fn parse_line(raw: &[u8]) -> Option<AccessLogLine> {
 /// Whether a raw line contains a word: the cheap question to ask before [`parse_line`] where a log is long and only
 /// the lines of one host or address matter.
 pub fn line_mentions(raw: &[u8], word: &str) -> bool {
-    match std::str::from_utf8(raw) {
-        Ok(text) => text.contains(word),
-        Err(_) => word.is_empty() || raw.windows(word.len()).any(|window| window == word.as_bytes()),
-    }
+    memchr::memmem::find(raw, word.as_bytes()).is_some()
 }

@@ -47,7 +47,7 @@ impl<Specification: serde::de::DeserializeOwned + Default> Configured<Specificat
         let kind = object.text("/kind").to_owned();
         let identity = Identity::of(object);
         let mut not_modelled = Vec::new();
-        let specification = serde_json::from_value(object.at("/spec").clone()).unwrap_or_else(|error| {
+        let specification = Specification::deserialize(object.at("/spec")).unwrap_or_else(|error| {
             let Identity { namespace, name, .. } = &identity;
             not_modelled.push(format!("not modelled: {kind} {namespace}/{name}: {error}"));
             Specification::default()

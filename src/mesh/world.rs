@@ -5,7 +5,8 @@ use super::discovery::Discovery;
 use super::names::{covers, specificity};
 use super::network_policy::{self, NetworkPolicies};
 use super::records::{
-    DestinationRuleRecord, GatewayRecord, Origin, PodRecord, ServiceRecord, VirtualServiceRecord, text_map,
+    DestinationRuleRecord, GatewayRecord, Identity, Origin, PodRecord, ServiceRecord, VirtualServiceRecord,
+    text_map,
 };
 use super::scope::Scope;
 use super::viewer::Viewer;
@@ -62,29 +63,58 @@ impl World {
                 world.add(object);
             }
         }
+        world.put_in_order();
+        world.index_services();
         world
-            .scopes
+    }
+
+    /// Oldest first, as Istio takes them.
+    fn put_in_order(&mut self) {
+        self.scopes
             .sort_by(|left, right| left.identity.cmp(&right.identity));
-        world
-            .services
+        self.services
             .sort_by(|left, right| left.identity.cmp(&right.identity));
-        world
-            .gateways
+        self.gateways
             .sort_by(|left, right| left.identity.cmp(&right.identity));
-        world
-            .virtual_services
+        self.virtual_services
             .sort_by(|left, right| left.identity.cmp(&right.identity));
-        world
-            .destination_rules
+        self.destination_rules
             .sort_by(|left, right| left.identity.cmp(&right.identity));
-        for (index, service) in world.services.iter().enumerate() {
+    }
+
+    fn index_services(&mut self) {
+        self.by_host.clear();
+        self.wildcards.clear();
+        for (index, service) in self.services.iter().enumerate() {
             if service.host.starts_with('*') {
-                world.wildcards.push(index);
+                self.wildcards.push(index);
             } else {
-                world.by_host.entry(service.host.clone()).or_default().push(index);
+                self.by_host.entry(service.host.clone()).or_default().push(index);
             }
         }
-        world
+    }
+
+    /// Puts another state of a configuration object of Istio's in the place of the one that is there: asking what one
+    /// change does is much cheaper so than reading all objects anew.
+    pub(super) fn exchange(&mut self, object: &Object) {
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name());
+        let other = |identity: &Identity| identity.namespace != namespace || identity.name != name;
+        match object.text("/kind") {
+            "VirtualService" => self.virtual_services.retain(|record| other(&record.identity)),
+            "DestinationRule" => self.destination_rules.retain(|record| other(&record.identity)),
+            "Gateway" => self.gateways.retain(|record| other(&record.identity)),
+            "Sidecar" => self.scopes.retain(|record| other(&record.identity)),
+            "ServiceEntry" => self
+                .services
+                .retain(|record| !record.is_external() || other(&record.identity)),
+            // No other kind is changed.
+            _ => return,
+        }
+        self.add(object);
+        self.put_in_order();
+        if object.text("/kind") == "ServiceEntry" {
+            self.index_services();
+        }
     }
 
     fn add(&mut self, object: &Object) {

@@ -1,8 +1,8 @@
 //! `explain --log`: a line, or a whole log from standard input.
 
 use super::live::{self, Live};
-use super::reading::{Line, for_each_line};
 use crate::cli::{Connection, Explain};
+use crate::command::log_lines::{Line, for_each_line};
 use crate::error::{Error, Result};
 use crate::evidence::LogFormats;
 use crate::evidence::explanation::{Explanation, LogReader, LogSummary, origins, read_line};

@@ -5,7 +5,6 @@ mod exit_code;
 mod host;
 mod live;
 mod log;
-mod reading;
 
 pub(super) use log::{LineExplanation, LogExplanation};
 

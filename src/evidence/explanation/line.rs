@@ -50,16 +50,38 @@ pub struct FieldMeaning {
     pub meaning: String,
 }
 
+/// What a line says in short: enough to see that it says what another one said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Gist {
+    pub(super) verdict: Verdict,
+    pub(super) proxy: Speaker,
+    pub(super) host: Option<String>,
+}
+
+impl Gist {
+    pub(super) fn of(line: &AccessLogLine) -> Self {
+        let proxy = Speaker::of(line);
+        Self {
+            verdict: Verdict::of(line, proxy),
+            proxy,
+            host: asked(line, proxy),
+        }
+    }
+}
+
 impl Explanation {
     /// Explains a line; `pod`: who wrote it, where a prefix tells.
     pub fn of(line: &AccessLogLine, pod: Option<&str>) -> Self {
-        let speaker = Speaker::of(line);
-        let verdict = Verdict::of(line, speaker);
+        let Gist {
+            verdict,
+            proxy: speaker,
+            host,
+        } = Gist::of(line);
         Self {
             verdict,
             code: verdict.article().map(|article| article.code),
             proxy: speaker,
-            host: asked(line, speaker),
+            host,
             time: line.start_time.clone(),
             who: who(line, speaker, pod),
             what: what(line, verdict, speaker),

@@ -1,7 +1,7 @@
 //! A whole log, explained: lines with the same verdict about the same host are one group. Memory is bounded, whatever
 //! comes: at most so many hosts of each verdict are kept apart, and what is kept of a line is cut.
 
-use super::line::Explanation;
+use super::line::{Explanation, Gist};
 use super::prefix::without_prefix;
 use super::speaker::Speaker;
 use super::verdict::Verdict;
@@ -102,8 +102,7 @@ impl LogReader {
             return;
         };
         self.lines += 1;
-        let explanation = Explanation::of(&read.line, read.pod.as_deref());
-        self.add(explanation, &read.line.raw);
+        self.add(&read);
     }
 
     /// Counts a line that was too long to be read.
@@ -111,10 +110,12 @@ impl LogReader {
         self.other_lines += 1;
     }
 
-    fn add(&mut self, mut explanation: Explanation, raw: &str) {
-        let mut host = explanation.host.clone().unwrap_or_else(|| "no host".to_owned());
+    fn add(&mut self, read: &ReadLine) {
+        // Nearly every line says what an earlier one said, and then its words are not needed.
+        let gist = Gist::of(&read.line);
+        let mut host = gist.host.unwrap_or_else(|| "no host".to_owned());
         cut(&mut host, LONGEST_HOST);
-        let kind = (explanation.verdict, explanation.proxy);
+        let kind = (gist.verdict, gist.proxy);
         let mut key = (kind.0, kind.1, host);
         if !self.groups.contains_key(&key) {
             let hosts = self.hosts.entry(kind).or_default();
@@ -129,16 +130,17 @@ impl LogReader {
         }
         if let Some(group) = self.groups.get_mut(&key) {
             group.count += 1;
-            group.see(explanation.time.as_deref());
+            group.see(read.line.start_time.as_deref());
             return;
         }
+        let mut explanation = Explanation::of(&read.line, read.pod.as_deref());
         explanation.shorten();
         let mut group = LogGroup {
             host: key.2.clone(),
             count: 1,
             first: None,
             last: None,
-            example: raw.to_owned(),
+            example: read.line.raw.clone(),
             explanation,
         };
         cut(&mut group.example, LONGEST_TEXT);

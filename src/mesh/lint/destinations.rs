@@ -4,8 +4,8 @@
 
 use super::Remark;
 use super::legs::{At, Layer, Leg};
-use super::rules::{is_for_workloads, named, tls_at, tls_of, viewers};
-use super::scene::{Scene, in_cluster_namespace};
+use super::rules::{named, tls_at, tls_of, viewers};
+use super::scene::{Scene, Used, in_cluster_namespace};
 use super::two_hops::{host_part, servers_for};
 use crate::finding::catalogue;
 use crate::istio::{ClientTls, Server};
@@ -136,18 +136,12 @@ fn mismatch(scene: &Scene<'_>, leg: &Leg, viewer: &str) -> Option<Remark> {
         return None;
     }
     let gateways = scene.gateways_behind(&leg.destination)?;
-    let rules = scene.rules_for(viewer, &leg.destination);
-    if rules.iter().any(|rule| is_for_workloads(rule.object)) {
+    let rules = scene.used_rules(viewer, &leg.destination);
+    if rules.for_workloads {
         return None;
     }
     // A subset that is nowhere has a finding of its own.
-    let defined = |wanted: &String| {
-        rules
-            .iter()
-            .flat_map(|rule| &rule.spec.subsets)
-            .any(|subset| &subset.name == wanted)
-    };
-    if leg.subset.as_ref().is_some_and(|wanted| !defined(wanted)) {
+    if leg.subset.as_ref().is_some_and(|wanted| !rules.defines(wanted)) {
         return None;
     }
     let tls = tls_of(scene, viewer, leg);
@@ -168,7 +162,7 @@ fn mismatch(scene: &Scene<'_>, leg: &Leg, viewer: &str) -> Option<Remark> {
         let by = if rules.is_empty() {
             "no DestinationRule sets TLS".to_owned()
         } else {
-            named(&rules)
+            named(scene, &rules)
         };
         let message = format!(
             "VirtualService {} sends {host} to Gateway {}: {why} ({by})",
@@ -227,7 +221,7 @@ fn credential_at_sidecar(scene: &Scene<'_>, leg: &Leg, viewer: &str) -> Option<R
         return None;
     }
     scene.entries_of(&leg.destination).next()?;
-    let rules = scene.rules_for(viewer, &leg.destination);
+    let rules = scene.used_rules(viewer, &leg.destination);
     let tls = tls_of(scene, viewer, leg)?;
     let dropped = tls
         .credential_name
@@ -236,15 +230,9 @@ fn credential_at_sidecar(scene: &Scene<'_>, leg: &Leg, viewer: &str) -> Option<R
     plaintext(scene, &rules, dropped, &leg.destination, viewer)
 }
 
-fn plaintext(
-    scene: &Scene<'_>,
-    rules: &[&super::scene::Item<'_, crate::istio::DestinationRuleSpec>],
-    credential: &str,
-    host: &str,
-    viewer: &str,
-) -> Option<Remark> {
-    let rule = rules.first()?;
-    if rules.iter().any(|rule| is_for_workloads(rule.object)) {
+fn plaintext(scene: &Scene<'_>, rules: &Used, credential: &str, host: &str, viewer: &str) -> Option<Remark> {
+    let rule = scene.rules_in(rules).next()?;
+    if rules.for_workloads {
         return None;
     }
     let message = format!(
@@ -267,15 +255,12 @@ fn credential_without_route(scene: &Scene<'_>, remarks: &mut Vec<Remark>) {
                 continue;
             }
             for host in &entry.spec.hosts {
-                let routed = scene
-                    .legs
-                    .iter()
-                    .any(|leg| leg.at == At::Mesh && leg.is_for(host));
+                let routed = scene.mesh_legs_for(host).next().is_some();
                 if routed || !scene.tells("VirtualService") || !scene.sees_entry(viewer, entry) {
                     continue;
                 }
-                let rules = scene.rules_for(viewer, host);
-                let policies = rules.iter().filter_map(|rule| rule.spec.traffic_policy.as_ref());
+                let rules = scene.used_rules(viewer, host);
+                let policies = scene.policies_in(&rules);
                 let tls = policies.fold(None, |before, policy| tls_at(before, policy, port.number));
                 let Some(credential) = tls.and_then(|tls| tls.credential_name) else {
                     continue;

@@ -6,7 +6,7 @@
 use super::super::network_policy::{Endpoint, address_of};
 use super::Remark;
 use super::legs::At;
-use super::scene::{Scene, is_meshed, is_router};
+use super::scene::{Scene, is_meshed, is_router, selects};
 use crate::finding::{Severity, catalogue};
 use crate::vocabulary::{Object, Protocol};
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,14 +53,8 @@ fn gateway_pods<'a>(scene: &Scene<'a>, services: &BTreeSet<String>) -> Vec<&'a O
         .iter()
         .filter_map(|host| scene.services.get(host).copied())
         .collect();
-    let behind = |pod: &&Object| services.iter().any(|service| super::scene::selects(service, pod));
-    scene
-        .pods
-        .iter()
-        .copied()
-        .filter(behind)
-        .filter(|pod| is_router(pod))
-        .collect()
+    let behind = |pod: &&Object| services.iter().any(|service| selects(service, pod));
+    scene.routers().iter().copied().filter(behind).collect()
 }
 
 /// Kyma's module lets only pods with a label reach the gateway (section 4.4).
@@ -75,9 +69,8 @@ fn label_missing(scene: &Scene<'_>, client: &str, services: &BTreeSet<String>) -
     });
     let port = gateway_port(scene, services)?;
     let refused: Vec<&str> = scene
-        .pods
-        .iter()
-        .filter(|pod| pod.namespace() == Some(client) && is_meshed(pod))
+        .pods_in(client)
+        .filter(|pod| is_meshed(pod))
         .filter(|pod| !pod.text("/status/podIP").is_empty() && pod.at("/spec/hostNetwork") != true)
         .filter(|pod| {
             let from = Endpoint {
@@ -91,7 +84,7 @@ fn label_missing(scene: &Scene<'_>, client: &str, services: &BTreeSet<String>) -
                 .ingress(gateway, &from, port, Protocol::Tcp)
                 .lets_through()
         })
-        .map(|pod| pod.name())
+        .map(Object::name)
         .collect();
     let first = refused.first()?;
     let more = match refused.len() {
@@ -142,11 +135,8 @@ fn nodes_shared(scene: &Scene<'_>, client: &str, services: &BTreeSet<String>) ->
         .map(|pod| pod.text("/spec/nodeName"))
         .filter(|node| !node.is_empty())
         .collect();
-    let beside = scene.pods.iter().find(|pod| {
-        pod.namespace() == Some(client)
-            && nodes.contains(pod.text("/spec/nodeName"))
-            && !is_router(pod)
-            && !scene.is_pod_held(pod)
+    let beside = scene.pods_in(client).find(|pod| {
+        nodes.contains(pod.text("/spec/nodeName")) && !is_router(pod) && !scene.is_pod_held(pod)
     })?;
     let message = format!(
         "pods of the gateway {} and of namespace {client} run on node {}",

@@ -9,12 +9,12 @@ use crate::finding::catalogue;
 use crate::istio::ServiceEntrySpec;
 
 pub(super) fn check(scene: &Scene<'_>, remarks: &mut Vec<Remark>) {
-    for (index, older) in scene.entries.iter().enumerate() {
-        remarks.extend(catch_all(older));
-        remarks.extend(wildcard(older));
-        for newer in &scene.entries[index + 1..] {
-            remarks.extend(twice(scene, older, newer));
-        }
+    for entry in &scene.entries {
+        remarks.extend(catch_all(entry));
+        remarks.extend(wildcard(entry));
+    }
+    for (older, newer) in scene.entries_of_one_host() {
+        remarks.extend(twice(scene, &scene.entries[older], &scene.entries[newer]));
     }
 }
 

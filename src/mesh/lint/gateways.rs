@@ -3,12 +3,13 @@
 //! Source: domain.md problems 7, 8, 17; truth.md surprise 11 and section 3; Istio's merge of Gateways (`MergeGateways`).
 
 use super::Remark;
-use super::legs::{At, Layer};
+use super::legs::{Layer, Leg};
 use super::scene::{Item, Scene};
 use super::two_hops::host_part;
 use crate::finding::{Severity, catalogue};
 use crate::istio::{GatewaySpec, Server};
 use crate::vocabulary::Object;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 pub(super) fn check(scene: &Scene<'_>, remarks: &mut Vec<Remark>) {
     for gateway in &scene.gateways {
@@ -23,9 +24,9 @@ pub(super) fn check(scene: &Scene<'_>, remarks: &mut Vec<Remark>) {
 
 /// Namespaces whose VirtualServices are for a Gateway.
 fn users<'s>(scene: &'s Scene<'_>, gateway: &Item<'_, GatewaySpec>) -> Vec<&'s str> {
-    let at = At::Gateway(gateway.name());
-    let legs = scene.legs.iter().filter(|leg| leg.at == at);
-    legs.map(|leg| scene.virtual_services[leg.route].namespace)
+    scene
+        .legs_of(&gateway.name())
+        .map(|leg| scene.virtual_services[leg.route].namespace)
         .collect()
 }
 
@@ -137,17 +138,16 @@ fn tls_routes(scene: &Scene<'_>, gateway: &Item<'_, GatewaySpec>, server: &Serve
     if !ends_tls(server) {
         return None;
     }
-    let at = At::Gateway(gateway.name());
-    let legs = || {
-        scene.legs.iter().filter(|leg| {
-            let port = leg.port == 0 || leg.port == server.port.number;
-            leg.at == at && port && server.hosts.iter().any(|host| leg.is_for(host_part(host)))
-        })
-    };
-    if legs().any(|leg| leg.layer != Layer::Tls) {
+    let name = gateway.name();
+    let hosts = server.hosts.iter().map(|host| host_part(host));
+    let legs: BTreeMap<usize, &Leg> = hosts
+        .flat_map(|host| scene.gateway_legs_for(&name, host))
+        .filter(|(_, leg)| leg.port == 0 || leg.port == server.port.number)
+        .collect();
+    if legs.values().any(|leg| leg.layer != Layer::Tls) {
         return None;
     }
-    let leg = legs().next()?;
+    let leg = legs.values().next()?;
     let route = &scene.virtual_services[leg.route];
     let message = format!(
         "Gateway {} ends TLS for {} (mode {}), and VirtualService {} has `tls` routes for it: none of them applies",
@@ -180,32 +180,73 @@ fn is_dropped(first: &Server, second: &Server) -> bool {
 }
 
 fn collisions(scene: &Scene<'_>, remarks: &mut Vec<Remark>) {
-    for (index, older) in scene.gateways.iter().enumerate() {
-        for newer in &scene.gateways[index..] {
-            if !same_pods(scene, older, newer) || binds(older) || binds(newer) {
-                continue;
+    for ((older, first), (newer, second)) in suspects(scene) {
+        let (older, newer) = (&scene.gateways[older], &scene.gateways[newer]);
+        if !same_pods(scene, older, newer) || binds(older) || binds(newer) {
+            continue;
+        }
+        let (first, second) = (&older.spec.servers[first], &newer.spec.servers[second]);
+        remarks.extend(taken_host(scene, (older, first), (newer, second)));
+        if !is_dropped(first, second) {
+            continue;
+        }
+        let (kept, dropped) = (family(first), family(second));
+        let message = format!(
+            "port {} is {kept} in Gateway {}; the {dropped} server of Gateway {} for the same pods and port is dropped",
+            first.port.number,
+            older.name(),
+            newer.name()
+        );
+        let mut found = remark(scene, &catalogue::PROTOCOLS_COLLIDE, message, newer);
+        if older.name() != newer.name() {
+            found = found.about(older.object);
+            found = users(scene, older).into_iter().fold(found, Remark::of);
+        }
+        remarks.push(found);
+    }
+}
+
+/// A server: positions of its Gateway and in it.
+type Place = (usize, usize);
+
+/// Pairs of servers that may collide, the older one first: those with the same host at the same port, and at each port
+/// those without TLS with all that they would drop.
+fn suspects(scene: &Scene<'_>) -> BTreeSet<(Place, Place)> {
+    let mut by_host: HashMap<(u16, &str), Vec<Place>> = HashMap::new();
+    let mut by_port: HashMap<u16, Vec<(Place, &Server)>> = HashMap::new();
+    for (position, gateway) in scene.gateways.iter().enumerate() {
+        for (number, server) in gateway.spec.servers.iter().enumerate() {
+            let (place, port) = ((position, number), server.port.number);
+            for host in &server.hosts {
+                by_host.entry((port, host)).or_default().push(place);
             }
-            for (first, second) in pairs(older, newer) {
-                remarks.extend(taken_host(scene, (older, first), (newer, second)));
-                if !is_dropped(first, second) {
-                    continue;
-                }
-                let (kept, dropped) = (family(first), family(second));
-                let message = format!(
-                    "port {} is {kept} in Gateway {}; the {dropped} server of Gateway {} for the same pods and port is dropped",
-                    first.port.number,
-                    older.name(),
-                    newer.name()
-                );
-                let mut found = remark(scene, &catalogue::PROTOCOLS_COLLIDE, message, newer);
-                if older.name() != newer.name() {
-                    found = found.about(older.object);
-                    found = users(scene, older).into_iter().fold(found, Remark::of);
-                }
-                remarks.push(found);
-            }
+            by_port.entry(port).or_default().push((place, server));
         }
     }
+    let mut found = BTreeSet::new();
+    for places in by_host.values() {
+        for (index, first) in places.iter().enumerate() {
+            let later = places[index + 1..].iter().filter(|second| *second != first);
+            found.extend(later.map(|second| (*first, *second)));
+        }
+    }
+    for servers in by_port.values() {
+        // Where all speak the same, as where all is TLS or all is HTTP, there is nothing to compare.
+        let others: Vec<&(Place, &Server)> = servers
+            .iter()
+            .filter(|(_, server)| family(server) != "HTTP")
+            .collect();
+        for (first, server) in servers.iter().filter(|(_, server)| family(server) != "TLS") {
+            let behind = if family(server) == "HTTP" {
+                others.clone()
+            } else {
+                servers.iter().collect()
+            };
+            let later = behind.into_iter().filter(|(second, _)| second > first);
+            found.extend(later.map(|(second, _)| (*first, *second)));
+        }
+    }
+    found
 }
 
 /// A server with TLS is dropped if an older one of its port has one of its hosts (Istio, `CheckDuplicates`). Where the
@@ -231,12 +272,11 @@ fn taken_host(
         older.name()
     );
     let mut found = remark(scene, &catalogue::PROTOCOLS_COLLIDE, message, newer).about(older.object);
-    let at = At::Gateway(older.name());
-    if scene
-        .legs
-        .iter()
-        .any(|leg| leg.at == at && leg.is_for(host_part(host)))
-    {
+    let led_on = scene
+        .gateway_legs_for(&older.name(), host_part(host))
+        .next()
+        .is_some();
+    if led_on {
         found.finding.severity = Severity::Warning;
     }
     Some(found)
@@ -246,20 +286,6 @@ fn taken_host(
 fn binds(gateway: &Item<'_, GatewaySpec>) -> bool {
     let mut servers = gateway.object.items("/spec/servers").iter();
     servers.any(|server| !server["bind"].is_null())
-}
-
-/// Servers of two Gateways side by side; of one, each pair once.
-fn pairs<'s>(
-    older: &'s Item<'_, GatewaySpec>,
-    newer: &'s Item<'_, GatewaySpec>,
-) -> Vec<(&'s Server, &'s Server)> {
-    let same = older.name() == newer.name();
-    let mut found = Vec::new();
-    for (index, first) in older.spec.servers.iter().enumerate() {
-        let from = if same { index + 1 } else { 0 };
-        found.extend(newer.spec.servers.iter().skip(from).map(|second| (first, second)));
-    }
-    found
 }
 
 /// Whether two Gateways have pods in common; where none are known, whether their selectors are the same.

@@ -42,13 +42,6 @@ pub(super) struct Leg {
     pub(super) destination_port: u16,
 }
 
-impl Leg {
-    /// Whether it is for a host, or for some of those that a wildcard stands for.
-    pub(super) fn is_for(&self, host: &str) -> bool {
-        self.hosts.iter().any(|pattern| overlap(pattern, host))
-    }
-}
-
 /// Whether two patterns have a host in common.
 pub(super) fn overlap(left: &str, right: &str) -> bool {
     covers(left, right) || covers(right, left)

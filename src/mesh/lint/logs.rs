@@ -4,7 +4,7 @@
 //! all is `plan::access_log`'s knowledge.
 
 use super::Remark;
-use super::scene::{Scene, is_router, name_of};
+use super::scene::{Scene, name_of};
 use crate::finding::catalogue;
 use crate::vocabulary::Object;
 
@@ -13,7 +13,8 @@ pub(super) fn check(scene: &Scene<'_>, remarks: &mut Vec<Remark>) {
     all.sort_by(|left, right| created(left).cmp(&created(right)));
     for (index, older) in all.iter().enumerate() {
         remarks.extend(filtered(scene, older));
-        for newer in &all[index + 1..] {
+        let mut of_namespace = all[index + 1..].iter();
+        while let Some(newer) = of_namespace.find(|newer| newer.namespace() == older.namespace()) {
             remarks.extend(ignored(scene, older, newer));
         }
     }
@@ -49,9 +50,9 @@ fn filtered(scene: &Scene<'_>, telemetry: &Object) -> Option<Remark> {
             && entry["match"]["mode"] != "SERVER"
     });
     let gateway = scene
-        .pods
+        .routers()
         .iter()
-        .find(|pod| is_router(pod) && !is_ingress(pod) && applies(telemetry, pod, scene.root()))?;
+        .find(|pod| !is_ingress(pod) && applies(telemetry, pod, scene.root()))?;
     if full || overruled(scene, telemetry, gateway) {
         return None;
     }
@@ -124,15 +125,18 @@ fn ignored(scene: &Scene<'_>, older: &Object, newer: &Object) -> Option<Remark> 
         (None, None) => (older, newer),
         (Some(left), Some(right)) => {
             let both = |pod: &&Object| {
-                pod.namespace() == older.namespace()
-                    && pod.labels_match("/metadata/labels", left)
-                    && pod.labels_match("/metadata/labels", right)
+                pod.labels_match("/metadata/labels", left) && pod.labels_match("/metadata/labels", right)
             };
             let logging = |telemetry: &Object| telemetry.at("/spec/accessLogging").clone();
             let (first, second) = (logging(older), logging(newer));
             // What only one of them speaks of, or both alike, holds.
             let differ = !first.is_null() && !second.is_null() && first != second;
-            if !differ || !(left == right || scene.pods.iter().any(both)) {
+            if !differ
+                || !(left == right
+                    || scene
+                        .pods_in(older.namespace().unwrap_or_default())
+                        .any(|pod| both(&pod)))
+            {
                 return None;
             }
             (newer, older)

@@ -8,6 +8,7 @@ mod destinations;
 mod enforcement;
 mod entries;
 mod gateways;
+mod index;
 mod legs;
 mod logs;
 mod pods;
@@ -21,7 +22,7 @@ mod uses;
 use crate::finding::{Article, Finding, Severity};
 use crate::vocabulary::Object;
 use scene::Scene;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 pub use uses::{CredentialUse, GatewayUse, uses};
 
 /// What is looked at.
@@ -94,10 +95,14 @@ pub fn lint(subject: &Subject<'_>) -> Vec<Remark> {
     logs::check(&scene, &mut remarks);
     enforcement::check(&scene, &mut remarks);
     let mut unique: Vec<Remark> = Vec::new();
+    let mut positions: HashMap<String, usize> = HashMap::new();
     for remark in remarks {
-        match unique.iter_mut().find(|known| known.finding == remark.finding) {
-            Some(known) => known.namespaces.extend(remark.namespaces),
-            None => unique.push(remark),
+        let next = unique.len();
+        let position = *positions.entry(format!("{:?}", remark.finding)).or_insert(next);
+        if position == next {
+            unique.push(remark);
+        } else {
+            unique[position].namespaces.extend(remark.namespaces);
         }
     }
     unique.sort_by(|left, right| {

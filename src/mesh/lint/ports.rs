@@ -47,12 +47,9 @@ pub(super) fn check(scene: &Scene<'_>, remarks: &mut Vec<Remark>) {
 
 /// Whether any VirtualService that a namespace sees says where a port of a host goes.
 fn is_routed(scene: &Scene<'_>, client: &str, host: &str, port: u16) -> bool {
-    scene.legs.iter().any(|leg| {
+    scene.mesh_legs_for(host).any(|leg| {
         let any = leg.port == 0 && leg.layer == super::legs::Layer::Http && port == 80;
-        leg.at == At::Mesh
-            && (leg.port == port || any)
-            && leg.is_for(host)
-            && scene.sees_route(client, &scene.virtual_services[leg.route])
+        (leg.port == port || any) && scene.sees_route(client, &scene.virtual_services[leg.route])
     })
 }
 
@@ -74,11 +71,8 @@ fn allows_any(scene: &Scene<'_>, client: &str) -> bool {
         return false;
     }
     let of = |namespace: &str| {
-        let modes = scene
-            .sidecars
-            .iter()
-            .filter(|sidecar| sidecar.namespace() == Some(namespace));
-        modes
+        scene
+            .sidecars_in(namespace)
             .map(|sidecar| mode_of(sidecar).to_owned())
             .find(|mode| !mode.is_empty())
     };

@@ -3,10 +3,9 @@
 //! Source: Istio's lookup of DestinationRules (`PushContext.destinationRule`), domain.md problems 13, 14, 25;
 //! truth.md surprise 1 and section 5.
 
-use super::super::names::covers;
 use super::Remark;
 use super::legs::{At, Leg};
-use super::scene::{Item, Scene, name_of};
+use super::scene::{Item, Scene, Used, name_of};
 use crate::finding::catalogue;
 use crate::istio::{ClientTls, DestinationRuleSpec, TrafficPolicy};
 use crate::vocabulary::Object;
@@ -72,17 +71,14 @@ fn names_not_checked(rule: &Item<'_, DestinationRuleSpec>) -> Option<Remark> {
 fn subset(scene: &Scene<'_>, leg: &Leg, viewer: &str) -> Option<Remark> {
     let wanted = leg.subset.as_deref()?;
     let has =
-        |rule: &Item<'_, DestinationRuleSpec>| rule.spec.subsets.iter().any(|subset| subset.name == wanted);
-    let used = scene.rules_for(viewer, &leg.destination);
-    if used.iter().any(|rule| has(rule)) || !scene.tells("DestinationRule") || !scene.tells("Service") {
+        |rule: &&Item<'_, DestinationRuleSpec>| rule.spec.subsets.iter().any(|subset| subset.name == wanted);
+    let used = scene.used_rules(viewer, &leg.destination);
+    if used.defines(wanted) || !scene.tells("DestinationRule") || !scene.tells("Service") {
         return None;
     }
     let route = &scene.virtual_services[leg.route];
     let host = &leg.destination;
-    let elsewhere = scene
-        .rules
-        .iter()
-        .find(|rule| has(rule) && covers(&rule.host(), host));
+    let elsewhere = scene.rules_anywhere(host).find(has);
     let Some(elsewhere) = elsewhere else {
         let message = format!(
             "VirtualService {} leads to subset {wanted} of {host}, which no DestinationRule defines",
@@ -105,16 +101,11 @@ fn subset(scene: &Scene<'_>, leg: &Leg, viewer: &str) -> Option<Remark> {
     Some(remark.unless_elsewhere(scene))
 }
 
-fn why_unused(
-    scene: &Scene<'_>,
-    rule: &Item<'_, DestinationRuleSpec>,
-    viewer: &str,
-    used: &[&Item<'_, DestinationRuleSpec>],
-) -> String {
+fn why_unused(scene: &Scene<'_>, rule: &Item<'_, DestinationRuleSpec>, viewer: &str, used: &Used) -> String {
     if !scene.sees_rule(viewer, rule) {
         return format!("it is exported to {} only", rule.spec.export_to.join(", "));
     }
-    match used.first() {
+    match scene.rules_in(used).next() {
         Some(first) => format!("DestinationRule {} goes before it", first.name()),
         None => format!(
             "it is neither in {viewer}, nor in the destination's namespace, nor in the root namespace"
@@ -129,18 +120,18 @@ fn hidden_tls(scene: &Scene<'_>, leg: &Leg, viewer: &str) -> Option<Remark> {
     };
     let host = &leg.destination;
     let external = scene.entries_of(host).next().is_some();
-    let used = scene.rules_for(viewer, host);
+    let used = scene.used_rules(viewer, host);
     if !external || !used.is_empty() || leg.layer != super::legs::Layer::Http {
         return None;
     }
     let port = leg.destination_port;
-    let meant = scene.rules.iter().find(|rule| {
+    let meant = scene.rules_anywhere(host).find(|rule| {
         let tls = rule
             .spec
             .traffic_policy
             .as_ref()
             .and_then(|policy| tls_at(None, policy, port));
-        covers(&rule.host(), host) && tls.is_some_and(|tls| ["SIMPLE", "MUTUAL"].contains(&tls.mode.as_str()))
+        tls.is_some_and(|tls| ["SIMPLE", "MUTUAL"].contains(&tls.mode.as_str()))
     })?;
     let message = format!(
         "the TLS that DestinationRule {} makes for {host} is not seen in the namespace of Gateway {gateway}: {}; the gateway sends plaintext",
@@ -169,17 +160,16 @@ pub(super) fn tls_at(before: Option<ClientTls>, policy: &TrafficPolicy, port: u1
 
 /// The TLS that a proxy of a namespace uses towards a destination; rules for single workloads are not looked at.
 pub(super) fn tls_of(scene: &Scene<'_>, viewer: &str, leg: &Leg) -> Option<ClientTls> {
-    let used = scene.rules_for(viewer, &leg.destination);
+    let used = scene.used_rules(viewer, &leg.destination);
     let port = leg.destination_port;
     let mut tls = None;
-    for policy in used.iter().filter_map(|rule| rule.spec.traffic_policy.as_ref()) {
+    for policy in scene.policies_in(&used) {
         tls = tls_at(tls, policy, port);
     }
     let Some(wanted) = leg.subset.as_deref() else {
         return tls;
     };
-    let mut subsets = used.iter().flat_map(|rule| &rule.spec.subsets);
-    match subsets.find(|subset| subset.name == wanted) {
+    match scene.subset_in(&used, wanted) {
         Some(subset) => match &subset.traffic_policy {
             Some(policy) => tls_at(tls, policy, port),
             None => tls,
@@ -194,7 +184,7 @@ pub(super) fn is_for_workloads(rule: &Object) -> bool {
 }
 
 /// `Kind namespace/name` of rules, for messages.
-pub(super) fn named(rules: &[&Item<'_, DestinationRuleSpec>]) -> String {
-    let names: Vec<String> = rules.iter().map(|rule| name_of(rule.object)).collect();
+pub(super) fn named(scene: &Scene<'_>, used: &Used) -> String {
+    let names: Vec<String> = scene.rules_in(used).map(|rule| name_of(rule.object)).collect();
     names.join(", ")
 }

@@ -2,17 +2,22 @@
 
 use super::super::names::{covers, specificity, visible};
 use super::super::network_policy::NetworkPolicies;
-use super::legs::{Leg, legs_of};
+use super::index::{ByHost, ByLabel, by_namespace};
+use super::legs::{At, Layer, Leg, legs_of};
 use super::pods::{is_alive, is_for_egress};
 pub(super) use super::pods::{is_meshed, is_router, selects};
 use super::{Remark, Subject};
 use crate::finding::catalogue;
 use crate::istio::mesh_configuration;
-use crate::istio::{DestinationRuleSpec, GatewaySpec, ServiceEntrySpec, VirtualServiceSpec};
+use crate::istio::{
+    DestinationRuleSpec, GatewaySpec, Server, ServiceEntrySpec, Subset, TrafficPolicy, VirtualServiceSpec,
+};
 use crate::vocabulary::{Object, names};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
 
 /// An Istio object with its specification.
 pub(super) struct Item<'a, Specification> {
@@ -55,6 +60,85 @@ pub(super) struct Scene<'a> {
     pub(super) network: NetworkPolicies,
     pub(super) mesh: Value,
     pub(super) legs: Vec<Leg>,
+    index: Index<'a>,
+    known: Known<'a>,
+}
+
+/// Where to look among all objects; positions are those in the scene's lists.
+#[derive(Default)]
+struct Index<'a> {
+    pods_by_label: ByLabel,
+    pods_by_namespace: HashMap<&'a str, Vec<usize>>,
+    /// Services in the order of their hosts.
+    services: Vec<&'a Object>,
+    services_by_selector: ByLabel,
+    services_by_namespace: HashMap<&'a str, Vec<usize>>,
+    policies_by_namespace: HashMap<&'a str, Vec<usize>>,
+    sidecars_by_namespace: HashMap<&'a str, Vec<usize>>,
+    gateways: HashMap<String, usize>,
+    entries: ByHost,
+    /// DestinationRules of each namespace, and of all.
+    rules: HashMap<&'a str, ByHost>,
+    all_rules: ByHost,
+    /// Legs of sidecars, and of each Gateway.
+    mesh_legs: ByHost,
+    gateway_legs: HashMap<String, ByHost>,
+    /// All legs of each Gateway.
+    by_gateway: HashMap<String, Vec<usize>>,
+    /// Servers as positions of their Gateway and in it.
+    servers: Vec<(usize, usize)>,
+    servers_by_host: ByHost,
+}
+
+/// What was found out already; rules ask the same for many hosts.
+#[derive(Default)]
+struct Known<'a> {
+    /// By selector, as text.
+    reach: RefCell<HashMap<String, Rc<Reach<'a>>>>,
+    behind: RefCell<HashMap<String, Option<Rc<Behind>>>>,
+    used: RefCell<HashMap<(String, String), Rc<Used>>>,
+    held: RefCell<HashMap<String, bool>>,
+    gateways_of_services: OnceCell<HashMap<String, Vec<usize>>>,
+    gateway_namespaces: OnceCell<BTreeSet<&'a str>>,
+    sent_to: OnceCell<HashSet<usize>>,
+    sent_opaque: OnceCell<HashSet<usize>>,
+    routers: OnceCell<Vec<&'a Object>>,
+}
+
+/// What the selector of a Gateway leads to.
+struct Reach<'a> {
+    pods: Vec<&'a Object>,
+    services: Vec<&'a Object>,
+}
+
+/// The Gateways whose pods a host name leads to.
+pub(super) struct Behind {
+    in_order: Vec<usize>,
+    all: HashSet<usize>,
+}
+
+/// The DestinationRules that a proxy uses for a host.
+#[derive(Default)]
+pub(super) struct Used {
+    rules: Vec<usize>,
+    /// Those with settings for the whole host.
+    policies: Vec<usize>,
+    /// The first definition of each subset: the rule, and which of its subsets.
+    subsets: HashMap<String, (usize, usize)>,
+    /// Whether one is for single workloads.
+    pub(super) for_workloads: bool,
+}
+
+impl Used {
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// Whether one of them defines a subset.
+    pub(super) fn defines(&self, subset: &str) -> bool {
+        self.subsets.contains_key(subset)
+    }
 }
 
 impl<'a> Scene<'a> {
@@ -86,6 +170,8 @@ impl<'a> Scene<'a> {
             policies,
             mesh,
             legs: Vec::new(),
+            index: Index::default(),
+            known: Known::default(),
         };
         scene.legs = scene
             .virtual_services
@@ -93,7 +179,63 @@ impl<'a> Scene<'a> {
             .enumerate()
             .flat_map(|(index, item)| legs_of(index, item))
             .collect();
+        scene.index = scene.indexed();
         (scene, remarks)
+    }
+
+    fn indexed(&self) -> Index<'a> {
+        let mut index = Index {
+            pods_by_namespace: by_namespace(self.pods.iter().copied()),
+            services: self.services.values().copied().collect(),
+            services_by_namespace: by_namespace(self.services.values().copied()),
+            policies_by_namespace: by_namespace(self.policies.iter().copied()),
+            sidecars_by_namespace: by_namespace(self.sidecars.iter().copied()),
+            ..Index::default()
+        };
+        for (position, pod) in self.pods.iter().enumerate() {
+            index.pods_by_label.add(pod.at("/metadata/labels"), position);
+        }
+        for (position, service) in index.services.iter().enumerate() {
+            let selector = service.at("/spec/selector");
+            index.services_by_selector.add(selector, position);
+        }
+        for (position, entry) in self.entries.iter().enumerate() {
+            for host in &entry.spec.hosts {
+                index.entries.add(host, position);
+            }
+        }
+        for (position, rule) in self.rules.iter().enumerate() {
+            let host = rule.host();
+            index
+                .rules
+                .entry(rule.namespace)
+                .or_default()
+                .add(&host, position);
+            index.all_rules.add(&host, position);
+        }
+        for (position, gateway) in self.gateways.iter().enumerate() {
+            index.gateways.entry(gateway.name()).or_insert(position);
+            for (number, server) in gateway.spec.servers.iter().enumerate() {
+                for pattern in &server.hosts {
+                    let host = super::two_hops::host_part(pattern);
+                    index.servers_by_host.add(host, index.servers.len());
+                }
+                index.servers.push((position, number));
+            }
+        }
+        for (position, leg) in self.legs.iter().enumerate() {
+            if let At::Gateway(name) = &leg.at {
+                index.by_gateway.entry(name.clone()).or_default().push(position);
+            }
+            let at = match &leg.at {
+                At::Mesh => &mut index.mesh_legs,
+                At::Gateway(name) => index.gateway_legs.entry(name.clone()).or_default(),
+            };
+            for host in &leg.hosts {
+                at.add(host, position);
+            }
+        }
+        index
     }
 
     /// Whether an object of this kind that is not here is nowhere.
@@ -155,22 +297,128 @@ impl<'a> Scene<'a> {
 
     /// ServiceEntries that declare exactly this host.
     pub(super) fn entries_of(&self, host: &str) -> impl Iterator<Item = &Item<'a, ServiceEntrySpec>> {
-        self.entries
-            .iter()
-            .filter(move |entry| entry.spec.hosts.iter().any(|known| known == host))
+        let positions = self.index.entries.exactly(host).iter();
+        positions.map(|position| &self.entries[*position])
+    }
+
+    /// Pairs of ServiceEntries that have a host in common, each once; the older one first.
+    pub(super) fn entries_of_one_host(&self) -> BTreeSet<(usize, usize)> {
+        let mut pairs = BTreeSet::new();
+        for (newer, entry) in self.entries.iter().enumerate() {
+            for host in &entry.spec.hosts {
+                let of_host = self.index.entries.exactly(host).iter();
+                let older = of_host.take_while(|older| **older < newer);
+                pairs.extend(older.map(|older| (*older, newer)));
+            }
+        }
+        pairs
+    }
+
+    /// Pods of a namespace.
+    pub(super) fn pods_in(&self, namespace: &str) -> impl Iterator<Item = &'a Object> + Clone {
+        let positions = self.index.pods_by_namespace.get(namespace).into_iter().flatten();
+        positions.map(|position| self.pods[*position])
+    }
+
+    /// Pods that a Service selects.
+    pub(super) fn pods_behind(&self, service: &Object) -> impl Iterator<Item = &'a Object> {
+        let likely = self
+            .index
+            .pods_by_label
+            .likely(service.at("/spec/selector"))
+            .iter();
+        likely
+            .map(|position| self.pods[*position])
+            .filter(move |pod| selects(service, pod))
+    }
+
+    /// Pods of gateways.
+    pub(super) fn routers(&self) -> &[&'a Object] {
+        let find = || self.pods.iter().copied().filter(|pod| is_router(pod)).collect();
+        self.known.routers.get_or_init(find)
+    }
+
+    /// Sidecar resources of a namespace.
+    pub(super) fn sidecars_in(&self, namespace: &str) -> impl Iterator<Item = &'a Object> {
+        let positions = self
+            .index
+            .sidecars_by_namespace
+            .get(namespace)
+            .into_iter()
+            .flatten();
+        positions.map(|position| self.sidecars[*position])
+    }
+
+    /// Legs of sidecars that are for a host, or for some of those that a wildcard stands for.
+    pub(super) fn mesh_legs_for(&self, host: &str) -> impl Iterator<Item = &Leg> {
+        let positions = self.index.mesh_legs.overlapping(host).into_iter();
+        positions.map(|position| &self.legs[position])
+    }
+
+    /// The same of a Gateway's proxies, with their positions among all legs.
+    pub(super) fn gateway_legs_for(&self, gateway: &str, host: &str) -> impl Iterator<Item = (usize, &Leg)> {
+        let of_gateway = self.index.gateway_legs.get(gateway);
+        let positions = of_gateway.map_or_else(Vec::new, |legs| legs.overlapping(host));
+        positions
+            .into_iter()
+            .map(|position| (position, &self.legs[position]))
+    }
+
+    /// All legs of a Gateway's proxies.
+    pub(super) fn legs_of(&self, gateway: &str) -> impl Iterator<Item = &Leg> {
+        let positions = self.index.by_gateway.get(gateway).into_iter().flatten();
+        positions.map(|position| &self.legs[*position])
+    }
+
+    /// Servers for a host, or for some of those that a wildcard stands for, with the positions of their Gateways.
+    pub(super) fn servers_for(&self, host: &str) -> impl Iterator<Item = (usize, &Server)> {
+        let positions = self.index.servers_by_host.overlapping(host).into_iter();
+        positions.map(|position| {
+            let (gateway, number) = self.index.servers[position];
+            (gateway, &self.gateways[gateway].spec.servers[number])
+        })
+    }
+
+    fn reach(&self, gateway: &Item<'_, GatewaySpec>) -> Rc<Reach<'a>> {
+        let selector = gateway.object.at("/spec/selector");
+        let key = selector.to_string();
+        if let Some(known) = self.known.reach.borrow().get(&key) {
+            return Rc::clone(known);
+        }
+        let likely = self.index.pods_by_label.likely(selector).iter();
+        let pods: Vec<&Object> = likely
+            .map(|position| self.pods[*position])
+            .filter(|pod| pod.labels_match("/metadata/labels", selector))
+            .collect();
+        let services = if pods.is_empty() {
+            let likely = self.index.services_by_selector.likely(selector).iter();
+            likely
+                .map(|position| self.index.services[*position])
+                .filter(|service| service.labels_match("/spec/selector", selector))
+                .collect()
+        } else {
+            let homes: BTreeSet<&str> = pods.iter().filter_map(|pod| pod.namespace()).collect();
+            let nearby = homes
+                .iter()
+                .filter_map(|home| self.index.services_by_namespace.get(home));
+            let nearby: BTreeSet<usize> = nearby.flatten().copied().collect();
+            nearby
+                .into_iter()
+                .map(|position| self.index.services[position])
+                .filter(|service| pods.iter().any(|pod| selects(service, pod)))
+                .collect()
+        };
+        let reach = Rc::new(Reach { pods, services });
+        self.known.reach.borrow_mut().insert(key, Rc::clone(&reach));
+        reach
     }
 
     /// The pods that a Gateway selects.
     pub(super) fn pods_of(&self, gateway: &Item<'_, GatewaySpec>) -> Vec<&'a Object> {
-        let selector = gateway.object.at("/spec/selector");
         if gateway.spec.selector.is_empty() {
             return Vec::new();
         }
-        self.pods
-            .iter()
-            .copied()
-            .filter(|pod| pod.labels_match("/metadata/labels", selector))
-            .collect()
+        self.reach(gateway).pods.clone()
     }
 
     /// Services that lead to a Gateway's pods; where there are no pods, those whose own selector says so.
@@ -178,29 +426,29 @@ impl<'a> Scene<'a> {
         if gateway.spec.selector.is_empty() {
             return Vec::new();
         }
-        let pods = self.pods_of(gateway);
-        let leads = |service: &&&Object| {
-            if pods.is_empty() {
-                return service.labels_match("/spec/selector", gateway.object.at("/spec/selector"));
-            }
-            pods.iter().any(|pod| selects(service, pod))
-        };
-        self.services.values().filter(leads).copied().collect()
+        self.reach(gateway).services.clone()
     }
 
     /// Gateways whose pods a host name leads to; `None` if it is no gateway, as far as that can be told.
-    pub(super) fn gateways_behind(&self, host: &str) -> Option<Vec<&Item<'a, GatewaySpec>>> {
+    pub(super) fn gateways_behind(&self, host: &str) -> Option<Rc<Behind>> {
+        if let Some(known) = self.known.behind.borrow().get(host) {
+            return known.clone();
+        }
+        let found = self.find_gateways_behind(host).map(|in_order| {
+            let all = in_order.iter().copied().collect();
+            Rc::new(Behind { in_order, all })
+        });
+        self.known
+            .behind
+            .borrow_mut()
+            .insert(host.to_owned(), found.clone());
+        found
+    }
+
+    fn find_gateways_behind(&self, host: &str) -> Option<Vec<usize>> {
         if let Some(service) = self.services.get(host) {
-            let behind: Vec<_> = self
-                .gateways
-                .iter()
-                .filter(|gateway| self.services_of(gateway).iter().any(|known| known.0 == service.0))
-                .collect();
-            let routers = || {
-                self.pods
-                    .iter()
-                    .any(|pod| selects(service, pod) && is_router(pod))
-            };
+            let behind = self.gateways_of_services().get(host).cloned().unwrap_or_default();
+            let routers = || self.pods_behind(service).any(is_router);
             return (!behind.is_empty() || routers()).then_some(behind);
         }
         // In files the gateway itself is seldom described.
@@ -208,21 +456,98 @@ impl<'a> Scene<'a> {
         if self.live || !host.ends_with(".svc.cluster.local") || !name.contains("egress") {
             return None;
         }
-        let fits = |gateway: &&Item<'_, GatewaySpec>| {
+        let fits = |gateway: &Item<'_, GatewaySpec>| {
             gateway
                 .spec
                 .selector
                 .values()
                 .any(|value| name.contains(value.as_str()))
         };
-        Some(self.gateways.iter().filter(fits).collect())
+        let all = self.gateways.iter().enumerate();
+        Some(
+            all.filter(|(_, gateway)| fits(gateway))
+                .map(|(position, _)| position)
+                .collect(),
+        )
+    }
+
+    /// By the hosts of Services: the Gateways to whose pods they lead.
+    fn gateways_of_services(&self) -> &HashMap<String, Vec<usize>> {
+        self.known.gateways_of_services.get_or_init(|| {
+            let mut found: HashMap<String, Vec<usize>> = HashMap::new();
+            for (position, gateway) in self.gateways.iter().enumerate() {
+                for service in self.services_of(gateway) {
+                    found.entry(host_of(service)).or_default().push(position);
+                }
+            }
+            found
+        })
+    }
+
+    /// Whether a leg ends at a Gateway's pods.
+    pub(super) fn ends_at(&self, leg: &Leg, gateway: &str) -> bool {
+        let behind = self.gateways_behind(&leg.destination);
+        let position = self.position_of(gateway);
+        behind
+            .zip(position)
+            .is_some_and(|(behind, position)| behind.has(position))
+    }
+
+    /// Whether a leg of sidecars ends at a Gateway's pods.
+    pub(super) fn is_sent_to(&self, gateway: &str) -> bool {
+        let sent = self.known.sent_to.get_or_init(|| self.ends_of(|_| true));
+        self.position_of(gateway)
+            .is_some_and(|position| sent.contains(&position))
+    }
+
+    /// Whether a leg for streams, of which only addresses say which host they are for, ends at a Gateway's pods.
+    pub(super) fn is_sent_streams(&self, gateway: &str) -> bool {
+        let is_stream = |leg: &Leg| leg.layer == Layer::Tcp;
+        let sent = self.known.sent_opaque.get_or_init(|| self.ends_of(is_stream));
+        self.position_of(gateway)
+            .is_some_and(|position| sent.contains(&position))
+    }
+
+    /// The Gateways at which legs of sidecars end.
+    fn ends_of(&self, which: impl Fn(&Leg) -> bool) -> HashSet<usize> {
+        let legs = self.legs.iter().filter(|leg| leg.at == At::Mesh && which(leg));
+        let destinations: BTreeSet<&str> = legs.map(|leg| leg.destination.as_str()).collect();
+        let behind = destinations
+            .into_iter()
+            .filter_map(|host| self.gateways_behind(host));
+        behind.flat_map(|behind| behind.in_order.clone()).collect()
     }
 
     /// The DestinationRules that a proxy of `client` uses for a host, by Istio's order of namespaces: the client's own,
     /// the destination's, the root namespace. Of the first that has any, those with the most specific host.
     ///
     /// Source: Istio, `PushContext.destinationRule`; truth.md, the note at `plan::routing::destination_rules::mesh_leg`.
-    pub(super) fn rules_for(&self, client: &str, host: &str) -> Vec<&Item<'a, DestinationRuleSpec>> {
+    pub(super) fn used_rules(&self, client: &str, host: &str) -> Rc<Used> {
+        let key = (client.to_owned(), host.to_owned());
+        if let Some(known) = self.known.used.borrow().get(&key) {
+            return Rc::clone(known);
+        }
+        let mut used = Used {
+            rules: self.find_rules(client, host),
+            ..Used::default()
+        };
+        for position in &used.rules {
+            let rule = &self.rules[*position];
+            used.for_workloads |= super::rules::is_for_workloads(rule.object);
+            if rule.spec.traffic_policy.is_some() {
+                used.policies.push(*position);
+            }
+            for (number, subset) in rule.spec.subsets.iter().enumerate() {
+                let first = used.subsets.entry(subset.name.clone());
+                first.or_insert((*position, number));
+            }
+        }
+        let used = Rc::new(used);
+        self.known.used.borrow_mut().insert(key, Rc::clone(&used));
+        used
+    }
+
+    fn find_rules(&self, client: &str, host: &str) -> Vec<usize> {
         let mut owners: Vec<&str> = vec![client];
         if let Some(service) = self.services.get(host) {
             owners.extend(service.namespace());
@@ -235,20 +560,45 @@ impl<'a> Scene<'a> {
         }
         owners.push(self.root());
         for owner in owners {
-            let found: Vec<_> = self
-                .rules
-                .iter()
-                .filter(|rule| rule.namespace == owner && covers(&rule.host(), host))
-                .filter(|rule| self.sees_rule(client, rule))
-                .collect();
-            if let Some(best) = found.iter().map(|rule| specificity(&rule.host())).max() {
-                return found
-                    .into_iter()
-                    .filter(|rule| specificity(&rule.host()) == best)
-                    .collect();
+            let of_owner = self.index.rules.get(owner);
+            let mut found = of_owner.map_or_else(Vec::new, |rules| rules.overlapping(host));
+            found.retain(|position| {
+                let rule = &self.rules[*position];
+                covers(&rule.host(), host) && self.sees_rule(client, rule)
+            });
+            let specificity_of = |position: &usize| specificity(&self.rules[*position].host());
+            if let Some(best) = found.iter().map(specificity_of).max() {
+                found.retain(|position| specificity_of(position) == best);
+                return found;
             }
         }
         Vec::new()
+    }
+
+    /// The rules themselves, oldest first.
+    pub(super) fn rules_in(&self, used: &Used) -> impl Iterator<Item = &Item<'a, DestinationRuleSpec>> {
+        used.rules.iter().map(|position| &self.rules[*position])
+    }
+
+    /// Their settings for the whole host, oldest first.
+    pub(super) fn policies_in(&self, used: &Used) -> impl Iterator<Item = &TrafficPolicy> {
+        let rules = used.policies.iter().map(|position| &self.rules[*position]);
+        rules.filter_map(|rule| rule.spec.traffic_policy.as_ref())
+    }
+
+    /// The first definition of a subset.
+    pub(super) fn subset_in(&self, used: &Used, name: &str) -> Option<&Subset> {
+        let (rule, number) = used.subsets.get(name)?;
+        self.rules[*rule].spec.subsets.get(*number)
+    }
+
+    /// DestinationRules of any namespace for a host, oldest first.
+    pub(super) fn rules_anywhere(&self, host: &str) -> impl Iterator<Item = &Item<'a, DestinationRuleSpec>> {
+        let positions = self.index.all_rules.overlapping(host).into_iter();
+        let host = host.to_owned();
+        positions
+            .map(|position| &self.rules[position])
+            .filter(move |rule| covers(&rule.host(), &host))
     }
 
     /// Namespaces whose sidecars use a VirtualService, as far as it names them: its own, and those it is exported to.
@@ -273,16 +623,14 @@ impl<'a> Scene<'a> {
     }
 
     /// Namespaces in which pods or Services of Gateways are.
-    pub(super) fn gateway_namespaces(&self) -> BTreeSet<&'a str> {
-        let homes = |gateway: &Item<'a, GatewaySpec>| {
-            let pods = self.pods_of(gateway).into_iter().filter_map(Object::namespace);
-            let services = self
-                .services_of(gateway)
-                .into_iter()
-                .filter_map(Object::namespace);
-            pods.chain(services).collect::<Vec<_>>()
+    pub(super) fn gateway_namespaces(&self) -> &BTreeSet<&'a str> {
+        let find = || {
+            self.gateways
+                .iter()
+                .flat_map(|gateway| self.homes_of(gateway))
+                .collect()
         };
-        self.gateways.iter().flat_map(homes).collect()
+        self.known.gateway_namespaces.get_or_init(find)
     }
 
     /// Namespaces of the pods that a Gateway is for.
@@ -296,26 +644,29 @@ impl<'a> Scene<'a> {
     }
 
     pub(super) fn gateway(&self, name: &str) -> Option<&Item<'a, GatewaySpec>> {
-        self.gateways.iter().find(|gateway| gateway.name() == name)
+        self.position_of(name).map(|position| &self.gateways[position])
+    }
+
+    fn position_of(&self, gateway: &str) -> Option<usize> {
+        self.index.gateways.get(gateway).copied()
     }
 
     /// Whether NetworkPolicies hold everything that leaves a namespace's pods: one that selects all, or each pod.
     pub(super) fn is_held(&self, namespace: &str) -> bool {
-        let of_namespace = self
-            .policies
-            .iter()
-            .filter(|policy| policy.namespace() == Some(namespace));
-        let all = of_namespace.clone().any(|policy| {
+        if let Some(known) = self.known.held.borrow().get(namespace) {
+            return *known;
+        }
+        let of_namespace = self.index.policies_by_namespace.get(namespace);
+        let all = of_namespace.into_iter().flatten().any(|position| {
+            let policy = self.policies[*position];
             let selector = policy.at("/spec/podSelector");
             let everybody = selector.as_object().is_none_or(serde_json::Map::is_empty);
             everybody && is_for_egress(policy)
         });
-        let mut pods = self
-            .pods
-            .iter()
-            .filter(|pod| pod.namespace() == Some(namespace))
-            .peekable();
-        all || (pods.peek().is_some() && pods.all(|pod| self.is_pod_held(pod)))
+        let mut pods = self.pods_in(namespace).peekable();
+        let held = all || (pods.peek().is_some() && pods.all(|pod| self.is_pod_held(pod)));
+        self.known.held.borrow_mut().insert(namespace.to_owned(), held);
+        held
     }
 
     /// Whether a NetworkPolicy holds what leaves a pod.
@@ -368,6 +719,13 @@ fn read<'a, Specification: DeserializeOwned>(
         )
     });
     items
+}
+
+impl Behind {
+    /// Whether a Gateway is among them, by its position.
+    pub(super) fn has(&self, gateway: usize) -> bool {
+        self.all.contains(&gateway)
+    }
 }
 
 /// `name.namespace.svc.cluster.local`.

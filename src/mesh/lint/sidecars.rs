@@ -43,10 +43,8 @@ pub(super) fn check(scene: &Scene<'_>, remarks: &mut Vec<Remark>) {
 /// looked at: the route may be for others.
 fn sidecar_of<'s>(scene: &'s Scene<'_>, namespace: &str) -> Option<&'s Object> {
     let of = |place: &str| {
-        let mut wide = scene.sidecars.iter().filter(|sidecar| {
-            sidecar.namespace() == Some(place) && sidecar.at("/spec/workloadSelector").is_null()
-        });
-        wide.next().copied()
+        let mut all = scene.sidecars_in(place);
+        all.find(|sidecar| sidecar.at("/spec/workloadSelector").is_null())
     };
     of(namespace).or_else(|| of(scene.root()))
 }

@@ -5,8 +5,8 @@
 
 use super::super::names::full_host;
 use super::Remark;
-use super::legs::{At, Layer, Leg, overlap, place};
-use super::scene::{Item, Scene, in_cluster_namespace};
+use super::legs::{At, Leg, place};
+use super::scene::{Behind, Item, Scene, in_cluster_namespace};
 use crate::finding::catalogue;
 use crate::istio::{GatewaySpec, Server};
 use crate::vocabulary::Object;
@@ -55,26 +55,18 @@ pub(super) fn same_port(scene: &Scene<'_>, service: &str, port: u16, written: u1
 
 /// The servers that listen for a host where a leg to a gateway ends, with their Gateways.
 pub(super) fn servers_for<'s, 'a>(
-    scene: &Scene<'_>,
-    gateways: &[&'s Item<'a, GatewaySpec>],
+    scene: &'s Scene<'a>,
+    gateways: &Behind,
     leg: &Leg,
     host: &str,
 ) -> Vec<(&'s Item<'a, GatewaySpec>, &'s Server)> {
-    let mut found = Vec::new();
-    for gateway in gateways {
-        for server in &gateway.spec.servers {
-            let port = same_port(scene, &leg.destination, leg.destination_port, server.port.number);
-            if port
-                && server
-                    .hosts
-                    .iter()
-                    .any(|pattern| overlap(host_part(pattern), host))
-            {
-                found.push((*gateway, server));
-            }
-        }
-    }
-    found
+    let at_port =
+        |server: &Server| same_port(scene, &leg.destination, leg.destination_port, server.port.number);
+    scene
+        .servers_for(host)
+        .filter(|(gateway, server)| gateways.has(*gateway) && at_port(server))
+        .map(|(gateway, server)| (&scene.gateways[gateway], server))
+        .collect()
 }
 
 /// `namespace/host` without its namespace.
@@ -116,31 +108,24 @@ fn gateway_leg_of(scene: &Scene<'_>, leg: &Leg) -> Option<Remark> {
 }
 
 /// Whether a route of one of the servers is for the host, and seen by the gateway's proxies.
-fn leads_on(scene: &Scene<'_>, gateways: &[&Item<'_, GatewaySpec>], leg: &Leg, host: &str) -> bool {
+fn leads_on(scene: &Scene<'_>, gateways: &Behind, leg: &Leg, host: &str) -> bool {
     servers_for(scene, gateways, leg, host)
         .iter()
         .any(|(gateway, server)| {
             scene
-                .legs
-                .iter()
-                .any(|next| is_next(scene, next, gateway, server, host) && is_seen(scene, next, gateway))
+                .gateway_legs_for(&gateway.name(), host)
+                .any(|(_, next)| is_next(scene, next, gateway, server) && is_seen(scene, next, gateway))
         })
 }
 
-fn is_next(
-    scene: &Scene<'_>,
-    next: &Leg,
-    gateway: &Item<'_, GatewaySpec>,
-    server: &Server,
-    host: &str,
-) -> bool {
-    let port = next.port == 0
+/// Whether a leg of a Gateway's proxies is for what arrives at a server.
+fn is_next(scene: &Scene<'_>, next: &Leg, gateway: &Item<'_, GatewaySpec>, server: &Server) -> bool {
+    next.port == 0
         || next.port == server.port.number
         || scene
             .services_of(gateway)
             .iter()
-            .any(|service| maps(service, next.port, server.port.number));
-    next.at == At::Gateway(gateway.name()) && next.is_for(host) && port
+            .any(|service| maps(service, next.port, server.port.number))
 }
 
 /// Whether one of two numbers is a Service's port, and the other its target.
@@ -163,11 +148,16 @@ fn hidden_route(
     servers: &[(&Item<'_, GatewaySpec>, &Server)],
     host: &str,
 ) -> Option<String> {
-    let hidden = scene.legs.iter().find(|leg| {
-        servers.iter().any(|(gateway, server)| {
-            is_next(scene, leg, gateway, server, host) && !is_seen(scene, leg, gateway)
-        })
-    })?;
+    let hidden_of = |(gateway, server): &(&Item<'_, GatewaySpec>, &Server)| {
+        scene
+            .gateway_legs_for(&gateway.name(), host)
+            .find(|(_, leg)| is_next(scene, leg, gateway, server) && !is_seen(scene, leg, gateway))
+    };
+    let first = servers
+        .iter()
+        .filter_map(hidden_of)
+        .min_by_key(|(position, _)| *position);
+    let (_, hidden) = first?;
     Some(format!(
         "VirtualService {}",
         scene.virtual_services[hidden.route].name()
@@ -204,23 +194,12 @@ fn is_egress(scene: &Scene<'_>, gateway: &Item<'_, GatewaySpec>) -> bool {
     let called = |text: &str| text.contains("egress");
     gateway.spec.selector.values().any(|value| called(value))
         || services.iter().any(|service| called(service.name()))
-        || scene
-            .legs
-            .iter()
-            .any(|leg| leg.at == At::Mesh && ends_at(scene, leg, gateway))
-}
-
-/// Whether a leg ends at a Gateway's pods.
-pub(super) fn ends_at(scene: &Scene<'_>, leg: &Leg, gateway: &Item<'_, GatewaySpec>) -> bool {
-    scene
-        .gateways_behind(&leg.destination)
-        .is_some_and(|behind| behind.iter().any(|known| known.name() == gateway.name()))
+        || scene.is_sent_to(&gateway.name())
 }
 
 /// Whether any VirtualService for sidecars sends a host to a Gateway's pods.
 fn is_sent_there(scene: &Scene<'_>, gateway: &Item<'_, GatewaySpec>, host: &str) -> bool {
-    let to_gateway = |leg: &Leg| leg.at == At::Mesh && leg.is_for(host) && ends_at(scene, leg, gateway);
+    let name = gateway.name();
     // TCP is matched by port and address: which host it is for, only addresses say.
-    let opaque = |leg: &Leg| leg.at == At::Mesh && leg.layer == Layer::Tcp && ends_at(scene, leg, gateway);
-    scene.legs.iter().any(|leg| to_gateway(leg) || opaque(leg))
+    scene.mesh_legs_for(host).any(|leg| scene.ends_at(leg, &name)) || scene.is_sent_streams(&name)
 }

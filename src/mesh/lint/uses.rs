@@ -4,7 +4,7 @@
 use super::Subject;
 use super::legs::At;
 use super::rules::tls_of;
-use super::scene::{Scene, is_router, selects};
+use super::scene::{Scene, is_router};
 use crate::vocabulary::Object;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -60,17 +60,13 @@ pub fn uses(subject: &Subject<'_>) -> (Vec<CredentialUse>, Vec<GatewayUse>) {
                 let Some(service) = scene.services.get(&leg.destination) else {
                     continue;
                 };
-                for pod in scene
-                    .pods
-                    .iter()
-                    .filter(|pod| selects(service, pod) && is_router(pod))
-                {
+                for pod in scene.pods_behind(service).filter(|pod| is_router(pod)) {
                     let key = (
                         service.namespace().unwrap_or_default().to_owned(),
                         service.name().to_owned(),
                     );
                     let known = gateways.entry(key).or_insert_with(|| GatewayUse {
-                        pod: (*pod).clone(),
+                        pod: pod.clone(),
                         users: BTreeSet::new(),
                     });
                     known.users.extend(scene.clients_of(leg));

@@ -77,7 +77,8 @@ enum Direction {
 /// The policies of a cluster, or of as many namespaces as were read.
 #[derive(Debug, Clone, Default)]
 pub struct NetworkPolicies {
-    policies: Vec<Policy>,
+    /// By their namespace, of which a policy is.
+    policies: BTreeMap<String, Vec<Policy>>,
     /// Labels by namespace.
     namespaces: BTreeMap<String, serde_json::Value>,
 }
@@ -98,7 +99,10 @@ impl NetworkPolicies {
 
     /// Adds a policy; an object of another kind is skipped.
     pub(super) fn add_policy(&mut self, object: &Object) {
-        self.policies.extend(Policy::read(object));
+        if let Some(policy) = Policy::read(object) {
+            let of_namespace = self.policies.entry(policy.namespace.clone()).or_default();
+            of_namespace.push(policy);
+        }
     }
 
     /// Adds a namespace.
@@ -171,8 +175,10 @@ impl NetworkPolicies {
         if peer::on_host_network(pod) {
             return Vec::new();
         }
-        self.policies
-            .iter()
+        let of_namespace = self.policies.get(pod.namespace().unwrap_or_default());
+        of_namespace
+            .into_iter()
+            .flatten()
             .filter(|policy| policy.selects(pod) && policy.rules(direction).is_some())
             .collect()
     }

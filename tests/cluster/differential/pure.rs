@@ -86,13 +86,18 @@ fn a_single_mistake_has_a_repair_after_which_the_model_routes() {
             let ask = case.asks.iter().find(|ask| ask.scheme == scheme).unwrap().clone();
             let objects = objects(&places, &[case.clone()]);
             let request = request(&case, &ask);
-            let now = predict(&World::new(&objects), &request);
+            let mut world = World::new(&objects);
+            let now = predict(&world, &request);
             let by_policy = now.blocked_by == Some(BlockedBy::AuthorizationPolicy);
             if now.outcome == Outcome::Routed || by_policy {
-                assert!(repairs(&objects, &request).is_empty(), "{way:?}: {}", change.name);
+                assert!(
+                    repairs(&mut world, &objects, &request).is_empty(),
+                    "{way:?}: {}",
+                    change.name
+                );
                 continue;
             }
-            let found = repairs(&objects, &request);
+            let found = repairs(&mut world, &objects, &request);
             if found.is_empty() {
                 assert!(WITHOUT_REPAIR.contains(&change.name), "{way:?}: {}", change.name);
                 without.insert(change.name);

@@ -1,0 +1,7 @@
+//! The command line of the measurements; see the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kubectl_egress_bench::main()
+}

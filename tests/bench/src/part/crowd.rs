@@ -1,0 +1,67 @@
+//! A set-up where 20,000 pods of others are: what is asked for must not grow with them.
+
+use super::Measured;
+use super::requests::setup;
+use crate::bench::Bench;
+use crate::row::Row;
+use crate::served::Served;
+use crate::spread::{Spread, Unit};
+
+const PODS: usize = 20_000;
+const MEBI: f64 = 1024.0 * 1024.0;
+
+pub(super) fn measure(bench: &Bench) -> Measured {
+    let mut rows = Vec::new();
+    let mut alone = None;
+    for pods in [0, PODS] {
+        let mut served = Served::start(bench.folder(), pods)?;
+        let before = served.counted()?;
+        let usage = setup(bench, served.kubeconfig(), 1).run()?;
+        let counted = served.counted()?.since(before);
+        #[expect(clippy::cast_precision_loss, reason = "far below what a float counts exactly")]
+        let (bytes, peak) = (counted.received as f64, usage.peak as f64);
+        let (bytes, peak) = (
+            Spread::single(Unit::Bytes, bytes),
+            Spread::single(Unit::Bytes, peak),
+        );
+        let told = format!(
+            "{} requests, {bytes} received, {peak} of memory",
+            counted.requests
+        );
+        let row = Row::new(format!("set-up of one host among {pods} pods of others"), told);
+        rows.push(match alone {
+            None => row,
+            Some(requests) => row.judged(
+                "as many requests, 25 MiB",
+                counted.requests == requests && peak.median <= 25.0 * MEBI,
+            ),
+        });
+        alone = Some(counted.requests);
+        for (name, arguments) in [
+            ("check", ["check", "-n", "demo"].as_slice()),
+            ("verify", &["verify", "-n", "demo"]),
+            ("status", &["status", "-n", "demo"]),
+            ("explain", &["explain", "kyma-project.io", "-n", "demo"]),
+            ("cleanup", &["cleanup", "-n", "demo", "--yes"]),
+        ] {
+            let before = served.counted()?;
+            let kubeconfig = served.kubeconfig().to_owned();
+            let run = crate::process::Rival::new(|| Ok(bench.command(&kubeconfig, arguments)))
+                .ending(&[0, 1, 3])
+                .run()?;
+            let counted = served.counted()?.since(before);
+            #[expect(clippy::cast_precision_loss, reason = "far below what a float counts exactly")]
+            let (bytes, peak) = (counted.received as f64, run.peak as f64);
+            let (bytes, peak) = (
+                Spread::single(Unit::Bytes, bytes),
+                Spread::single(Unit::Bytes, peak),
+            );
+            let told = format!(
+                "{} requests, {bytes} received, {peak} of memory",
+                counted.requests
+            );
+            rows.push(Row::new(format!("`{name}` among {pods} pods of others"), told));
+        }
+    }
+    Ok(rows)
+}

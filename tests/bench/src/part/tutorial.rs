@@ -1,0 +1,68 @@
+//! On the lab: a set-up of one host, against the tutorial as a script of kubectl commands.
+
+use super::Measured;
+use super::lab::{Place, lab, ours, words};
+use crate::audit::Audit;
+use crate::bench::Bench;
+use crate::process::{Rival, Usages};
+use crate::row::Row;
+use crate::spread::{Spread, Unit};
+use kubectl_egress::vocabulary::names;
+use std::path::Path;
+use std::process::Command;
+
+const HOST: &str = "kyma-project.io";
+
+pub(super) fn measure(bench: &Bench) -> Measured {
+    let lab = lab(bench)?;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lab/tutorial.sh");
+    let (mut tool, mut tutorial) = (Usages::default(), Usages::default());
+    let (mut asked, mut asked_by_script) = (Vec::new(), Vec::new());
+    // The first pair only warms up.
+    for run in 0..=bench.runs {
+        let place = Place::new(lab, &format!("tool-{run}"));
+        let line = format!("setup {HOST} --create-namespace --yes -n {}", place.name);
+        let audit = Audit::here(&lab.audit_log())?;
+        let usage = ours(bench, lab, words(&line)).run()?;
+        let requests = audit.requests_of("kubectl-egress")?;
+        ours(bench, lab, words(&format!("cleanup --yes -n {}", place.name))).run()?;
+        drop(place);
+
+        let place = Place::new(lab, &format!("script-{run}"));
+        let audit = Audit::here(&lab.audit_log())?;
+        let other = Rival::new(|| {
+            let mut command = Command::new(&script);
+            command.args([&place.name, HOST, names::SOURCE_IMAGE]);
+            command.env("KUBECONFIG", lab.kubeconfig());
+            Ok(command)
+        })
+        .run()?;
+        if run > 0 {
+            tool.0.push(usage);
+            tutorial.0.push(other);
+            asked.push(requests);
+            asked_by_script.push(audit.requests_of("kubectl")?);
+        }
+    }
+    let counts = |counts: &[usize]| {
+        #[expect(clippy::cast_precision_loss, reason = "requests are few")]
+        Spread::new(Unit::Count, counts.iter().map(|count| *count as f64))
+    };
+    let name = "`tests/lab/tutorial.sh`";
+    Ok(vec![
+        Row::new("set-up of one host, lab, proven", tool.wall()).beside(
+            name,
+            tutorial.wall(),
+            tool.ratio(&tutorial),
+        ),
+        Row::new(
+            "the same, processor time",
+            format!("{}; {name}: {}", tool.cpu(), tutorial.cpu()),
+        ),
+        Row::new(
+            "the same, requests without streams",
+            format!("{}; {name}: {}", counts(&asked), counts(&asked_by_script)),
+        ),
+        Row::new("the same, memory", tool.peak()),
+    ])
+}

@@ -30,8 +30,9 @@ pub(super) fn fault_of(case: &Case, line: &AccessLogLine, live: Encryption) -> O
     if let Some(reason) = &line.upstream_transport_failure_reason {
         return tls_error(case, reason, line);
     }
-    // TLS 1.3: a server's refusal comes after the handshake, so the line has no reason.
-    if !line.has_flag("UC") {
+    // TLS 1.3: a server's refusal comes after the handshake, so the line has no reason. An alert in answer to plain HTTP
+    // is no HTTP (`UPE`).
+    if !(line.has_flag("UC") || line.has_flag("UPE") && live == Encryption::Plaintext) {
         return None;
     }
     if originates && live != Encryption::Plaintext {

@@ -133,15 +133,6 @@ impl<'world> Traveller<'world> {
         let hop = self.first_hop(carries).decided(scoped.into_iter().chain(known));
         let mut prediction = match way {
             Way::Unknown { http } => self.unknown_host(&viewer, http),
-            Way::NotHttp => {
-                let hop = hop
-                    .carrying(Carries::Http)
-                    .flags("DPE")
-                    .answers(400, "http1.codec_error");
-                let message = format!("port {port} is an HTTP port to the sidecar, and TLS arrives on it");
-                let finding = Finding::new(&catalogue::PORT_OF_ANOTHER_PROTOCOL, message);
-                journey::stopped(Outcome::Unreachable, finding, hop).prediction
-            }
             Way::Service(service) => {
                 let destination = Destination {
                     host: service.host.clone(),

@@ -19,8 +19,6 @@ pub(super) enum Way<'world> {
     /// Past every route: `PassthroughCluster`, or refused under REGISTRY_ONLY. `http`: an HTTP listener decides it,
     /// by `allow_any` or `block_all`.
     Unknown { http: bool },
-    /// An HTTP listener cannot read what is not HTTP.
-    NotHttp,
     /// To the service itself, no VirtualService speaking for it.
     Service(&'world ServiceRecord),
     /// As a VirtualService says.
@@ -129,9 +127,9 @@ pub(super) fn way<'world>(
     let on_port = on_port(world, viewer, port);
     let streamed = || without_server_name(&on_port);
     match (listens(&on_port), payload) {
-        (Listens::Nothing, _) => Way::Unknown { http: false },
         (Listens::Http, Payload::Http { host }) => http(world, viewer, host, port),
-        (Listens::Http, _) => Way::NotHttp,
+        // Seen on the lab: the HTTP chain of a listener for all addresses takes nothing but HTTP.
+        (Listens::Nothing | Listens::Http, _) => Way::Unknown { http: false },
         (Listens::Stream, Payload::ApplicationTls { server_name }) => {
             tls(world, viewer, server_name, port).unwrap_or_else(streamed)
         }

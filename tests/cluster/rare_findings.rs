@@ -28,9 +28,10 @@ fn says_no(run: &Run, code: &str) {
 fn a_source_without_curl_or_without_a_sidecar_is_named() {
     let stage = open!(shared).with_route();
     let namespace = &stage.namespace;
-    stage
-        .kubectl
-        .apply(&workload(namespace, "no-curl", BUSYBOX, true));
+    // It says that it is there, and does nothing.
+    let mimic = r#"["sh", "-c", "printf '#!/bin/sh\\n[ \"$1\" = --version ] && exit 0\\nexit 127\\n' > /bin/curl; chmod +x /bin/curl; sleep infinity"]"#;
+    let no_curl = workload(namespace, "no-curl", BUSYBOX, true).replace("[sleep, infinity]", mimic);
+    stage.kubectl.apply(&no_curl);
     stage.kubectl.apply(&workload(namespace, "bare", CURL, false));
     stage.rolled_out(namespace, "no-curl");
     stage.rolled_out(namespace, "bare");
@@ -112,34 +113,36 @@ fn plain_http_at_a_tls_port_is_named() {
 }
 
 #[test]
-fn a_port_that_is_declared_for_another_protocol_is_named() {
+fn tls_inside_tls_is_named() {
     let stage = open!(shared).with_namespace("istio-injection=enabled");
     stage.egress("deploy-curl").exits(0);
-    let declared = |protocol: &str| {
-        stage.kubectl.apply(&format!(
-            "apiVersion: networking.istio.io/v1
+    let Stage { host, namespace, .. } = &stage;
+    stage.kubectl.apply(&format!(
+        "apiVersion: networking.istio.io/v1
 kind: ServiceEntry
-metadata: {{name: declared, namespace: {}}}
-spec: {{hosts: [{}], exportTo: [\".\"], location: MESH_EXTERNAL, resolution: DNS, ports: [{{number: 443, name: declared, protocol: {protocol}}}]}}
-",
-            stage.namespace, stage.host
-        ));
-    };
+metadata: {{name: declared, namespace: {namespace}}}
+spec: {{hosts: [{host}], exportTo: [\".\"], location: MESH_EXTERNAL, resolution: DNS, ports: [{{number: 443, name: tls, protocol: TLS}}]}}
+"
+    ));
     let explain = || {
-        let run = stage.egress(&format!("explain https://{}:443 -o json", stage.host));
+        let run = stage.egress(&format!("explain https://{host}:443 -o json"));
         run.stdout.contains("EGR-145")
     };
-    let url = format!("https://{}", stage.host);
-    declared("TLS");
+    let url = format!("https://{host}");
     assert!(!explain());
     stage
         .probe_until(&url, "bypassed")
         .is("bypassed", &stage.source_addresses());
-    declared("HTTP");
+    stage.kubectl.apply(&format!(
+        "apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: once-more, namespace: {namespace}}}
+spec: {{host: {host}, exportTo: [\".\"], trafficPolicy: {{tls: {{mode: SIMPLE, insecureSkipVerify: true}}}}}}
+"
+    ));
     assert!(explain());
-    let probed = stage.probe_until(&url, "unreachable");
-    assert_ne!(probed.outcome(), "bypassed", "{}", probed.run);
-    assert!(probed.seen.is_empty(), "{}", probed.run);
+    let answered = (0..10).all(|_| !stage.probe_with(&url, "--max-time 5").seen.is_empty());
+    assert!(!answered, "an answer came through TLS inside TLS");
 }
 
 /// A request by a cluster of somebody's that leads to the gateway's pod: the sidecar's line says both.
@@ -222,15 +225,22 @@ fn lines_that_a_filter_eats_prove_nothing() {
 
 #[test]
 fn what_a_user_may_not_read_is_said() {
-    let stage = open!(shared).with_route();
+    let stage = open!(shared).with_namespace("istio-injection=enabled");
     let namespace = &stage.namespace;
+    // Only of a leg that a proxy protects must its configuration tell.
+    stage
+        .egress(&format!(
+            "setup {}:80 --mode tls-origination --no-probe",
+            stage.host
+        ))
+        .exits(0);
     let user = format!("system:serviceaccount:{namespace}:kubectl-egress-probe");
     let rendered = stage.egress("render --rbac probe");
     let granted = rendered.exits(0).stdout.clone();
     stage.kubectl.apply(&granted);
     let _gone = Gone(&stage);
     let probe = |code: bool| {
-        let probed = stage.probe_with(&format!("https://{}", stage.host), &format!("--as {user}"));
+        let probed = stage.probe_with(&format!("http://{}", stage.host), &format!("--as {user}"));
         assert_eq!(probed.findings().contains(&"EGR-203"), code, "{}", probed.run);
     };
     probe(false);

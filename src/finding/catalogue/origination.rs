@@ -55,8 +55,8 @@ catalogue! {
     SIDECAR_PASSED = "EGR-142", Error, "addresses are reached past the sidecar",
         "The annotation excludeOutboundIPRanges of the pods, or the mesh's own includeIPRanges, leaves these addresses out of what is redirected to the sidecar; then nothing of the mesh sees the traffic.",
         "what `kubectl egress setup --exclude-ranges` set is taken back by `kubectl egress cleanup`; else take the annotation off the workload, and look at global.proxy.includeIPRanges of the mesh; `kubectl egress lockdown` stops what passes the sidecar";
-    /// A listener of the sidecar, or the host's port, is for another protocol.
+    /// What arrives at the host is not what its port is for.
     PORT_OF_ANOTHER_PROTOCOL = "EGR-145", Error, "the port is for another protocol",
-        "A proxy reads a port as the protocol that the Service or ServiceEntry declares; where HTTP is declared, TLS is not understood, and TLS inside TLS is understood by no host.",
-        "declare the protocol that the application speaks (`HTTP` or `TLS`), or let the application speak plain HTTP where a proxy originates TLS";
+        "The application makes TLS already, and a DestinationRule lets the proxy make it once more: TLS inside TLS is understood by no host.",
+        "let the application speak plain HTTP where a proxy originates TLS, or take `tls` out of the DestinationRule";
 }

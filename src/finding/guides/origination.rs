@@ -58,8 +58,8 @@ guides! {
         "kubectl get pod POD -n NAMESPACE -o yaml | grep -E 'excludeOutbound|includeOutbound'",
         "kubectl get configmap istio-sidecar-injector -n istio-system -o yaml | grep -iE 'includeIPRanges|excludeIPRanges'";
         EXTERNAL_SERVICES, INJECTION;
-    "EGR-145": "curl ends in 35, `wrong version number`, and a proxy's line has `DPE` and `http1.codec_error`, or no flags at all.";
-        "kubectl get serviceentry,service -A -o yaml | grep -B2 -A3 'protocol:'    # what the port is declared as",
-        "istioctl proxy-config listener POD.NAMESPACE --port PORT";
-        SERVICE_ENTRY, TRAFFIC_PROBLEMS;
+    "EGR-145": "curl ends in 35, `wrong version number`; the proxy's line has no flags at all.";
+        "kubectl get destinationrule -A -o yaml | grep -B8 -A6 'tls:'    # who makes TLS for the host",
+        "istioctl proxy-config cluster POD.NAMESPACE --fqdn HOST -o json | grep -A3 transportSocket";
+        DESTINATION_RULE, TRAFFIC_PROBLEMS;
 }

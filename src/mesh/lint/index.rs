@@ -25,7 +25,7 @@ impl ByHost {
             Some(domain) if domain.starts_with('.') => (&mut self.wide, pattern),
             Some(_) => {
                 self.odd.push((pattern.to_owned(), position));
-                return;
+                (&mut self.exact, pattern)
             }
         };
         place.entry(key.to_owned()).or_default().push(position);
@@ -33,7 +33,9 @@ impl ByHost {
 
     /// Positions of exactly this pattern.
     pub(super) fn exactly(&self, host: &str) -> &[usize] {
-        self.exact.get(host).map_or(&[], Vec::as_slice)
+        let places = [&self.exact, &self.wide];
+        let known = places.iter().find_map(|place| place.get(host));
+        known.map_or(&[], Vec::as_slice)
     }
 
     /// Positions of patterns that have a host in common with this one, ascending, each once.
@@ -131,6 +133,8 @@ mod tests {
             assert_eq!(index.overlapping(host), expected, "{host}");
         }
         assert_eq!(index.exactly("a.b.c"), [0, 6]);
+        assert_eq!(index.exactly("*.b.c"), [1]);
+        assert_eq!(index.exactly("*y"), [5]);
     }
 
     #[test]

@@ -154,6 +154,19 @@ fn alone(places: &Places, first: usize) -> Vec<Case> {
             }
         });
     }
+    // A listener for HTTP reads nothing but HTTP: TLS goes past it, as to a host that nobody declared.
+    for way in [Way::Direct, Way::Passthrough] {
+        add("port 443 declared as HTTP", way, &|case| {
+            let visible = json!([".", case.place.gateway_namespace]);
+            let entry = &mut case.object("ServiceEntry").unwrap()["spec"];
+            entry["exportTo"] = visible;
+            for port in entry["ports"].as_array_mut().unwrap() {
+                if port["number"] == 443 {
+                    port["protocol"] = json!("HTTP");
+                }
+            }
+        });
+    }
     cases
 }
 

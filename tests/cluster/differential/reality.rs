@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Namespaces that have a `Sidecar` resource, or a listener for an address, of their own.
-pub(super) const ISOLATED: usize = 13;
+pub(super) const ISOLATED: usize = 15;
 /// More than the ten seconds after which Envoy gives a connection up.
 const MAX_TIME_SECONDS: u32 = 12;
 /// How many requests of one source are under way at once.

@@ -37,11 +37,14 @@ fn a_source_without_curl_or_without_a_sidecar_is_named() {
     stage.rolled_out(namespace, "bare");
     let url = format!("https://{}", stage.host);
     stage.probe_with(&url, "--from deploy/no-curl").finds("EGR-116");
-    let bare = stage.probe_with(&url, "--from deploy/bare");
-    bare.finds("EGR-117");
-    assert_eq!(bare.outcome(), "bypassed", "{}", bare.run);
     let twin = stage.probe_host();
     assert_eq!(twin.findings(), Vec::<&str>::new(), "{}", twin.run);
+    let mark = stage.mark();
+    let verify = stage.egress("verify --skip-unmeshed --from deploy/bare -o json");
+    says(verify.exits(1), "EGR-117");
+    let peers = stage.peers_of(mark, &stage.host, 443);
+    assert!(peers.is_disjoint(&stage.gateway_addresses()), "{peers:?}");
+    says_no(&stage.egress("verify --skip-unmeshed -o json"), "EGR-117");
 }
 
 #[test]

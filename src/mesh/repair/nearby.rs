@@ -30,13 +30,14 @@ pub(super) fn nearby(objects: &[Object], request: &Request) -> Vec<Object> {
             others.add(route);
         }
     }
+    let mut siblings = BTreeSet::new();
     let kept: Vec<&Object> = objects
         .iter()
         .filter(|object| match object.text("/kind") {
             "VirtualService" => is_for(object, host),
             "ServiceEntry" => own.destinations.iter().any(|host| is_for(object, host)),
             "Gateway" => is_gateway_near(object, host, &own, &others),
-            "DestinationRule" => is_rule_near(object, &own, &others),
+            "DestinationRule" => is_rule_near(object, &own, &others) || is_first(object, &own, &mut siblings),
             "Service" => {
                 own.destinations.contains(&service_host(object))
                     // The cluster's DNS is among them.
@@ -138,6 +139,14 @@ fn is_gateway_near(gateway: &Object, host: &str, own: &Named, others: &Named) ->
         })
     };
     own.gateways.contains(&name) || !others.gateways.contains(&name) || listens()
+}
+
+/// The first of those rules that others have for the same host in one namespace with one `exportTo`: with rules of
+/// another one they do not merge, so that each sort counts.
+fn is_first(rule: &Object, own: &Named, known: &mut BTreeSet<[String; 3]>) -> bool {
+    let host = host_of(rule, rule.at("/spec"));
+    let namespace = rule.namespace().unwrap_or_default().to_owned();
+    own.destinations.contains(&host) && known.insert([namespace, host, rule.at("/spec/exportTo").to_string()])
 }
 
 /// A DestinationRule that does no more than define subsets to which only other hosts' routes lead is theirs.

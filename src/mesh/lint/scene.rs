@@ -1,23 +1,27 @@
 //! The objects, indexed for the rules; who sees what, and which pods a Gateway is for.
 
-use super::super::names::{covers, specificity, visible};
+mod behind;
+mod used;
+
+use super::super::names::visible;
 use super::super::network_policy::NetworkPolicies;
 use super::index::{ByHost, ByLabel, by_namespace};
-use super::legs::{At, Layer, Leg, legs_of};
+use super::legs::{At, Leg, legs_of};
 use super::pods::{is_alive, is_for_egress};
 pub(super) use super::pods::{is_meshed, is_router, selects};
 use super::{Remark, Subject};
 use crate::finding::catalogue;
 use crate::istio::mesh_configuration;
-use crate::istio::{
-    DestinationRuleSpec, GatewaySpec, Server, ServiceEntrySpec, Subset, TrafficPolicy, VirtualServiceSpec,
-};
+use crate::istio::{DestinationRuleSpec, GatewaySpec, Server, ServiceEntrySpec, VirtualServiceSpec};
 use crate::vocabulary::{Object, names};
+pub(super) use behind::Behind;
+use behind::Reach;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
+pub(super) use used::Used;
 
 /// An Istio object with its specification.
 pub(super) struct Item<'a, Specification> {
@@ -103,42 +107,6 @@ struct Known<'a> {
     sent_to: OnceCell<HashSet<usize>>,
     sent_opaque: OnceCell<HashSet<usize>>,
     routers: OnceCell<Vec<&'a Object>>,
-}
-
-/// What the selector of a Gateway leads to.
-struct Reach<'a> {
-    pods: Vec<&'a Object>,
-    services: Vec<&'a Object>,
-}
-
-/// The Gateways whose pods a host name leads to.
-pub(super) struct Behind {
-    in_order: Vec<usize>,
-    all: HashSet<usize>,
-}
-
-/// The DestinationRules that a proxy uses for a host.
-#[derive(Default)]
-pub(super) struct Used {
-    rules: Vec<usize>,
-    /// Those with settings for the whole host.
-    policies: Vec<usize>,
-    /// The first definition of each subset: the rule, and which of its subsets.
-    subsets: HashMap<String, (usize, usize)>,
-    /// Whether one is for single workloads.
-    pub(super) for_workloads: bool,
-}
-
-impl Used {
-    /// Whether there are none.
-    pub(super) fn is_empty(&self) -> bool {
-        self.rules.is_empty()
-    }
-
-    /// Whether one of them defines a subset.
-    pub(super) fn defines(&self, subset: &str) -> bool {
-        self.subsets.contains_key(subset)
-    }
 }
 
 impl<'a> Scene<'a> {
@@ -379,228 +347,6 @@ impl<'a> Scene<'a> {
         })
     }
 
-    fn reach(&self, gateway: &Item<'_, GatewaySpec>) -> Rc<Reach<'a>> {
-        let selector = gateway.object.at("/spec/selector");
-        let key = selector.to_string();
-        if let Some(known) = self.known.reach.borrow().get(&key) {
-            return Rc::clone(known);
-        }
-        let likely = self.index.pods_by_label.likely(selector).iter();
-        let pods: Vec<&Object> = likely
-            .map(|position| self.pods[*position])
-            .filter(|pod| pod.labels_match("/metadata/labels", selector))
-            .collect();
-        let services = if pods.is_empty() {
-            let likely = self.index.services_by_selector.likely(selector).iter();
-            likely
-                .map(|position| self.index.services[*position])
-                .filter(|service| service.labels_match("/spec/selector", selector))
-                .collect()
-        } else {
-            let homes: BTreeSet<&str> = pods.iter().filter_map(|pod| pod.namespace()).collect();
-            let nearby = homes
-                .iter()
-                .filter_map(|home| self.index.services_by_namespace.get(home));
-            let nearby: BTreeSet<usize> = nearby.flatten().copied().collect();
-            nearby
-                .into_iter()
-                .map(|position| self.index.services[position])
-                .filter(|service| pods.iter().any(|pod| selects(service, pod)))
-                .collect()
-        };
-        let reach = Rc::new(Reach { pods, services });
-        self.known.reach.borrow_mut().insert(key, Rc::clone(&reach));
-        reach
-    }
-
-    /// The pods that a Gateway selects.
-    pub(super) fn pods_of(&self, gateway: &Item<'_, GatewaySpec>) -> Vec<&'a Object> {
-        if gateway.spec.selector.is_empty() {
-            return Vec::new();
-        }
-        self.reach(gateway).pods.clone()
-    }
-
-    /// Services that lead to a Gateway's pods; where there are no pods, those whose own selector says so.
-    pub(super) fn services_of(&self, gateway: &Item<'_, GatewaySpec>) -> Vec<&'a Object> {
-        if gateway.spec.selector.is_empty() {
-            return Vec::new();
-        }
-        self.reach(gateway).services.clone()
-    }
-
-    /// Gateways whose pods a host name leads to; `None` if it is no gateway, as far as that can be told.
-    pub(super) fn gateways_behind(&self, host: &str) -> Option<Rc<Behind>> {
-        if let Some(known) = self.known.behind.borrow().get(host) {
-            return known.clone();
-        }
-        let found = self.find_gateways_behind(host).map(|in_order| {
-            let all = in_order.iter().copied().collect();
-            Rc::new(Behind { in_order, all })
-        });
-        self.known
-            .behind
-            .borrow_mut()
-            .insert(host.to_owned(), found.clone());
-        found
-    }
-
-    fn find_gateways_behind(&self, host: &str) -> Option<Vec<usize>> {
-        if let Some(service) = self.services.get(host) {
-            let behind = self.gateways_of_services().get(host).cloned().unwrap_or_default();
-            let routers = || self.pods_behind(service).any(is_router);
-            return (!behind.is_empty() || routers()).then_some(behind);
-        }
-        // In files the gateway itself is seldom described.
-        let name = host.split('.').next().unwrap_or_default();
-        if self.live || !host.ends_with(".svc.cluster.local") || !name.contains("egress") {
-            return None;
-        }
-        let fits = |gateway: &Item<'_, GatewaySpec>| {
-            gateway
-                .spec
-                .selector
-                .values()
-                .any(|value| name.contains(value.as_str()))
-        };
-        let all = self.gateways.iter().enumerate();
-        Some(
-            all.filter(|(_, gateway)| fits(gateway))
-                .map(|(position, _)| position)
-                .collect(),
-        )
-    }
-
-    /// By the hosts of Services: the Gateways to whose pods they lead.
-    fn gateways_of_services(&self) -> &HashMap<String, Vec<usize>> {
-        self.known.gateways_of_services.get_or_init(|| {
-            let mut found: HashMap<String, Vec<usize>> = HashMap::new();
-            for (position, gateway) in self.gateways.iter().enumerate() {
-                for service in self.services_of(gateway) {
-                    found.entry(host_of(service)).or_default().push(position);
-                }
-            }
-            found
-        })
-    }
-
-    /// Whether a leg ends at a Gateway's pods.
-    pub(super) fn ends_at(&self, leg: &Leg, gateway: &str) -> bool {
-        let behind = self.gateways_behind(&leg.destination);
-        let position = self.position_of(gateway);
-        behind
-            .zip(position)
-            .is_some_and(|(behind, position)| behind.has(position))
-    }
-
-    /// Whether a leg of sidecars ends at a Gateway's pods.
-    pub(super) fn is_sent_to(&self, gateway: &str) -> bool {
-        let sent = self.known.sent_to.get_or_init(|| self.ends_of(|_| true));
-        self.position_of(gateway)
-            .is_some_and(|position| sent.contains(&position))
-    }
-
-    /// Whether a leg for streams, of which only addresses say which host they are for, ends at a Gateway's pods.
-    pub(super) fn is_sent_streams(&self, gateway: &str) -> bool {
-        let is_stream = |leg: &Leg| leg.layer == Layer::Tcp;
-        let sent = self.known.sent_opaque.get_or_init(|| self.ends_of(is_stream));
-        self.position_of(gateway)
-            .is_some_and(|position| sent.contains(&position))
-    }
-
-    /// The Gateways at which legs of sidecars end.
-    fn ends_of(&self, which: impl Fn(&Leg) -> bool) -> HashSet<usize> {
-        let legs = self.legs.iter().filter(|leg| leg.at == At::Mesh && which(leg));
-        let destinations: BTreeSet<&str> = legs.map(|leg| leg.destination.as_str()).collect();
-        let behind = destinations
-            .into_iter()
-            .filter_map(|host| self.gateways_behind(host));
-        behind.flat_map(|behind| behind.in_order.clone()).collect()
-    }
-
-    /// The DestinationRules that a proxy of `client` uses for a host, by Istio's order of namespaces: the client's own,
-    /// the destination's, the root namespace. Of the first that has any, those with the most specific host.
-    ///
-    /// Source: Istio, `PushContext.destinationRule`; truth.md, the note at `plan::routing::destination_rules::mesh_leg`.
-    pub(super) fn used_rules(&self, client: &str, host: &str) -> Rc<Used> {
-        let key = (client.to_owned(), host.to_owned());
-        if let Some(known) = self.known.used.borrow().get(&key) {
-            return Rc::clone(known);
-        }
-        let mut used = Used {
-            rules: self.find_rules(client, host),
-            ..Used::default()
-        };
-        for position in &used.rules {
-            let rule = &self.rules[*position];
-            used.for_workloads |= super::rules::is_for_workloads(rule.object);
-            if rule.spec.traffic_policy.is_some() {
-                used.policies.push(*position);
-            }
-            for (number, subset) in rule.spec.subsets.iter().enumerate() {
-                let first = used.subsets.entry(subset.name.clone());
-                first.or_insert((*position, number));
-            }
-        }
-        let used = Rc::new(used);
-        self.known.used.borrow_mut().insert(key, Rc::clone(&used));
-        used
-    }
-
-    fn find_rules(&self, client: &str, host: &str) -> Vec<usize> {
-        let mut owners: Vec<&str> = vec![client];
-        if let Some(service) = self.services.get(host) {
-            owners.extend(service.namespace());
-        } else {
-            let entries = self
-                .entries_of(host)
-                .filter(|entry| self.sees_entry(client, entry));
-            owners.extend(entries.map(|entry| entry.namespace));
-            owners.extend(in_cluster_namespace(host));
-        }
-        owners.push(self.root());
-        for owner in owners {
-            let of_owner = self.index.rules.get(owner);
-            let mut found = of_owner.map_or_else(Vec::new, |rules| rules.overlapping(host));
-            found.retain(|position| {
-                let rule = &self.rules[*position];
-                covers(&rule.host(), host) && self.sees_rule(client, rule)
-            });
-            let specificity_of = |position: &usize| specificity(&self.rules[*position].host());
-            if let Some(best) = found.iter().map(specificity_of).max() {
-                found.retain(|position| specificity_of(position) == best);
-                return found;
-            }
-        }
-        Vec::new()
-    }
-
-    /// The rules themselves, oldest first.
-    pub(super) fn rules_in(&self, used: &Used) -> impl Iterator<Item = &Item<'a, DestinationRuleSpec>> {
-        used.rules.iter().map(|position| &self.rules[*position])
-    }
-
-    /// Their settings for the whole host, oldest first.
-    pub(super) fn policies_in(&self, used: &Used) -> impl Iterator<Item = &TrafficPolicy> {
-        let rules = used.policies.iter().map(|position| &self.rules[*position]);
-        rules.filter_map(|rule| rule.spec.traffic_policy.as_ref())
-    }
-
-    /// The first definition of a subset.
-    pub(super) fn subset_in(&self, used: &Used, name: &str) -> Option<&Subset> {
-        let (rule, number) = used.subsets.get(name)?;
-        self.rules[*rule].spec.subsets.get(*number)
-    }
-
-    /// DestinationRules of any namespace for a host, oldest first.
-    pub(super) fn rules_anywhere(&self, host: &str) -> impl Iterator<Item = &Item<'a, DestinationRuleSpec>> {
-        let positions = self.index.all_rules.overlapping(host).into_iter();
-        let host = host.to_owned();
-        positions
-            .map(|position| &self.rules[position])
-            .filter(move |rule| covers(&rule.host(), &host))
-    }
-
     /// Namespaces whose sidecars use a VirtualService, as far as it names them: its own, and those it is exported to.
     pub(super) fn clients_of(&self, leg: &Leg) -> Vec<String> {
         let item = &self.virtual_services[leg.route];
@@ -719,13 +465,6 @@ fn read<'a, Specification: DeserializeOwned>(
         )
     });
     items
-}
-
-impl Behind {
-    /// Whether a Gateway is among them, by its position.
-    pub(super) fn has(&self, gateway: usize) -> bool {
-        self.all.contains(&gateway)
-    }
 }
 
 /// `name.namespace.svc.cluster.local`.

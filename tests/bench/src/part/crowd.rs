@@ -18,16 +18,7 @@ pub(super) fn measure(bench: &Bench) -> Measured {
         let before = served.counted()?;
         let usage = setup(bench, served.kubeconfig(), 1).run()?;
         let counted = served.counted()?.since(before);
-        #[expect(clippy::cast_precision_loss, reason = "far below what a float counts exactly")]
-        let (bytes, peak) = (counted.received as f64, usage.peak as f64);
-        let (bytes, peak) = (
-            Spread::single(Unit::Bytes, bytes),
-            Spread::single(Unit::Bytes, peak),
-        );
-        let told = format!(
-            "{} requests, {bytes} received, {peak} of memory",
-            counted.requests
-        );
+        let (told, peak) = cost(counted.requests, counted.received, usage.peak);
         let row = Row::new(format!("set-up of one host among {pods} pods of others"), told);
         rows.push(match alone {
             None => row,
@@ -50,18 +41,18 @@ pub(super) fn measure(bench: &Bench) -> Measured {
                 .ending(&[0, 1, 3])
                 .run()?;
             let counted = served.counted()?.since(before);
-            #[expect(clippy::cast_precision_loss, reason = "far below what a float counts exactly")]
-            let (bytes, peak) = (counted.received as f64, run.peak as f64);
-            let (bytes, peak) = (
-                Spread::single(Unit::Bytes, bytes),
-                Spread::single(Unit::Bytes, peak),
-            );
-            let told = format!(
-                "{} requests, {bytes} received, {peak} of memory",
-                counted.requests
-            );
+            let (told, _) = cost(counted.requests, counted.received, run.peak);
             rows.push(Row::new(format!("`{name}` among {pods} pods of others"), told));
         }
     }
     Ok(rows)
+}
+
+/// What a run cost, in words, and the most memory that it had.
+#[expect(clippy::cast_precision_loss, reason = "far below what a float counts exactly")]
+fn cost(requests: u64, received: u64, peak: u64) -> (String, Spread) {
+    let bytes = Spread::single(Unit::Bytes, received as f64);
+    let peak = Spread::single(Unit::Bytes, peak as f64);
+    let told = format!("{requests} requests, {bytes} received, {peak} of memory");
+    (told, peak)
 }

@@ -17,6 +17,8 @@ const PAGE: &str = "500";
 pub struct DeleteOptions {
     /// Delete only the object of this uid; also makes the request safe to repeat.
     pub uid: Option<String>,
+    /// Delete it only as it was when it was read: what somebody wrote since has a say in whether it may go.
+    pub resource_version: Option<String>,
     /// Seconds that its containers get to end; `None` leaves it to the object.
     pub grace_period_seconds: Option<u32>,
     /// Only ask whether it would be allowed.
@@ -36,6 +38,8 @@ pub enum Deleted {
     NotThere,
     /// There is one of that name with another uid; it was left alone.
     OtherUid,
+    /// Somebody wrote to it after it was read; it was left alone.
+    OtherVersion,
 }
 
 impl Cluster {
@@ -268,7 +272,10 @@ impl Cluster {
             "propagationPolicy": if options.propagation_foreground { "Foreground" } else { "Background" },
         });
         if let Some(uid) = &options.uid {
-            body["preconditions"] = json!({ "uid": uid });
+            body["preconditions"]["uid"] = uid.as_str().into();
+        }
+        if let Some(version) = &options.resource_version {
+            body["preconditions"]["resourceVersion"] = version.as_str().into();
         }
         if let Some(seconds) = options.grace_period_seconds {
             body["gracePeriodSeconds"] = seconds.into();
@@ -285,12 +292,10 @@ impl Cluster {
                 deleted(&reply).map_err(|failure| self.transport().explain(failure, &call.subject))?
             }
             Err(failure) if failure.code() == Some(404) => Deleted::NotThere,
-            Err(Failure::Refused(status, _))
-                if status.code == 409 && status.message.contains("UID in the precondition") =>
-            {
-                Deleted::OtherUid
-            }
-            Err(failure) => return Err(self.transport().explain(failure, &call.subject)),
+            Err(failure) => match failed_precondition(&failure) {
+                Some(differs) => differs,
+                None => return Err(self.transport().explain(failure, &call.subject)),
+            },
         };
         if !options.dry_run {
             self.seen().forget(reference);
@@ -364,6 +369,28 @@ pub(super) fn complete(reference: &ObjectReference, object: &Object) -> Value {
         metadata.remove("managedFields");
     }
     value
+}
+
+/// Which precondition of a deletion did not hold. The server words it in two ways: before it goes to its store ("the UID
+/// in the precondition"), and there ("UID in precondition").
+fn failed_precondition(failure: &Failure) -> Option<Deleted> {
+    let Failure::Refused(status, _) = failure else {
+        return None;
+    };
+    let said = |what: &str| {
+        let told = [
+            format!("{what} in the precondition"),
+            format!("{what} in precondition"),
+        ];
+        status.code == 409 && told.iter().any(|told| status.message.contains(told))
+    };
+    if said("UID") {
+        Some(Deleted::OtherUid)
+    } else if said("ResourceVersion") {
+        Some(Deleted::OtherVersion)
+    } else {
+        None
+    }
 }
 
 /// The server answers with the object while it is still there, and with a `Status` when it is not.

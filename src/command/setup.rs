@@ -9,7 +9,7 @@ use crate::engine::completion;
 use crate::engine::prepare::{DryRun, Parts, Prepared, SetupSettings, prepare};
 use crate::engine::probe::ProbeSource;
 use crate::engine::undo::{self, UndoSettings};
-use crate::engine::verify::{self, VerifySettings};
+use crate::engine::verify::{self, Enforced, VerifySettings};
 use crate::engine::{Event, setup as engine};
 use crate::error::{Error, Result};
 use crate::evidence::Verification;
@@ -326,7 +326,7 @@ fn probe_settings(plan: &PlanIdentity, settings: &cli::Setup, source: ProbeSourc
         ca_certificate: settings.probe.ca_certificate.clone(),
         echo: None,
         max_time_seconds: settings.probe.max_time,
-        enforced_required: false,
+        enforced: Enforced::Unasked,
         timeout: settings.plan.timeout,
     }
 }

@@ -6,7 +6,7 @@ use crate::cli::{self, Connection};
 use crate::engine::bypass::BypassSettings;
 use crate::engine::probe::ProbeSource;
 use crate::engine::report_document::{ReportDocument, Took, gather};
-use crate::engine::verify::{self as engine, VerifySettings};
+use crate::engine::verify::{self as engine, Enforced, VerifySettings};
 use crate::error::Result;
 use crate::evidence::Verification;
 use crate::report::{Printer, view};
@@ -115,7 +115,11 @@ async fn proven(
         ca_certificate: settings.probe.ca_certificate.clone(),
         echo: settings.echo.clone(),
         max_time_seconds: settings.probe.max_time,
-        enforced_required: settings.require.contains(&Claim::Enforced),
+        enforced: if settings.require.contains(&Claim::Enforced) {
+            Enforced::Required
+        } else {
+            Enforced::IfLocked
+        },
         timeout: settings.plan.timeout,
         bypass,
     };

@@ -4,7 +4,6 @@
 use super::facts::Facts;
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
-use crate::istio::kinds;
 use crate::plan::ownership::Manifest;
 use crate::vocabulary::{Kind, Object, ObjectReference, names};
 use futures::stream::{self, StreamExt};
@@ -63,19 +62,8 @@ pub(super) async fn check<'a>(
 
 /// All objects of a kind, where the facts have them.
 fn listed<'a>(facts: &'a Facts, kind: &Kind) -> Option<&'a [Object]> {
-    let lists = [
-        (kinds::service(), &facts.services),
-        (kinds::telemetry(), &facts.telemetries),
-        (kinds::virtual_service(), &facts.virtual_services),
-        (kinds::service_entry(), &facts.service_entries),
-        (kinds::destination_rule(), &facts.destination_rules),
-        (kinds::gateway(), &facts.gateways),
-        (kinds::sidecar(), &facts.sidecars),
-    ];
-    lists
-        .into_iter()
-        .find(|(listed, _)| listed == kind)
-        .map(|(_, all)| all.as_slice())
+    let mut lists = facts.lists().into_iter();
+    lists.find(|(listed, _)| listed == kind).map(|(_, all)| all)
 }
 
 fn is_at(object: &Object, reference: &ObjectReference) -> bool {

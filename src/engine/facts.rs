@@ -8,7 +8,7 @@ use crate::istio::kinds;
 use crate::istio::mesh_configuration;
 use crate::plan::GatewayTarget;
 use crate::plan::journal::Journal;
-use crate::vocabulary::{ExitCode, LabelSelector, Object, ObjectReference, PlanIdentity, names};
+use crate::vocabulary::{ExitCode, Kind, LabelSelector, Object, ObjectReference, PlanIdentity, names};
 use serde_json::{Value, json};
 
 /// What the cluster said.
@@ -121,6 +121,19 @@ impl Facts {
             gateways,
             sidecars,
         })
+    }
+
+    /// The lists, each with its kind.
+    pub(super) fn lists(&self) -> [(Kind, &[Object]); 7] {
+        [
+            (kinds::service(), &self.services),
+            (kinds::telemetry(), &self.telemetries),
+            (kinds::virtual_service(), &self.virtual_services),
+            (kinds::service_entry(), &self.service_entries),
+            (kinds::destination_rule(), &self.destination_rules),
+            (kinds::gateway(), &self.gateways),
+            (kinds::sidecar(), &self.sidecars),
+        ]
     }
 
     /// Istio's root namespace, as the mesh configuration says.

@@ -6,7 +6,7 @@ use super::module::{self, Follower};
 use super::prepare::DryRun;
 use super::remains::Remains;
 use super::undo::{STEP, UndoSettings};
-use super::undo_object::{release, say};
+use super::undo_object::{ATTEMPTS, release, say};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
 use crate::istio::kinds;
@@ -14,9 +14,6 @@ use crate::plan::field_owner::{handed_over, nested, removable};
 use crate::plan::foreign_field::{Before, Claim, GivingBack};
 use crate::vocabulary::{Change, ExitCode, Object};
 use serde_json::json;
-
-/// Attempts to write who owns a field: others write to the object too, and each write makes ours begin anew.
-const ATTEMPTS: usize = 5;
 
 /// Gives it back; with other plans on it only our share goes. Of the Kyma module's switch it also waits until the
 /// module did what that means.
@@ -93,7 +90,7 @@ async fn let_go(
     if !live.managers().any(|manager| manager == claim.manager) {
         return Ok(None);
     }
-    let released = release(cluster, claim.reference, claim.manager, settings.dry_run).await;
+    let released = release(cluster, live, claim.reference, claim.manager, settings.dry_run).await;
     let released = match released {
         Err(error) if !settings.dry_run.is_dry() => {
             match removable(live, claim.field.pointer, claim.manager) {

@@ -1,16 +1,17 @@
 //! A namespace that we created: taken away if nothing else is in it, else handed over to the user.
 
 use super::event::{Event, Events};
+use super::prepare::DryRun;
 use super::remains::Remains;
 use super::stuck;
 use super::undo::{STEP, UndoSettings};
-use super::undo_object::{delete, release, say};
+use super::undo_object::{ATTEMPTS, delete, release, say};
 use crate::cluster::{Cluster, DeleteOptions};
 use crate::error::{Error, Result};
 use crate::istio::kinds;
 use crate::plan::journal::{Entry, Journal};
 use crate::plan::ownership::{self, Manifest};
-use crate::vocabulary::{Change, Object, ObjectReference, PlanIdentity, names};
+use crate::vocabulary::{Change, ExitCode, Object, ObjectReference, PlanIdentity, names};
 use futures::future::try_join_all;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -88,7 +89,7 @@ pub(super) async fn remove_namespace(
         )));
     }
     if settings.keep_namespace {
-        release(cluster, &reference, names::MANAGER, settings.dry_run).await?;
+        let_go(cluster, &reference, settings.dry_run).await?;
         return Ok(Remains::kept(format!(
             "{reference} is kept, as asked for, without our labels"
         )));
@@ -117,7 +118,7 @@ pub(super) async fn remove_namespace(
             String::new()
         };
         // It is the user's from now on.
-        release(cluster, &reference, names::MANAGER, settings.dry_run).await?;
+        let_go(cluster, &reference, settings.dry_run).await?;
         return Ok(Remains::kept(format!(
             "{reference} is kept, without our labels, for what is in it and not ours: {first}{more}"
         )));
@@ -136,6 +137,21 @@ pub(super) async fn remove_namespace(
         return stuck::wait_gone(cluster, &reference, &uid, settings.timeout).await;
     }
     Ok(Remains::default())
+}
+
+/// Takes our labels off a namespace, whoever else writes to it meanwhile: no other plan has a share in it.
+async fn let_go(cluster: &Cluster, reference: &ObjectReference, dry_run: DryRun) -> Result<()> {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let Some(live) = cluster.get(reference).await? else {
+            return Ok(());
+        };
+        match release(cluster, &live, reference, names::MANAGER, dry_run).await {
+            Err(error) if error.code() == ExitCode::Consent && attempt < ATTEMPTS => {}
+            released => return released.map(|_| ()),
+        }
+    }
 }
 
 /// After a dry run everything is still there: what the plan alone owns would be gone, and what belongs to that.

@@ -1,6 +1,7 @@
 //! What of a plan is in the cluster, found by our labels and field managers, without a journal: what a killed run
 //! left, and whether anything is left after a clean-up.
 
+use super::facts::Facts;
 use super::platform::{self, Listed};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
@@ -44,6 +45,19 @@ pub(super) async fn journal(cluster: &Cluster, plan: &PlanIdentity) -> Result<Op
     let mut journal = Journal::without_entries(plan);
     journal.entries = entries;
     Ok(Some(journal))
+}
+
+/// What of a plan is among facts that were gathered anyway: for a set-up whose journal is gone, which else would take
+/// its own label for one that was there before.
+pub(super) fn among(facts: &Facts, plan: &PlanIdentity) -> Vec<Entry> {
+    let lists = facts.lists();
+    let listed = lists
+        .iter()
+        .flat_map(|(kind, objects)| objects.iter().flat_map(|object| entries_of(plan, kind, object)));
+    let reference = ObjectReference::cluster(kinds::namespace(), &plan.namespace);
+    let namespace = facts.namespace.iter();
+    let namespace = namespace.flat_map(|namespace| fields(plan, &reference, namespace));
+    listed.chain(namespace).collect()
 }
 
 /// The kinds of objects that a plan makes, or sets a field of.

@@ -5,6 +5,7 @@ use super::facts::Facts;
 use super::gateway_choice::{self, Choice};
 use super::injection::{self, InjectionLabel};
 use super::log_switch::{self, Witnessed};
+use super::orphans;
 pub use super::settings::{DryRun, Parts, SetupSettings};
 use super::{adoption, completion, exemption, exports, holders, namespace, neighbours, permissions};
 use crate::cluster::Cluster;
@@ -142,12 +143,20 @@ pub async fn prepare(cluster: &Cluster, settings: SetupSettings) -> Result<Prepa
     });
     let (injection, injection_label) =
         injection::choose(&settings.plan, settings.inject_pod_only, &facts, &mut consents)?;
+    let journal = facts.journal.clone().unwrap_or_else(|| {
+        let mut journal = Journal::new(plan.clone(), gateway.clone(), settings.image.clone());
+        journal.entries = orphans::among(&facts, &settings.plan);
+        if !journal.entries.is_empty() {
+            remarks.push(format!(
+                "the journal of the plan {} is gone; what carries the plan's marks is written into a new one",
+                settings.plan
+            ));
+        }
+        journal
+    });
     let mut prepared = Prepared {
         findings,
-        journal: facts
-            .journal
-            .clone()
-            .unwrap_or_else(|| Journal::new(plan.clone(), gateway.clone(), settings.image.clone())),
+        journal,
         remarks,
         injection_label,
         witnessed,

@@ -13,8 +13,11 @@ use crate::plan::journal::{Entry, Standing, standing};
 use crate::plan::ownership;
 use crate::vocabulary::{Change, ExitCode, Object, ObjectReference, PlanIdentity, names};
 use futures::future::try_join_all;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeSet;
+
+/// Attempts to undo an object that others write to meanwhile.
+pub(super) const ATTEMPTS: usize = 5;
 
 /// Undoes one entry that names an object.
 pub(super) async fn undo_object(
@@ -30,41 +33,67 @@ pub(super) async fn undo_object(
     else {
         return Ok(Remains::default());
     };
-    let Some(live) = cluster.get(reference).await? else {
-        return Ok(Remains {
-            missing: vec![reference.clone()],
-            ..Remains::default()
-        });
-    };
-    match standing(plan, entry, &live) {
-        Standing::Alone => {}
-        Standing::Released => return Ok(Remains::default()),
-        Standing::NotOurs(why) => return Ok(Remains::refused(why)),
-        Standing::Shared => {
-            release(cluster, reference, manager, settings.dry_run).await?;
-            say(events, reference, Change::Configured, settings.dry_run);
-            return Ok(Remains::default());
+    for _ in 0..ATTEMPTS {
+        let Some(live) = cluster.get(reference).await? else {
+            return Ok(Remains {
+                missing: vec![reference.clone()],
+                ..Remains::default()
+            });
+        };
+        let undone = match standing(plan, entry, &live) {
+            Standing::Alone => undo_own(cluster, plan, reference, manager, &live, settings, events).await,
+            Standing::Released => return Ok(Remains::default()),
+            Standing::NotOurs(why) => return Ok(Remains::refused(why)),
+            Standing::Shared => {
+                let released = release(cluster, &live, reference, manager, settings.dry_run).await;
+                released.map(|_| {
+                    say(events, reference, Change::Configured, settings.dry_run);
+                    Some(Remains::default())
+                })
+            }
+        };
+        match undone {
+            Ok(Some(remains)) => return Ok(remains),
+            // Somebody wrote to it since: perhaps another plan, which shares it now or does so no more.
+            Ok(None) => {}
+            Err(error) if error.code() == ExitCode::Consent => {}
+            Err(error) => return Err(error),
         }
     }
+    Ok(Remains::kept(format!(
+        "{reference} was written to at each of {ATTEMPTS} attempts to undo it, so it is left as it is; run cleanup again"
+    )))
+}
+
+/// Undoes an object that no other plan shares; `None` if that was changed meanwhile.
+async fn undo_own(
+    cluster: &Cluster,
+    plan: &PlanIdentity,
+    reference: &ObjectReference,
+    manager: &str,
+    live: &Object,
+    settings: UndoSettings,
+    events: &Events,
+) -> Result<Option<Remains>> {
     if reference.kind == kinds::istio_module()
         && let Some(user) = module_users::used_by_others(cluster, &plan.namespace).await?
     {
-        release(cluster, reference, manager, settings.dry_run).await?;
-        return Ok(Remains::kept(format!(
+        release(cluster, live, reference, manager, settings.dry_run).await?;
+        return Ok(Some(Remains::kept(format!(
             "{reference}, which we made, is kept without our fields, as deleting it would uninstall Istio for {user}"
-        )));
+        ))));
     }
     if reference.kind == kinds::telemetry()
-        && let Some(left) = telemetry_share::leave_to_others(cluster, reference, &live, settings).await?
+        && let Some(left) = telemetry_share::leave_to_others(cluster, reference, live, settings).await?
     {
         say(events, reference, Change::Configured, settings.dry_run);
         events(Event::Warning(left.clone()));
-        return Ok(Remains {
+        return Ok(Some(Remains {
             left: vec![left],
             ..Remains::default()
-        });
+        }));
     }
-    delete_whole(cluster, reference, &live, settings, events).await
+    delete_whole(cluster, reference, live, settings, events).await
 }
 
 async fn delete_whole(
@@ -73,28 +102,34 @@ async fn delete_whole(
     live: &Object,
     settings: UndoSettings,
     events: &Events,
-) -> Result<Remains> {
+) -> Result<Option<Remains>> {
     // A Job's pods would stay behind otherwise: `batch/v1` orphans them unless told not to.
     let with_pods = [kinds::deployment(), kinds::job()].contains(&reference.kind);
     let options = DeleteOptions {
         uid: Some(live.uid().to_owned()),
+        // One that is of one plan alone changes by its status only; to a shared one another plan may have come since.
+        resource_version: live
+            .label(names::PLAN_LABEL)
+            .is_none()
+            .then(|| live.resource_version().to_owned()),
         propagation_foreground: with_pods,
         ..DeleteOptions::default()
     };
     let deleted = delete(cluster, reference, options, settings.dry_run).await?;
     match deleted {
-        Deleted::NotThere => return Ok(Remains::default()),
+        Deleted::NotThere => return Ok(Some(Remains::default())),
         Deleted::OtherUid => {
-            return Ok(Remains::kept(format!(
+            return Ok(Some(Remains::kept(format!(
                 "{reference} was replaced meanwhile, so it is left as it is"
-            )));
+            ))));
         }
+        Deleted::OtherVersion => return Ok(None),
         Deleted::Gone | Deleted::Deleting => {}
     }
     say(events, reference, Change::Deleted, settings.dry_run);
     let module = reference.kind == kinds::istio_module();
     if settings.dry_run.is_dry() || !(with_pods || module || deleted == Deleted::Deleting) {
-        return Ok(Remains::default());
+        return Ok(Some(Remains::default()));
     }
     let what = if with_pods {
         format!("the pods of {reference} to be gone")
@@ -107,7 +142,9 @@ async fn delete_whole(
         id: STEP.to_owned(),
         on: what,
     });
-    stuck::wait_gone(cluster, reference, live.uid(), settings.timeout).await
+    stuck::wait_gone(cluster, reference, live.uid(), settings.timeout)
+        .await
+        .map(Some)
 }
 
 /// Deletes, or asks the server whether it would, or only looks whether there is anything to delete.
@@ -133,18 +170,27 @@ pub(super) async fn delete(
 
 /// Applies nothing as this manager: the fields that it owns alone go away, the others lose one owner.
 /// Gives the object as it is after that; with [`DryRun::Client`] as it is now.
+///
+/// # Errors
+/// If the cluster refuses; also if somebody wrote to the object after `live` was read (exit 5): of two plans that leave it
+/// at once each would think that the other holds it still, and it would stay behind empty.
 pub(super) async fn release(
     cluster: &Cluster,
+    live: &Object,
     reference: &ObjectReference,
     manager: &str,
     dry_run: DryRun,
 ) -> Result<Object> {
     if dry_run == DryRun::Client {
-        return Ok(cluster.get(reference).await?.unwrap_or(Object(Value::Null)));
+        return Ok(live.clone());
     }
     let bare = json!({
         "apiVersion": reference.kind.api_version(), "kind": reference.kind.kind,
-        "metadata": {"name": reference.name, "namespace": reference.namespace},
+        "metadata": {
+            "name": reference.name, "namespace": reference.namespace,
+            // With the version alone the server would make an object anew that is gone (seen with Kubernetes 1.34).
+            "uid": live.uid(), "resourceVersion": live.resource_version(),
+        },
     });
     let options = ApplyOptions {
         dry_run: dry_run.is_dry(),

@@ -46,15 +46,25 @@ pub struct VerifySettings {
     /// After how many seconds curl gives up.
     pub max_time_seconds: u32,
     /// Whether the claim `enforced` must hold.
-    pub enforced_required: bool,
+    pub enforced: Enforced,
     /// How long to wait for the pod without sidecar.
     pub timeout: Duration,
     /// Whether, and how, to try to get out without the gateway; needs `without_sidecar`.
     pub bypass: Option<BypassSettings>,
 }
 
-/// Probes the plan and judges the claims. A lock of the plan makes the claim `enforced` required, and must still be the
-/// one that was proven.
+/// When the claim `enforced` must hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enforced {
+    /// It was not asked for, nor is anything sent that could prove it.
+    Unasked,
+    /// If the namespace is locked.
+    IfLocked,
+    /// In any case.
+    Required,
+}
+
+/// Probes the plan and judges the claims. A lock of the plan must still be the one that was proven.
 ///
 /// # Errors
 /// If there is no plan, no source, or the cluster refuses what is needed to begin. What goes wrong after that is
@@ -187,7 +197,11 @@ impl Work<'_> {
         rows: Result<Vec<StatusRow>>,
     ) -> Verification {
         let (settings, standing) = (self.settings, &self.standing);
-        let required = settings.enforced_required || standing.record.is_some();
+        let required = match settings.enforced {
+            Enforced::Unasked => false,
+            Enforced::IfLocked => standing.record.is_some(),
+            Enforced::Required => true,
+        };
         let mut against = standing.findings.clone();
         against.extend(bypass_findings(matrix.as_deref().unwrap_or_default(), required));
         let mut claims = claims(&results, required, &against);

@@ -1,7 +1,9 @@
 //! Faults on request: which request fails, and how.
 
 use bytes::Bytes;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// A fault that is waiting for its request.
 #[derive(Debug, Clone)]
@@ -47,6 +49,53 @@ pub enum FaultKind {
     /// The body's first block comes behind the second; of exec the exit status comes first, and standard error before
     /// standard output.
     Reordered,
+    /// Nothing is wrong with it, but it has to wait at the gate before anything is done: what others do meanwhile is as
+    /// between two requests of one client.
+    Held(Gate),
+}
+
+/// Where a request is held back until it is let go. Copies are the same gate.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    arrivals: Arc<Semaphore>,
+    leave: Arc<Semaphore>,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        let closed = || Arc::new(Semaphore::new(0));
+        Self {
+            arrivals: closed(),
+            leave: closed(),
+        }
+    }
+}
+
+impl PartialEq for Gate {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.arrivals, &other.arrivals)
+    }
+}
+
+impl Eq for Gate {}
+
+impl Gate {
+    /// Waits until a request stands at the gate.
+    pub async fn arrived(&self) {
+        // Nobody closes a gate.
+        let _ = self.arrivals.acquire().await;
+    }
+
+    /// Lets go what stands at the gate, and what comes later.
+    pub fn open(&self) {
+        self.leave.add_permits(1);
+    }
+
+    /// Stands at the gate until it is opened.
+    pub(super) async fn pass(&self) {
+        self.arrivals.add_permits(1);
+        let _ = self.leave.acquire().await;
+    }
 }
 
 impl Fault {

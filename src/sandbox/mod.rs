@@ -34,7 +34,7 @@ mod state;
 mod store;
 mod streams;
 
-pub use fault::{Fault, FaultKind};
+pub use fault::{Fault, FaultKind, Gate};
 pub use network::{Admits, OutsideHost, OutsideRequest, Reachability};
 pub use public_authority::ServerCertificate;
 pub use settings::{Denial, KymaSettings, SandboxSettings};

@@ -78,6 +78,7 @@ async fn answer(inner: &Arc<Inner>, request: Request<Incoming>) -> io::Result<Re
             return Err(cut());
         }
         Some(FaultKind::Hang) => std::future::pending().await,
+        Some(FaultKind::Held(gate)) => gate.pass().await,
         Some(FaultKind::Status(code, retry_after)) => {
             return Ok(dated(
                 inner,

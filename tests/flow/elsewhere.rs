@@ -3,7 +3,7 @@
 use crate::support::{clean_up, client, differences, dump, plan, sandbox, set_up, settings, silent};
 use kubectl_egress::engine::prepare::Parts;
 use kubectl_egress::engine::probe::{ProbeSource, find_source};
-use kubectl_egress::engine::verify::{self, VerifySettings};
+use kubectl_egress::engine::verify::{self, Enforced, VerifySettings};
 use kubectl_egress::vocabulary::{ClaimState, ExitCode, PlanIdentity};
 use std::time::Duration;
 
@@ -121,7 +121,7 @@ fn verification(source: ProbeSource) -> VerifySettings {
         source,
         ca_certificate: None,
         max_time_seconds: 2,
-        enforced_required: false,
+        enforced: Enforced::IfLocked,
         timeout: Duration::from_secs(10),
     }
 }

@@ -4,7 +4,7 @@ use kubectl_egress::cluster::Cluster;
 use kubectl_egress::engine::prepare::{DryRun, Parts, SetupSettings, prepare};
 use kubectl_egress::engine::probe::{self, ProbeSource};
 use kubectl_egress::engine::undo::{self, UndoSettings};
-use kubectl_egress::engine::verify::{VerifySettings, verify};
+use kubectl_egress::engine::verify::{Enforced, VerifySettings, verify};
 use kubectl_egress::engine::{Events, setup};
 use kubectl_egress::error::Result;
 use kubectl_egress::evidence::Verification;
@@ -110,7 +110,7 @@ pub(crate) fn verification(source: ProbeSource) -> VerifySettings {
         source,
         ca_certificate: None,
         max_time_seconds: 5,
-        enforced_required: false,
+        enforced: Enforced::IfLocked,
         timeout: Duration::from_secs(10),
     }
 }

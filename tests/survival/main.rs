@@ -18,6 +18,7 @@ mod killed;
 mod place;
 mod promises;
 mod properties;
+mod races;
 mod scenarios;
 mod secrets;
 mod sweep;

@@ -25,7 +25,7 @@ struct Numbered {
 }
 
 /// Does work for every item on all processors; the results in the order of the items.
-fn on_all_processors<Item: Sync, Done: Send>(
+pub(crate) fn on_all_processors<Item: Sync, Done: Send>(
     items: &[Item],
     work: impl Fn(&Item) -> Done + Sync,
 ) -> Vec<Done> {

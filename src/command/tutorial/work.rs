@@ -8,7 +8,7 @@ use crate::engine::lockdown::{self, Decision, LockdownEnd, LockdownSettings};
 use crate::engine::prepare::{DryRun, Parts, SetupSettings};
 use crate::engine::probe::ProbeSource;
 use crate::engine::undo::{self, UndoSettings};
-use crate::engine::verify::{self, VerifySettings};
+use crate::engine::verify::{self, Enforced, VerifySettings};
 use crate::error::{Error, Result};
 use crate::plan::lock::LockSettings;
 use crate::plan::{PlannedHost, PortPlan};
@@ -127,7 +127,7 @@ impl Teller<'_> {
             ca_certificate: None,
             echo: None,
             max_time_seconds: MAX_TIME_SECONDS,
-            enforced_required: false,
+            enforced: Enforced::IfLocked,
             timeout: TIMEOUT,
         };
         let events = self.printer.events();

@@ -51,7 +51,7 @@ async fn write(
                 .map(|row| (row.attempt.clone(), row.outcome))
                 .collect(),
         });
-        journal_store::write(cluster, &journal).await
+        journal_store::write(cluster, &mut journal).await
     }
     .await;
     let released = lease.release().await;

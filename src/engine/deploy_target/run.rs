@@ -72,7 +72,7 @@ async fn run_locked(cluster: &Cluster, prepared: &mut PreparedTarget, events: &E
     let before = prepared.journal_before.clone();
     if before.as_ref() != Some(&prepared.journal) {
         prepared.journal.complete = false;
-        journal_store::write(cluster, &prepared.journal).await?;
+        journal_store::write(cluster, &mut prepared.journal).await?;
     }
     let journal = Mutex::new(prepared.journal.clone());
     let run = Run {
@@ -85,7 +85,7 @@ async fn run_locked(cluster: &Cluster, prepared: &mut PreparedTarget, events: &E
     let mut journal = journal.into_inner().unwrap_or_else(PoisonError::into_inner);
     journal.complete = result.is_ok();
     if before.as_ref() != Some(&journal) {
-        let written = journal_store::write(cluster, &journal).await;
+        let written = journal_store::write(cluster, &mut journal).await;
         if result.is_ok() {
             written?;
         }

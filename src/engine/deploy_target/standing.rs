@@ -103,7 +103,7 @@ pub async fn remember(cluster: &Cluster, plan: &PlanIdentity, target: TargetReco
     match journal_store::read(cluster, plan).await? {
         Some(mut journal) if journal.target.as_ref() != Some(&target) => {
             journal.target = Some(target);
-            journal_store::write(cluster, &journal).await
+            journal_store::write(cluster, &mut journal).await
         }
         _ => Ok(()),
     }

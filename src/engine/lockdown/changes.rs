@@ -34,7 +34,7 @@ impl<'run> Changes<'run> {
     pub(super) async fn note(&self, change: impl FnOnce(&mut Journal)) -> Result<()> {
         let mut journal = self.journal.lock().await;
         change(&mut journal);
-        journal_store::write(self.cluster, &journal).await
+        journal_store::write(self.cluster, &mut journal).await
     }
 
     /// Applies objects side by side; gives back their UIDs in order.
@@ -109,7 +109,10 @@ impl<'run> Changes<'run> {
             ..DeleteOptions::default()
         };
         let deleted = self.cluster.delete(reference, &options).await?;
-        if !matches!(deleted, Deleted::NotThere | Deleted::OtherUid) {
+        if !matches!(
+            deleted,
+            Deleted::NotThere | Deleted::OtherUid | Deleted::OtherVersion
+        ) {
             self.say(step, reference, Change::Deleted);
         }
         self.journal.lock().await.forget(reference);

@@ -106,7 +106,7 @@ async fn run_locked(
     // A run that repeats a finished one has nothing to announce.
     if before.as_ref() != Some(&prepared.journal) {
         prepared.journal.complete = false;
-        journal_store::write(cluster, &prepared.journal).await?;
+        journal_store::write(cluster, &mut prepared.journal).await?;
     }
     let journal = Mutex::new(prepared.journal.clone());
     let run = Run {
@@ -124,7 +124,7 @@ async fn run_locked(
     }
     // UIDs are worth keeping also after a failure: undo then knows exactly what was made.
     if before.as_ref() != Some(&journal) {
-        let written = journal_store::write(cluster, &journal).await;
+        let written = journal_store::write(cluster, &mut journal).await;
         if result.is_ok() {
             written?;
         }

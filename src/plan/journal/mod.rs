@@ -54,7 +54,23 @@ pub struct Journal {
     pub target: Option<TargetRecord>,
     /// Whether the run that wrote it came to its end.
     pub complete: bool,
+    /// Which stored journal this one continues.
+    #[serde(skip)]
+    pub stored: StoredVersion,
 }
+
+/// `metadata.resourceVersion` that a journal was read or written with; `None` for one that was never stored. It says
+/// nothing about what is in the journal, so all are equal.
+#[derive(Debug, Clone, Default)]
+pub struct StoredVersion(pub Option<String>);
+
+impl PartialEq for StoredVersion {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for StoredVersion {}
 
 /// The cluster that a plan's hosts lead to, where we set that up as well.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +110,7 @@ impl Journal {
             bypass: Vec::new(),
             target: None,
             complete: false,
+            stored: StoredVersion::default(),
         }
     }
 
@@ -189,7 +206,7 @@ impl Journal {
                     plan.namespace, plan.name
                 ))
         };
-        let journal: Self =
+        let mut journal: Self =
             serde_json::from_str(object.text("/data/journal")).map_err(|error| refuse(error.to_string()))?;
         if journal.version != VERSION {
             return Err(refuse(format!(
@@ -209,6 +226,7 @@ impl Journal {
         for lock in &journal.locks {
             lock.check().map_err(refuse)?;
         }
+        journal.stored = StoredVersion(Some(object.resource_version().to_owned()));
         Ok(journal)
     }
 

@@ -286,6 +286,12 @@ fn server_side_apply(
         let why = "uid mismatch: the provided object specified a uid, and no existing object was found";
         return Err(Refusal::cannot_fulfil(&target.kind, &name, why));
     }
+    if live.is_none()
+        && let Some(metadata) = body["metadata"].as_object_mut()
+    {
+        // Seen on the lab: an apply with a version makes what is not there nevertheless.
+        metadata.remove("resourceVersion");
+    }
     let manager = manager(inner, call, target);
     let force = call.query.is_set("force");
     let applied = apply::apply(&target.kind, live.as_ref(), &body, &manager, force)?;

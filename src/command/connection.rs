@@ -6,7 +6,7 @@ use crate::cluster::{Cluster, ConnectionSettings, Notice, Observer};
 use crate::engine::{Event, permissions};
 use crate::error::{Error, Result};
 use crate::plan::{self, Plan};
-use crate::report::Printer;
+use crate::report::{Printer, interruption};
 use crate::vocabulary::{Circumstance, ClusterCommand, ExitCode, PlanIdentity};
 use std::io::Read as _;
 use std::sync::Arc;
@@ -179,7 +179,7 @@ pub(super) async fn or_interrupted<T>(
 ) -> Result<T> {
     tokio::select! {
         result = work => result,
-        _ = tokio::signal::ctrl_c() => Err(interrupted(plan)),
+        () = interruption() => Err(interrupted(plan)),
     }
 }
 

@@ -4,7 +4,7 @@ use super::connection::connect;
 use crate::cli::{self, Connection};
 use crate::engine::learn::{self as engine, LearnSettings, Learned, Window};
 use crate::error::{Error, Result};
-use crate::report::{Printer, view};
+use crate::report::{Printer, interruption, view};
 use crate::vocabulary::{ClusterCommand, ExitCode};
 use std::path::{Path, PathBuf};
 
@@ -31,7 +31,7 @@ pub(super) async fn learn(
     }
     let interrupted = async {
         // Ends the window, not the program: what was heard is told.
-        let _ = tokio::signal::ctrl_c().await;
+        interruption().await;
     };
     let learned = engine::learn(&connected.cluster, &wanted, &printer.events(), interrupted).await?;
     printer.document(&learned, |style| view::learned(&learned, style))?;

@@ -10,7 +10,7 @@ use crate::engine::verify::stored_plan;
 use crate::error::{Error, Result};
 use crate::finding::Severity;
 use crate::plan::lock::LockSettings;
-use crate::report::{Printer, view};
+use crate::report::{Printer, interruption, view};
 use crate::vocabulary::{ClusterCommand, ExitCode, HostName, OutputFormat, Verdict, names};
 
 /// Locks, or says why not.
@@ -62,7 +62,7 @@ pub(super) async fn lockdown(
     }
     let interrupted = async {
         // Without a handler the signal would end us at once, and the switch would do the rest.
-        let _ = tokio::signal::ctrl_c().await;
+        interruption().await;
     };
     let document = engine::run(&connected.cluster, &prepared, &events, interrupted).await?;
     conclude(&document, printer)

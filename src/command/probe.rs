@@ -132,7 +132,7 @@ async fn follow(
     for _round in 0..=MOST_REDIRECTS {
         let planned = next
             .drain(..)
-            .map(|request| expecting(journal, request, source))
+            .map(|request| expecting(journal, request, settings.unmeshed))
             .collect();
         let round = probe_from(&connected.cluster, journal, source, planned, &events).await;
         if settings.follow {
@@ -183,9 +183,10 @@ fn request(
     }
 }
 
-/// A host of the plan from a meshed source is to go its planned way; anything else is only looked at.
-fn expecting(journal: &Journal, request: ProbeRequest, source: &ProbeSource) -> Planned {
-    let declared = verify::declared(&journal.plan, &request.host, request.port).filter(|_| source.meshed);
+/// A host of the plan is to go its planned way, but not from the pod that was made to have no sidecar; anything else is
+/// only looked at.
+fn expecting(journal: &Journal, request: ProbeRequest, unmeshed: bool) -> Planned {
+    let declared = verify::declared(&journal.plan, &request.host, request.port).filter(|_| !unmeshed);
     let request = match declared {
         Some(planned) => verify::as_applications_call(request, planned),
         None => request,

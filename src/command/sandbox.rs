@@ -4,7 +4,7 @@ use super::certs::write;
 use super::embedded::{self, CONTEXT, Clusters, TARGET_CONTEXT};
 use crate::cli::{Connection, SandboxServer};
 use crate::error::{Error, Result};
-use crate::report::Printer;
+use crate::report::{Printer, interruption};
 use crate::vocabulary::ExitCode;
 use std::ffi::OsString;
 use std::net::Ipv4Addr;
@@ -57,7 +57,7 @@ pub(super) async fn sandbox(
     ));
     tokio::select! {
         served = serving => served.map(|()| ExitCode::Success),
-        _ = tokio::signal::ctrl_c() => Ok(ExitCode::Success),
+        () = interruption() => Ok(ExitCode::Success),
     }
 }
 
@@ -97,6 +97,7 @@ async fn run(
     let ended = loop {
         tokio::select! {
             ended = child.wait() => break ended,
+            // A terminal tells the command as well.
             _ = tokio::signal::ctrl_c() => {}
         }
     };

@@ -9,7 +9,7 @@ use crate::engine::report_document::{ReportDocument, Took, gather};
 use crate::engine::verify::{self as engine, Enforced, VerifySettings};
 use crate::error::Result;
 use crate::evidence::Verification;
-use crate::report::{Printer, view};
+use crate::report::{Printer, interruption, view};
 use crate::vocabulary::{
     Circumstance, Claim, ClusterCommand, ExitCode, HostName, OutputFormat, Verdict, names,
 };
@@ -126,7 +126,7 @@ async fn proven(
     let events = printer.events();
     let interrupted = async {
         // Without a handler the signal would end us at once, and the pods that were made would stay for minutes.
-        let _ = tokio::signal::ctrl_c().await;
+        interruption().await;
     };
     let verification = engine::verify_until(&connected.cluster, &wanted, &events, interrupted).await?;
     Ok((verification, connected))

@@ -67,8 +67,9 @@ pub(super) struct ProbePlan {
     pub max_time_seconds: u32,
 }
 
-/// Declared hosts, the same hosts on the other port, forbidden hosts on both; from a source with a sidecar or without.
-pub(super) fn of(plan: &ProbePlan, meshed: bool) -> Vec<Planned> {
+/// Declared hosts, the same hosts on the other port, forbidden hosts on both; from a source that is to go through
+/// the gateway, whether it has a sidecar or not, or from a pod that must not get out.
+pub(super) fn of(plan: &ProbePlan, is_source: bool) -> Vec<Planned> {
     let (hosts, forbidden) = (&plan.hosts, &plan.forbidden);
     let mut probes = Vec::new();
     let mut add =
@@ -85,7 +86,7 @@ pub(super) fn of(plan: &ProbePlan, meshed: bool) -> Vec<Planned> {
                 way,
             });
         };
-    let of_declared = if meshed {
+    let of_declared = if is_source {
         Expected::Routed
     } else {
         Expected::NotReachable

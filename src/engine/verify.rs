@@ -277,14 +277,14 @@ impl Work<'_> {
     fn meshed_probes(&self) -> Vec<Planned> {
         let source = &self.settings.source;
         if self.standing.holds(&source.labels) {
-            return probe_plan::of(&self.plan, source.meshed);
+            return probe_plan::of(&self.plan, true);
         }
         // What a source reaches that the lock's selector leaves out says nothing about the lock.
         let routed_only = ProbePlan {
             forbidden: Vec::new(),
             ..self.plan.clone()
         };
-        probe_plan::of(&routed_only, source.meshed)
+        probe_plan::of(&routed_only, true)
     }
 
     fn with_echo(&self, (mut result, curl): (ProbeResult, CurlResult)) -> ProbeResult {

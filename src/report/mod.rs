@@ -7,6 +7,7 @@ mod columns;
 mod error_text;
 pub mod escape;
 mod frame;
+mod interruption;
 mod live;
 mod panic;
 mod patience;
@@ -20,6 +21,7 @@ pub mod view;
 #[cfg(test)]
 mod tests;
 
+pub use interruption::interruption;
 pub use panic::{panic_error, record_panics};
 pub use printer::{Captured, Printer, ReportSettings};
 pub use style::{Mark, Style, Tone};

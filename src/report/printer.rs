@@ -1,5 +1,6 @@
 //! The printer: what commands write through.
 
+use super::interruption::interruption;
 use super::live::Live;
 use super::progress::Progress;
 use super::streams::{Buffer, Streams};
@@ -295,7 +296,7 @@ impl Printer {
         // Once anything in this process has listened to Ctrl-C, it ends nothing by itself any more.
         let answer = tokio::select! {
             answer = reading => answer,
-            _ = tokio::signal::ctrl_c() => {
+            () = interruption() => {
                 return Err(Error::new(ExitCode::Interrupted, "interrupted")
                     .because("you were asked, and nothing was done yet")
                     .hint("run the same command again; --dry-run=client shows what it would change"));

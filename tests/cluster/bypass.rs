@@ -311,6 +311,11 @@ fn a_policy_that_lets_all_of_istio_system_through_is_named() {
         open.run
     );
     assert!(open.run.stdout.contains("EGR-604"), "{}", open.run);
+    stage
+        .kubectl
+        .run(&format!("delete networkpolicy theirs -n {}", stage.namespace));
+    let shut = Battery::of(&stage, "");
+    assert!(!shut.run.stdout.contains("EGR-604"), "{}", shut.run);
 }
 
 #[test]

@@ -217,6 +217,7 @@ fn with_no_gateway_pod_nothing_is_proven() {
 #[test]
 fn a_source_that_dies_under_a_probe_proves_nothing() {
     let stage = open!(shared).with_route();
+    assert_eq!(stage.probe_host().findings(), Vec::<&str>::new());
     let running = at_the_silent_server(&stage, "");
     stage.kubectl.run(&format!(
         "delete pod -n {} -l app=curl --grace-period=0 --force",
@@ -273,6 +274,7 @@ fn an_exec_that_is_cut_proves_nothing() {
     let document = run.exits(3).json();
     assert_eq!(document["probes"][0]["outcome"], "inconclusive", "{run}");
     assert!(run.stdout.contains("EGR-107"), "{run}");
+    assert_eq!(stage.probe_host().findings(), Vec::<&str>::new());
 }
 
 /// A probe that has reached the server that never answers, and waits there.

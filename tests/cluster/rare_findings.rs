@@ -1,7 +1,7 @@
 //! Findings of faults that no other test makes: each real, and beside the same command without the fault.
 
 use crate::support::kubectl::Kubectl;
-use crate::support::manifests::{BUSYBOX, workload};
+use crate::support::manifests::{self, BUSYBOX, workload};
 use crate::support::probed::codes;
 use crate::support::{Run, Stage, faketime, open};
 use serde_json::Value;
@@ -37,6 +37,30 @@ fn a_source_without_a_curl_that_works_is_named() {
     stage.probe_with(&url, "--from deploy/no-curl").finds("EGR-116");
     let twin = stage.probe_host();
     assert_eq!(twin.findings(), Vec::<&str>::new(), "{}", twin.run);
+}
+
+#[test]
+fn a_workload_without_sidecar_does_not_go_through_the_gateway() {
+    let stage = open!(shared).with_route();
+    let namespace = &stage.namespace;
+    stage
+        .kubectl
+        .apply(&workload(namespace, "plain", manifests::CURL, false));
+    stage.rolled_out(namespace, "plain");
+    let mark = stage.mark();
+    let run = stage.egress("verify --from deploy/plain --skip-unmeshed -o json");
+    let document = run.exits(1).json();
+    assert_eq!(document["claims"]["routed"], "disproven", "{run}");
+    says(&run, "EGR-117");
+    assert!(
+        stage
+            .peers_of(mark, &stage.host, 443)
+            .is_disjoint(&stage.gateway_addresses()),
+        "{run}"
+    );
+    let twin = stage.egress("verify --skip-unmeshed -o json");
+    assert_eq!(twin.json()["claims"]["routed"], "proven", "{twin}");
+    says_no(&twin, "EGR-117");
 }
 
 #[test]

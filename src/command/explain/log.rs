@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::evidence::LogFormats;
 use crate::evidence::explanation::{Explanation, LogReader, LogSummary, origins, read_line};
 use crate::istio::access_log::LogTemplate;
-use crate::report::{Printer, view};
+use crate::report::{Printer, interruption, view};
 use crate::vocabulary::{ExitCode, names};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -129,7 +129,7 @@ async fn read_log(given: &str, formats: LogFormats, printer: &Printer) -> Result
         });
         tokio::select! {
             read = reading => read.unwrap_or_else(|error| Err(std::io::Error::other(error))),
-            _ = tokio::signal::ctrl_c() => Ok(()),
+            () = interruption() => Ok(()),
         }
     } else {
         for_each_line(&mut given.as_bytes(), take)

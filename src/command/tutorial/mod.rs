@@ -12,7 +12,7 @@ use super::two_clusters::connect_to_target;
 use crate::cli::{Connection, PlanArgument, PlanFlags, Story, TargetCluster, Tutorial};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
-use crate::report::{Printer, Tone};
+use crate::report::{Printer, Tone, interruption};
 use crate::sandbox::Sandbox;
 use crate::vocabulary::{ExitCode, PlanIdentity, names};
 use section::{Section, Work};
@@ -296,7 +296,7 @@ impl Teller<'_> {
         let line = tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new()));
         tokio::select! {
             read = line => matches!(read, Ok(Ok(1..))),
-            _ = tokio::signal::ctrl_c() => false,
+            () = interruption() => false,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::engine::verify::{self, Enforced, VerifySettings};
 use crate::error::{Error, Result};
 use crate::plan::lock::LockSettings;
 use crate::plan::{PlannedHost, PortPlan};
-use crate::report::view;
+use crate::report::{interruption, view};
 use crate::vocabulary::{ExitCode, HostName, Verdict, names};
 use std::ffi::OsString;
 
@@ -39,7 +39,7 @@ impl Teller<'_> {
     async fn or_interrupted(&self, work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
         tokio::select! {
             done = work => done,
-            _ = tokio::signal::ctrl_c() => Err(interrupted()),
+            () = interruption() => Err(interrupted()),
         }
     }
 
@@ -161,7 +161,7 @@ impl Teller<'_> {
             Decision::Lock(prepared) => {
                 let interrupted = async {
                     // An error would mean that nothing can be listened for.
-                    let _ = tokio::signal::ctrl_c().await;
+                    interruption().await;
                 };
                 lockdown::run(cluster, &prepared, &self.printer.events(), interrupted).await?
             }

@@ -107,6 +107,10 @@ impl Work<'_> {
                 Ok(())
             }
             Err(error) => Err(match armed {
+                Some(armed) if armed.may_be_disarmed() => error.hint(format!(
+                    "the lock was proven and its switch told to end, so the lock may stay: kubectl egress status; take it off: kubectl egress unlock {}",
+                    prepared.flags()
+                )),
                 Some(armed) => error.hint(format!(
                     "the switch in the cluster takes the lock back by itself at {}; what else is left: kubectl egress unlock {}",
                     armed.deadline.strftime("%H:%M:%S UTC"),

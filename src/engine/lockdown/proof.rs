@@ -169,7 +169,7 @@ async fn round(
     listened_round(
         cluster,
         &prepared.journal,
-        (&sources.meshed, probe_plan::of(&all, sources.meshed.meshed)),
+        (&sources.meshed, probe_plan::of(&all, true)),
         Some((&sources.bare, probe_plan::of(&all, false))),
         reached,
         events,

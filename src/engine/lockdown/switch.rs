@@ -11,6 +11,7 @@ use crate::istio::kinds;
 use crate::plan::lock::{self, switch};
 use crate::vocabulary::{ObjectReference, names};
 use jiff::{SignedDuration, Timestamp};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// How far the node's clock, by which the switch acts, may be off the API server's.
@@ -26,6 +27,8 @@ pub(super) struct Armed {
     pub(super) source: ProbeSource,
     job: ObjectReference,
     job_uid: String,
+    /// Whether it was told to end: then nobody knows until it is gone.
+    told_to_end: AtomicBool,
 }
 
 /// Makes the switch and waits until it runs.
@@ -90,6 +93,7 @@ pub(super) async fn arm(
         source,
         job: job.reference,
         job_uid: uids.into_iter().next().unwrap_or_default(),
+        told_to_end: AtomicBool::new(false),
     })
 }
 
@@ -142,6 +146,11 @@ impl Armed {
             .map_or(0, |now| self.deadline.duration_since(now).as_secs())
     }
 
+    /// Whether nothing may be there any more that takes the lock back.
+    pub(super) fn may_be_disarmed(&self) -> bool {
+        self.told_to_end.load(Ordering::Relaxed)
+    }
+
     /// Takes the Job away and waits until it and its pod are gone: only then nothing can undo the lock any more.
     pub(super) async fn disarm(&self, cluster: &Cluster, deadline: Duration) -> Result<()> {
         let options = DeleteOptions {
@@ -149,6 +158,7 @@ impl Armed {
             propagation_foreground: true,
             ..DeleteOptions::default()
         };
+        self.told_to_end.store(true, Ordering::Relaxed);
         cluster.delete(&self.job, &options).await?;
         cluster.wait_gone(&self.job, &self.job_uid, deadline).await
     }

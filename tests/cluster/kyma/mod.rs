@@ -97,7 +97,7 @@ fn resources_that_do_not_count_are_named() {
     let module = Module::of(&stage);
     let newer = resource("kyma-system", "suite-newer", &switched(false));
     let elsewhere = resource(&stage.namespace, "suite-elsewhere", &switched(false));
-    let _newer = Foreign::apply(&stage, &newer.to_string(), "istio suite-newer -n kyma-system");
+    let newer_guard = Foreign::apply(&stage, &newer.to_string(), "istio suite-newer -n kyma-system");
     stage.kubectl.apply(&elsewhere.to_string());
     let run = stage.egress("setup kyma-project.io");
     run.exits(0).says(&[
@@ -111,6 +111,12 @@ fn resources_that_do_not_count_are_named() {
         .is("routed", &stage.gateway_addresses());
     stage.egress("cleanup --verify").exits(0);
     assert!(module.switch().is_null() && !module.has_gateway());
+    drop(newer_guard);
+    stage
+        .kubectl
+        .run(&format!("delete istio suite-elsewhere -n {}", stage.namespace));
+    let twin = stage.egress("setup kyma-project.io --dry-run=client");
+    assert!(!twin.exits(0).to_string().contains("EGR-204"), "{twin}");
 }
 
 /// Takes Istio away and brings it back; in one test, as each of both takes half a minute.

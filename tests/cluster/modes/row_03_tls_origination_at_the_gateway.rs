@@ -99,6 +99,12 @@ fn a_target_port_without_tls_is_named() {
         .exits(0);
     let probed = stage.probe(&format!("http://{host}"));
     probed.is("unreachable", &[].into()).finds("EGR-136");
+    stage
+        .egress(&format!(
+            "setup {host}:80 --mode tls-origination --target-port 443 --no-probe"
+        ))
+        .exits(0);
+    stage.probe_until(&format!("http://{host}"), "routed");
 }
 
 #[test]

@@ -157,7 +157,12 @@ pub(crate) async fn wrong(
             "again: exit code {code:?}, usually {codes:?}: {again:#?}"
         ));
     }
-    wrong.extend(cleaned(scenario, &place, &before).await);
+    let mut left = cleaned(scenario, &place, &before).await;
+    if failing.denies && !left.is_empty() {
+        // What the server denied to be there was forgotten, and named; without a journal it is found by its marks.
+        left = cleaned(scenario, &place, &before).await;
+    }
+    wrong.extend(left);
     wrong.extend(PANICS.with_borrow_mut(std::mem::take));
     if !wrong.is_empty() {
         wrong.push(format!(

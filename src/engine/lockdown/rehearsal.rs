@@ -130,11 +130,11 @@ pub(super) async fn rehearse(
     if let Err(finding) = holds {
         return Ok(Err(finding));
     }
-    let status = switch::run(cluster, &armed.source, &["sh", "/switch/switch.sh", "rehearse"]).await;
-    if let Err(error) = status {
+    let rehearsed = switch::attempt(cluster, &armed.source, &["sh", "/switch/switch.sh", "rehearse"]).await?;
+    if let Err(failure) = rehearsed {
         return Ok(Err(Finding::new(
             &catalogue::SWITCH_CANNOT_UNDO,
-            format!("under the lock's rules the switch could not take a lock back: {error}"),
+            format!("under the lock's rules the switch could not take a lock back: {failure}"),
         )));
     }
     changes.remove("canary", &canary.reference).await?;

@@ -120,20 +120,32 @@ async fn check_clock(cluster: &Cluster, source: &ProbeSource) -> Result<()> {
     Ok(())
 }
 
-/// Runs a command in the switch's container; gives what it says.
-pub(super) async fn run(cluster: &Cluster, source: &ProbeSource, command: &[&str]) -> Result<String> {
+/// Runs a command in the switch's container; gives what it says, also if it fails as an error.
+async fn run(cluster: &Cluster, source: &ProbeSource, command: &[&str]) -> Result<String> {
+    attempt(cluster, source, command).await?.map_err(Error::cluster)
+}
+
+/// Runs a command in the switch's container; gives what it says, or how it failed.
+///
+/// # Errors
+/// If it is not known how the command ended: the API server refused, or the connection was lost.
+pub(super) async fn attempt(
+    cluster: &Cluster,
+    source: &ProbeSource,
+    command: &[&str],
+) -> Result<std::result::Result<String, String>> {
     let command: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
     let output = cluster
         .exec(&source.pod, Some(&source.container), &command, EXEC_DEADLINE)
         .await?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     match output.end {
-        ExecEnd::Exited(0) => Ok(said),
-        ExecEnd::Exited(code) => Err(Error::cluster(format!(
-            "`{}` ended with exit {code}",
-            command.join(" ")
-        ))
-        .because(format!("{said}{}", String::from_utf8_lossy(&output.stderr)))),
+        ExecEnd::Exited(0) => Ok(Ok(said)),
+        ExecEnd::Exited(code) => Ok(Err(format!(
+            "`{}` ended with exit {code}: {}",
+            command.join(" "),
+            format!("{said}{}", String::from_utf8_lossy(&output.stderr)).trim()
+        ))),
         ExecEnd::Lost(why) => Err(Error::cluster(format!("`{}` was cut", command.join(" "))).because(why)),
     }
 }

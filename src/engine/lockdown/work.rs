@@ -18,7 +18,7 @@ use crate::istio::kinds;
 use crate::plan::journal::Entry;
 use crate::plan::lock::ReachedBefore;
 use crate::plan::source;
-use crate::vocabulary::{ClaimState, ExitCode, Object, ObjectReference, PodName, Verdict};
+use crate::vocabulary::{ClaimState, ExitCode, Object, ObjectReference, PodName, Verdict, names};
 use std::collections::BTreeSet;
 use tokio::time::Instant;
 
@@ -318,6 +318,8 @@ impl Work<'_> {
         Ok(pods
             .iter()
             .filter(|pod| pods::is_ready(pod))
+            // The switch's own pod ends when it has acted, which says nothing about workloads.
+            .filter(|pod| pod.label(names::SWITCH_LABEL).is_none())
             .map(identity)
             .collect())
     }

@@ -82,7 +82,7 @@ pub(in crate::sandbox) fn start(inner: &Arc<Inner>, call: &Call) -> Result<Reply
         let item = watcher.next().await?;
         Some((item, watcher))
     });
-    let body: ReplyBody = StreamBody::new(stream).boxed_unsync();
+    let body: ReplyBody = StreamBody::new(futures::StreamExt::fuse(stream)).boxed_unsync();
     let mut reply = Response::new(body);
     reply
         .headers_mut()

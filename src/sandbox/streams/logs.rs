@@ -59,7 +59,7 @@ pub(super) fn start(
         let item = follower.next().await?;
         Some((item, follower))
     });
-    let body: ReplyBody = StreamBody::new(stream).boxed_unsync();
+    let body: ReplyBody = StreamBody::new(futures::StreamExt::fuse(stream)).boxed_unsync();
     let mut reply = Response::new(body);
     reply
         .headers_mut()

@@ -120,6 +120,7 @@ async fn proven(
         } else {
             Enforced::IfLocked
         },
+        objects: true,
         timeout: settings.plan.timeout,
         bypass,
     };

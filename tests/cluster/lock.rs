@@ -367,6 +367,9 @@ fn a_lock_by_selector_holds_its_pods_and_names_the_others() {
     is_open(&stage);
     let verify = stage.egress("verify -o json");
     assert_eq!(verify.json()["claims"]["enforced"], "proven", "{verify}");
+    stage.egress("unlock --yes").exits(0);
+    let whole = stage.egress(LOCKDOWN);
+    assert!(!whole.exits(0).stdout.contains("EGR-512"), "{whole}");
 }
 
 #[test]

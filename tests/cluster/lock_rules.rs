@@ -1,6 +1,7 @@
 //! The lock derived with one of its rules left out: found out, and taken back with its reason. The tool itself derives
 //! them all, so what it prepared is edited here, between `prepare` and `run` of the library.
 
+use crate::support::codes::Seen;
 use crate::support::{Stage, open};
 use kubectl_egress::cluster::{Cluster, ConnectionSettings};
 use kubectl_egress::engine::lockdown::{
@@ -56,6 +57,7 @@ fn a_lock_without_one_of_its_rules_is_found_out_and_taken_back() {
     ];
     for (rule, cut, code) in cuts {
         let document = locked_after(&stage, cut);
+        Seen::record("lockdown", &format!("{document:?}"));
         let found: Vec<&str> = document.findings.iter().map(|finding| &*finding.code).collect();
         assert!(found.contains(&code), "without {rule}: {document:#?}");
         assert!(
@@ -70,6 +72,7 @@ fn a_lock_without_one_of_its_rules_is_found_out_and_taken_back() {
     }
     // Whole, it holds: that alone was what was wrong.
     let document = locked_after(&stage, |_| {});
+    Seen::record("lockdown", &format!("{document:?}"));
     assert_eq!(document.end, LockdownEnd::Locked, "{document:#?}");
 }
 

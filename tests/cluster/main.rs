@@ -31,6 +31,7 @@ mod kyma;
 mod learn;
 mod least_privilege;
 mod lock;
+mod lock_findings;
 mod lock_rules;
 mod log_formats;
 mod modes;

@@ -122,6 +122,8 @@ async fn cleaned(scenario: &Scenario, place: &Place, before: &BTreeMap<String, V
 /// Whether this fault is for this request.
 pub(crate) fn concerns(failing: &Failing, request: &RecordedRequest) -> bool {
     match failing.strikes {
+        // Whom the server tells that what it was to delete is not there, when it is, can only believe it.
+        Strikes::All if failing.denies => request.method != "DELETE",
         Strikes::All => true,
         Strikes::Streams => matches!(request.stream, Some("EXEC" | "LOG")),
     }
@@ -157,12 +159,7 @@ pub(crate) async fn wrong(
             "again: exit code {code:?}, usually {codes:?}: {again:#?}"
         ));
     }
-    let mut left = cleaned(scenario, &place, &before).await;
-    if failing.denies && !left.is_empty() {
-        // What the server denied to be there was forgotten, and named; without a journal it is found by its marks.
-        left = cleaned(scenario, &place, &before).await;
-    }
-    wrong.extend(left);
+    wrong.extend(cleaned(scenario, &place, &before).await);
     wrong.extend(PANICS.with_borrow_mut(std::mem::take));
     if !wrong.is_empty() {
         wrong.push(format!(

@@ -128,6 +128,7 @@ impl Teller<'_> {
             echo: None,
             max_time_seconds: MAX_TIME_SECONDS,
             enforced: Enforced::IfLocked,
+            objects: true,
             timeout: TIMEOUT,
         };
         let events = self.printer.events();

@@ -5,7 +5,7 @@ use super::proof::{forwarded_certificates, forwarded_fault, header_values};
 use crate::cluster::Cluster;
 use crate::engine::pods;
 use crate::engine::probe::{ProbeSource, send};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evidence::{CurlResult, ProbeRequest};
 use crate::istio::kinds;
 use crate::plan::GatewayTarget;
@@ -36,7 +36,7 @@ pub struct ThroughProof {
 /// Sends one request from the source and reads what the workload was told.
 ///
 /// # Errors
-/// If the gateway's pods cannot be listed.
+/// If the gateway's pods cannot be listed, or the request was lost.
 pub async fn through(
     cluster: &Cluster,
     source: &ProbeSource,
@@ -69,7 +69,15 @@ pub async fn through(
     let addresses: Vec<String> = pods.iter().flat_map(pods::addresses).collect();
     let (status, body) = match send(cluster, source, &[request]).await.into_iter().next() {
         Some(CurlResult::Report(report)) => (report.http_code, report.body.unwrap_or_default()),
-        _ => (0, String::new()),
+        Some(CurlResult::Lost(why) | CurlResult::NoCurl(why)) => {
+            // Nobody knows whether it was sent, so it says nothing about the way.
+            return Err(Error::cluster(format!(
+                "what {host} saw of a request through the egress gateway is not known"
+            ))
+            .because(why)
+            .hint("run the same command again"));
+        }
+        None => (0, String::new()),
     };
     let forwarded = forwarded_certificates(&body);
     let asked_by = header_values(&body, ASKED_BY).into_iter().next();

@@ -20,7 +20,7 @@ pub(crate) struct Seen {
 
 impl Seen {
     /// Writes down what a run printed. Articles that were asked for by their code are no findings.
-    pub(super) fn record(arguments: &str, printed: &str) {
+    pub(crate) fn record(arguments: &str, printed: &str) {
         let Some(file) = std::env::var_os(FINDINGS_SEEN) else {
             return;
         };

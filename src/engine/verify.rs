@@ -147,9 +147,10 @@ impl Work<'_> {
             self.make_evading(),
             self.targets(),
             async {
-                match settings.objects {
-                    true => status::of(cluster, journal).await,
-                    false => Ok(Vec::new()),
+                if settings.objects {
+                    status::of(cluster, journal).await
+                } else {
+                    Ok(Vec::new())
                 }
             },
             admission::refusal(cluster, &journal.gateway, &settings.source)

@@ -168,12 +168,25 @@ fn told(wrong: Vec<String>, who: &str, stderr: &str) -> Vec<String> {
         .collect()
 }
 
-/// How many requests the first client makes when nobody disturbs it.
-async fn requests(race: &Race, certificates: &Path) -> usize {
+/// Before which request the first client is held back: the nth one of a method, or of all.
+type Moment = (Option<&'static str>, usize);
+
+const WRITES: [&str; 4] = ["POST", "PUT", "PATCH", "DELETE"];
+
+/// Before each request that writes, as the first client makes them when nobody disturbs it; and before every single one.
+async fn moments(race: &Race, certificates: &Path, all: bool) -> Vec<Moment> {
     let (place, _) = prepared(race, certificates).await;
     let from = place.sandbox.requests().len();
     place.run(race.first).await;
-    place.sandbox.requests().len() - from
+    let requests = place.sandbox.requests().split_off(from);
+    if all {
+        return (1..=requests.len()).map(|nth| (None, nth)).collect();
+    }
+    let of = |method: &'static str| {
+        let count = requests.iter().filter(|request| request.method == method).count();
+        (1..=count).map(move |nth| (Some(method), nth))
+    };
+    WRITES.into_iter().flat_map(of).collect()
 }
 
 async fn prepared(race: &Race, certificates: &Path) -> (Place, BTreeMap<String, Value>) {
@@ -187,13 +200,14 @@ async fn prepared(race: &Race, certificates: &Path) -> (Place, BTreeMap<String, 
 }
 
 /// Everything that is wrong when the other acts before the nth request.
-async fn wrong(race: &Race, nth: usize, certificates: &Path) -> Vec<String> {
+async fn wrong(race: &Race, (method, nth): Moment, certificates: &Path) -> Vec<String> {
     let (place, untouched) = prepared(race, certificates).await;
     let gate = Gate::default();
-    let held = FaultKind::Held(gate.clone());
-    place
-        .sandbox
-        .inject(Fault::new("", held).nth(u32::try_from(nth).unwrap()));
+    let held = Fault::new("", FaultKind::Held(gate.clone())).nth(u32::try_from(nth).unwrap());
+    place.sandbox.inject(match method {
+        Some(method) => held.method(method),
+        None => held,
+    });
     let (first, mut wrong) = tokio::join!(place.run(race.first), async {
         let _ = tokio::time::timeout(AT_THE_GATE, gate.arrived()).await;
         let wrong = act(&place, race.other).await;
@@ -230,28 +244,31 @@ fn whatever_somebody_else_does_between_two_requests_both_end_well() {
     let folder = certificates();
     let only = std::env::var("SURVIVAL_ONLY").unwrap_or_default();
     let races: Vec<&Race> = RACES.iter().filter(|race| race.name.contains(&only)).collect();
-    let counts = on_all_processors(&races, |race| by_own_clock(requests(race, folder.path())));
-    let all: Vec<(&Race, usize)> = races
+    // Every second write by default; SURVIVAL=all stops before every request.
+    let every_one = std::env::var("SURVIVAL").is_ok_and(|wanted| wanted == "all");
+    let found = on_all_processors(&races, |race| {
+        by_own_clock(moments(race, folder.path(), every_one))
+    });
+    let all: Vec<(&Race, Moment)> = races
         .iter()
-        .zip(counts)
-        .flat_map(|(race, count)| (1..=count).map(move |nth| (*race, nth)))
+        .zip(found)
+        .flat_map(|(race, moments)| moments.into_iter().map(move |moment| (*race, moment)))
         .collect();
-    // Every ninth by default, which begins at another request in each race; SURVIVAL=all tries all.
-    let every = if std::env::var("SURVIVAL").is_ok_and(|wanted| wanted == "all") {
-        1
-    } else {
-        9
-    };
-    let chosen: Vec<(&Race, usize)> = all.iter().copied().step_by(every).collect();
+    let chosen: Vec<(&Race, Moment)> = all
+        .iter()
+        .copied()
+        .step_by(if every_one { 1 } else { 2 })
+        .collect();
     eprintln!(
         "{} races, {} moments, of which {} are tried",
         races.len(),
         all.len(),
         chosen.len()
     );
-    let failures = on_all_processors(&chosen, |(race, nth)| {
-        let wrong = by_own_clock(wrong(race, *nth, folder.path()));
-        let text = format!("{}, before request {nth}:\n  {}", race.name, wrong.join("\n  "));
+    let failures = on_all_processors(&chosen, |(race, moment)| {
+        let wrong = by_own_clock(wrong(race, *moment, folder.path()));
+        let (method, nth) = (moment.0.unwrap_or("request"), moment.1);
+        let text = format!("{}, before {method} {nth}:\n  {}", race.name, wrong.join("\n  "));
         if !wrong.is_empty() {
             eprintln!("FAILED {text}");
         }

@@ -26,13 +26,11 @@ pub(super) async fn learn(
         window: settings.since.map_or(Window::For(settings.watch), Window::Since),
         gateway: settings.plan.gateway.as_ref().map(ToString::to_string),
     };
+    // Ends the window, not the program: what was heard is told.
+    let interrupted = interruption();
     if settings.since.is_none() {
         printer.note("Ctrl-C ends the window early; what was heard until then is told");
     }
-    let interrupted = async {
-        // Ends the window, not the program: what was heard is told.
-        interruption().await;
-    };
     let learned = engine::learn(&connected.cluster, &wanted, &printer.events(), interrupted).await?;
     printer.document(&learned, |style| view::learned(&learned, style))?;
     let written = match &files {

@@ -60,10 +60,8 @@ pub(super) async fn lockdown(
     if !printer.confirm(&question).await? {
         return Err(Error::consent("nothing was changed, as you did not agree").because(question));
     }
-    let interrupted = async {
-        // Without a handler the signal would end us at once, and the switch would do the rest.
-        interruption().await;
-    };
+    // Without a handler the signal would end us at once, and the switch would do the rest.
+    let interrupted = interruption();
     let document = engine::run(&connected.cluster, &prepared, &events, interrupted).await?;
     conclude(&document, printer)
 }

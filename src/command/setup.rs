@@ -327,7 +327,6 @@ fn probe_settings(plan: &PlanIdentity, settings: &cli::Setup, source: ProbeSourc
         echo: None,
         max_time_seconds: settings.probe.max_time,
         enforced: Enforced::Unasked,
-        objects: false,
         timeout: settings.plan.timeout,
     }
 }

@@ -120,15 +120,12 @@ async fn proven(
         } else {
             Enforced::IfLocked
         },
-        objects: true,
         timeout: settings.plan.timeout,
         bypass,
     };
     let events = printer.events();
-    let interrupted = async {
-        // Without a handler the signal would end us at once, and the pods that were made would stay for minutes.
-        interruption().await;
-    };
+    // Without a handler the signal would end us at once, and the pods that were made would stay for minutes.
+    let interrupted = interruption();
     let verification = engine::verify_until(&connected.cluster, &wanted, &events, interrupted).await?;
     Ok((verification, connected))
 }

@@ -47,8 +47,6 @@ pub struct VerifySettings {
     pub max_time_seconds: u32,
     /// Whether the claim `enforced` must hold.
     pub enforced: Enforced,
-    /// Whether the plan's objects are looked for; who applied them a moment ago knows that they are there.
-    pub objects: bool,
     /// How long to wait for the pod without sidecar.
     pub timeout: Duration,
     /// Whether, and how, to try to get out without the gateway; needs `without_sidecar`.
@@ -146,13 +144,7 @@ impl Work<'_> {
             self.make_bare(),
             self.make_evading(),
             self.targets(),
-            async {
-                if settings.objects {
-                    status::of(cluster, journal).await
-                } else {
-                    Ok(Vec::new())
-                }
-            },
+            status::of(cluster, journal),
             admission::refusal(cluster, &journal.gateway, &settings.source)
         );
         let mut meshed_probes = self.meshed_probes();

@@ -1,28 +1,42 @@
 //! Being told to end.
 
-/// Waits until somebody wants this program to end: Ctrl-C; SIGTERM, with which Kubernetes ends a container; or SIGHUP, when
-/// the terminal is closed. Whoever waits for it takes back what is half done; nobody else of this process is ended by
-/// these signals from then on.
+/// Listens from now on; the future ends when somebody wants this program to end: Ctrl-C; SIGTERM, with which Kubernetes ends
+/// a container; or SIGHUP, when the terminal is closed. Whoever waits for it takes back what is half done; nobody else of
+/// this process is ended by these signals from then on.
 ///
 /// A SIGHUP that whoever started us had ignored, as `nohup` does, stays ignored where that can be seen (Linux).
+///
+/// # Panics
+/// Outside of a runtime.
 #[cfg(unix)]
-pub async fn interruption() {
+pub fn interruption() -> impl Future<Output = ()> + Send {
     use tokio::signal::unix::{SignalKind, signal};
     // Looked at before the first handler is there, which would hide it.
     static OBEYS_HANGUP: std::sync::LazyLock<bool> = std::sync::LazyLock::new(obeys_hangup);
     let hangup = OBEYS_HANGUP.then(|| signal(SignalKind::hangup()).ok()).flatten();
     let terminate = signal(SignalKind::terminate()).ok();
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = received(terminate) => {}
-        () = received(hangup) => {}
+    let interrupt = signal(SignalKind::interrupt()).ok();
+    async move {
+        tokio::select! {
+            () = received(interrupt) => {}
+            () = received(terminate) => {}
+            () = received(hangup) => {}
+        }
     }
 }
 
 /// The same where there is nothing but Ctrl-C.
-#[cfg(not(unix))]
-pub async fn interruption() {
-    let _ = tokio::signal::ctrl_c().await;
+#[cfg(windows)]
+pub fn interruption() -> impl Future<Output = ()> + Send {
+    let listened = tokio::signal::windows::ctrl_c();
+    async move {
+        match listened {
+            Ok(mut pressed) => {
+                pressed.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    }
 }
 
 /// Waits for the signal; for ever, if it cannot be listened for: then it ends the program by itself.

@@ -283,6 +283,9 @@ impl Printer {
                 .hint("the same command with --yes answers every question with yes"));
         }
         let asking = Asking::new(&self.0);
+        // Once anything in this process has listened to Ctrl-C, it ends nothing by itself any more; and whoever reads the
+        // question may press it at once.
+        let interrupted = interruption();
         let asked = style.wrap_item(question, 2);
         self.0.streams.write_error(&format!(
             "{} {} [y/N] ",
@@ -293,10 +296,9 @@ impl Printer {
             let mut answer = String::new();
             std::io::stdin().read_line(&mut answer).map(|_| answer)
         });
-        // Once anything in this process has listened to Ctrl-C, it ends nothing by itself any more.
         let answer = tokio::select! {
             answer = reading => answer,
-            () = interruption() => {
+            () = interrupted => {
                 return Err(Error::new(ExitCode::Interrupted, "interrupted")
                     .because("you were asked, and nothing was done yet")
                     .hint("run the same command again; --dry-run=client shows what it would change"));

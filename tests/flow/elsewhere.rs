@@ -122,7 +122,6 @@ fn verification(source: ProbeSource) -> VerifySettings {
         ca_certificate: None,
         max_time_seconds: 2,
         enforced: Enforced::IfLocked,
-        objects: true,
         timeout: Duration::from_secs(10),
     }
 }

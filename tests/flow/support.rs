@@ -111,7 +111,6 @@ pub(crate) fn verification(source: ProbeSource) -> VerifySettings {
         ca_certificate: None,
         max_time_seconds: 5,
         enforced: Enforced::IfLocked,
-        objects: true,
         timeout: Duration::from_secs(10),
     }
 }

@@ -291,12 +291,13 @@ impl Teller<'_> {
 
     /// Waits for Enter. `false`: Ctrl-C, or nobody is there any more.
     async fn enter(&self) -> bool {
+        let interrupted = interruption();
         self.printer
             .announce("   Enter goes on, Ctrl-C puts everything back");
         let line = tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new()));
         tokio::select! {
             read = line => matches!(read, Ok(Ok(1..))),
-            () = interruption() => false,
+            () = interrupted => false,
         }
     }
 }

@@ -128,7 +128,6 @@ impl Teller<'_> {
             echo: None,
             max_time_seconds: MAX_TIME_SECONDS,
             enforced: Enforced::IfLocked,
-            objects: true,
             timeout: TIMEOUT,
         };
         let events = self.printer.events();
@@ -160,10 +159,7 @@ impl Teller<'_> {
         let document = match lockdown::prepare(cluster, wanted).await? {
             Decision::Unchanged(prepared) => prepared.document(),
             Decision::Lock(prepared) => {
-                let interrupted = async {
-                    // An error would mean that nothing can be listened for.
-                    interruption().await;
-                };
+                let interrupted = interruption();
                 lockdown::run(cluster, &prepared, &self.printer.events(), interrupted).await?
             }
         };

@@ -1,19 +1,9 @@
 //! Findings of locks that change, or whose surroundings do: each real, and beside the same command without the fault.
 
-use crate::support::{Run, Stage, open};
+use crate::support::{Stage, open};
 use serde_json::{Value, json};
 
 const LOCKDOWN: &str = "lockdown --yes -o json";
-
-#[track_caller]
-fn says(run: &Run, code: &str) {
-    assert!(run.stdout.contains(code), "no {code}: {run}");
-}
-
-#[track_caller]
-fn says_no(run: &Run, code: &str) {
-    assert!(!run.stdout.contains(code), "{code}: {run}");
-}
 
 /// The name of the namespace's lock.
 fn lock(stage: &Stage) -> String {
@@ -42,10 +32,10 @@ fn a_lock_that_somebody_changes_before_it_is_confirmed_is_taken_back() {
         opened,
     ]);
     let run = running.finish();
-    says(run.exits(3), "EGR-513");
+    run.exits(3).finds("EGR-513");
     assert_eq!(lock(&stage), "", "{run}");
     let twin = stage.egress(LOCKDOWN);
-    says_no(twin.exits(0), "EGR-513");
+    twin.exits(0).finds_no("EGR-513");
 }
 
 #[test]
@@ -53,9 +43,9 @@ fn a_lock_whose_run_is_not_at_its_end_is_named() {
     let stage = open!(shared).with_route();
     let mut running = stage.start(LOCKDOWN);
     running.until_it_says("new pod with sidecar");
-    says(&stage.egress("status -o json"), "EGR-514");
+    stage.egress("status -o json").finds("EGR-514");
     running.finish().exits(0);
-    says_no(stage.egress("status -o json").exits(0), "EGR-514");
+    stage.egress("status -o json").exits(0).finds_no("EGR-514");
 }
 
 /// Puts back a Service of the lab's under another cluster address.
@@ -80,11 +70,11 @@ fn made_anew(stage: &Stage, service: &str) {
 fn a_lock_for_an_address_that_has_moved_is_named() {
     let stage = open!(alone).with_route();
     stage.egress(LOCKDOWN).exits(0);
-    says_no(stage.egress("status -o json").exits(0), "EGR-515");
+    stage.egress("status -o json").exits(0).finds_no("EGR-515");
     made_anew(&stage, "istio-egressgateway");
-    says(&stage.egress("status -o json"), "EGR-515");
+    stage.egress("status -o json").finds("EGR-515");
     stage.egress(LOCKDOWN).exits(0);
-    says_no(stage.egress("status -o json").exits(0), "EGR-515");
+    stage.egress("status -o json").exits(0).finds_no("EGR-515");
 }
 
 /// A kind of a CNI plugin that this lab does not have, as its cluster would serve it; gone with this value.
@@ -117,11 +107,11 @@ impl Drop for ForeignKind<'_> {
 fn a_policy_of_a_kind_that_is_not_evaluated_is_named() {
     let stage = open!(alone).with_route();
     let twin = stage.egress(LOCKDOWN);
-    says_no(twin.exits(0), "EGR-511");
-    says_no(stage.egress("status -o json").exits(0), "EGR-511");
+    twin.exits(0).finds_no("EGR-511");
+    stage.egress("status -o json").exits(0).finds_no("EGR-511");
     let _kind = ForeignKind::of(&stage);
     let policy = json!({"apiVersion": "cilium.io/v2", "kind": "CiliumNetworkPolicy",
         "metadata": {"name": "theirs", "namespace": stage.namespace}, "spec": {"endpointSelector": {}}});
     stage.kubectl.apply(&policy.to_string());
-    says(&stage.egress("status -o json"), "EGR-511");
+    stage.egress("status -o json").finds("EGR-511");
 }

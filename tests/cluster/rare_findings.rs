@@ -3,7 +3,7 @@
 use crate::support::kubectl::Kubectl;
 use crate::support::manifests::{self, BUSYBOX, workload};
 use crate::support::probed::codes;
-use crate::support::{Run, Stage, faketime, open};
+use crate::support::{Stage, faketime, open};
 use serde_json::Value;
 use std::path::Path;
 
@@ -12,16 +12,6 @@ fn all_codes(document: &Value) -> Vec<String> {
     let own = codes(document).into_iter().map(str::to_owned);
     let probes = document["probes"].as_array().into_iter().flatten();
     own.chain(probes.flat_map(codes).map(str::to_owned)).collect()
-}
-
-#[track_caller]
-fn says(run: &Run, code: &str) {
-    assert!(run.stdout.contains(code), "no {code}: {run}");
-}
-
-#[track_caller]
-fn says_no(run: &Run, code: &str) {
-    assert!(!run.stdout.contains(code), "{code}: {run}");
 }
 
 #[test]
@@ -51,7 +41,7 @@ fn a_workload_without_sidecar_does_not_go_through_the_gateway() {
     let run = stage.egress("verify --from deploy/plain --skip-unmeshed -o json");
     let document = run.exits(1).json();
     assert_eq!(document["claims"]["routed"], "disproven", "{run}");
-    says(&run, "EGR-117");
+    run.finds("EGR-117");
     assert!(
         stage
             .peers_of(mark, &stage.host, 443)
@@ -60,7 +50,7 @@ fn a_workload_without_sidecar_does_not_go_through_the_gateway() {
     );
     let twin = stage.egress("verify --skip-unmeshed -o json");
     assert_eq!(twin.json()["claims"]["routed"], "proven", "{twin}");
-    says_no(&twin, "EGR-117");
+    twin.finds_no("EGR-117");
 }
 
 #[test]
@@ -69,7 +59,7 @@ fn a_forbidden_host_that_another_plan_carries_is_a_hole() {
     let forbidden = format!("second-{}", stage.host);
     let verify = format!("verify --skip-unmeshed --forbidden {forbidden} -o json");
     let twin = stage.egress(&verify);
-    says_no(&twin, "EGR-118");
+    twin.finds_no("EGR-118");
     stage
         .egress(&format!("setup {forbidden} --plan second --no-probe"))
         .exits(0);
@@ -87,7 +77,7 @@ fn a_forbidden_host_that_another_plan_carries_is_a_hole() {
 fn a_network_policy_that_stops_a_request_is_named() {
     let stage = open!(shared).with_route();
     let explain = format!("explain {}:443 -o json", stage.host);
-    says_no(&stage.egress(&explain), "EGR-121");
+    stage.egress(&explain).finds_no("EGR-121");
     stage.kubectl.apply(&format!(
         "apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -99,7 +89,7 @@ spec:
 ",
         stage.namespace
     ));
-    says(&stage.egress(&explain), "EGR-121");
+    stage.egress(&explain).finds("EGR-121");
     let mark = stage.mark();
     stage.probe_until(&format!("https://{}", stage.host), "unreachable");
     assert!(stage.peers_of(mark, &stage.host, 443).len() <= 1);
@@ -296,12 +286,14 @@ fn a_secret_that_may_not_be_read_is_said() {
             stage.world.authority().display()
         ))
         .exits(0);
-    says_no(&stage.egress("check -o json"), "EGR-424");
+    stage.egress("check -o json").finds_no("EGR-424");
     let rendered = stage.egress("render --rbac check");
     stage.kubectl.apply(&rendered.exits(0).stdout);
     let _gone = Gone(&stage);
     let user = format!("system:serviceaccount:{namespace}:kubectl-egress-check");
-    says(&stage.egress(&format!("check -o json --as {user}")), "EGR-424");
+    stage
+        .egress(&format!("check -o json --as {user}"))
+        .finds("EGR-424");
 }
 
 /// Roles of the stage outside of its namespace, which go when the test ends.
@@ -345,8 +337,8 @@ fn a_certificate_that_is_not_valid_yet_or_not_for_long_is_named() {
         ))
     };
     let twin = dry(&make("good", 365, &[]));
-    says_no(&twin, "EGR-407");
-    says_no(&twin, "EGR-408");
+    twin.finds_no("EGR-407");
+    twin.finds_no("EGR-408");
     let soon = dry(&make("soon", 10, &[]));
     assert!(
         soon.stdout.contains("EGR-408") || soon.stderr.contains("EGR-408"),

@@ -1,13 +1,13 @@
 //! One case: one request of one command fails in one way.
 
 use crate::faults::{Failing, Strikes};
-use crate::place::{Place, Run};
+use crate::place::{Place, Run, differences};
 use crate::promises::broken;
 use crate::scenarios::Scenario;
 use kubectl_egress::sandbox::{Fault, RecordedRequest, Sandbox};
 use serde_json::{Value, json};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -108,14 +108,7 @@ async fn cleaned(scenario: &Scenario, place: &Place, before: &BTreeMap<String, V
             wrong.push(format!("cleaning up: {command}: {run:#?}"));
         }
     }
-    let after = place.dump();
-    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    for name in names {
-        let (before, after) = (before.get(name), after.get(name));
-        if before != after {
-            wrong.push(format!("{name}: {before:?} became {after:?}"));
-        }
-    }
+    wrong.extend(differences(before, &place.dump()));
     wrong
 }
 

@@ -3,7 +3,7 @@
 
 #![cfg(target_os = "linux")]
 
-use crate::place::{foreign, plain};
+use crate::place::{differences, foreign, plain};
 use crate::sweep::with_room;
 use kubectl_egress::sandbox::{Fault, FaultKind, Sandbox, SandboxSettings};
 use serde_json::json;
@@ -177,13 +177,7 @@ async fn wrong((before, command, signals): Ending, nth: usize) -> Vec<String> {
             wrong.push(format!("again: {typed}: {status}: {text}"));
         }
     }
-    let after = plain(sandbox);
-    for name in clean.keys().chain(after.keys()) {
-        let (before, after) = (clean.get(name), after.get(name));
-        if before != after {
-            wrong.push(format!("{name}: {before:?} became {after:?}"));
-        }
-    }
+    wrong.extend(differences(&clean, &plain(sandbox)));
     wrong
 }
 

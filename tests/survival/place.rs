@@ -5,7 +5,7 @@ use kubectl_egress::command;
 use kubectl_egress::report::{Printer, ReportSettings};
 use kubectl_egress::sandbox::{KymaSettings, Sandbox, SandboxSettings};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -106,6 +106,17 @@ impl Place {
         );
         all
     }
+}
+
+/// What of two dumps is not the same, a sentence each.
+pub(crate) fn differences(before: &BTreeMap<String, Value>, after: &BTreeMap<String, Value>) -> Vec<String> {
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let differing = names
+        .into_iter()
+        .filter(|name| before.get(*name) != after.get(*name));
+    differing
+        .map(|name| format!("{name}: {:?} became {:?}", before.get(name), after.get(name)))
+        .collect()
 }
 
 /// Objects that users made, with fields that commands also want.

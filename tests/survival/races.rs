@@ -3,7 +3,7 @@
 //! `cleanup` leaves everything as it was.
 
 use crate::case::by_own_clock;
-use crate::place::Place;
+use crate::place::{Place, differences};
 use crate::promises::broken;
 use crate::sweep::{certificates, on_all_processors};
 use kubectl_egress::cluster::{Cluster, DeleteOptions};
@@ -11,7 +11,7 @@ use kubectl_egress::istio::kinds;
 use kubectl_egress::sandbox::{Fault, FaultKind, Gate};
 use kubectl_egress::vocabulary::{Kind, ObjectReference};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -229,12 +229,10 @@ async fn wrong(race: &Race, (method, nth): Moment, certificates: &Path) -> Vec<S
         let written = annotations.as_object_mut().unwrap().remove("written");
         assert_eq!(written, Some(json!("meanwhile")), "what somebody wrote stays");
     }
-    let names: BTreeSet<&String> = untouched.keys().chain(after.keys()).collect();
-    for name in names {
-        let (was, is) = (untouched.get(name), after.get(name));
-        if was != is {
-            wrong.push(format!("{name}: {was:?} became {is:?}\nthe first: {first:#?}"));
-        }
+    let left = differences(&untouched, &after);
+    if !left.is_empty() {
+        wrong.extend(left);
+        wrong.push(format!("the first: {first:#?}"));
     }
     wrong
 }

@@ -46,6 +46,19 @@ impl Run {
         }
         self
     }
+    /// It has the finding.
+    #[track_caller]
+    pub(crate) fn finds(&self, code: &str) -> &Self {
+        assert!(self.stdout.contains(code), "no {code}: {self}");
+        self
+    }
+
+    /// It does not have the finding.
+    #[track_caller]
+    pub(crate) fn finds_no(&self, code: &str) -> &Self {
+        assert!(!self.stdout.contains(code), "{code}: {self}");
+        self
+    }
 
     /// Standard output as the JSON document that it has to be.
     #[track_caller]

@@ -19,7 +19,7 @@ pub enum ExitCode {
     TimedOut,
     /// 70: a bug of ours (`EX_SOFTWARE` of sysexits.h).
     Bug,
-    /// 130: interrupted by the user (128 + SIGINT).
+    /// 130: interrupted: Ctrl-C (128 + SIGINT), SIGTERM, or a closed terminal.
     Interrupted,
     /// What a command said that we ran for the user (`sandbox -- COMMAND`).
     Other(u8),

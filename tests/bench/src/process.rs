@@ -3,7 +3,7 @@
 use crate::spread::{Spread, Unit};
 use anyhow::{Context, Result, bail};
 use std::io::{Read, Seek};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 use wait4::Wait4;
 
@@ -42,7 +42,9 @@ impl<'run> Rival<'run> {
     pub(crate) fn run(&self) -> Result<Usage> {
         let mut command = (self.make)()?;
         let mut said = tempfile::tempfile().context("a file for what the command says")?;
-        command.stdout(Stdio::null()).stderr(said.try_clone()?);
+        // GNU grep ends at the first line that matches when its output is /dev/null.
+        let output = tempfile::tempfile().context("a file for what the command prints")?;
+        command.stdout(output).stderr(said.try_clone()?);
         let begin = Instant::now();
         let mut child = command.spawn().with_context(|| format!("{command:?}"))?;
         let ended = child.wait4().with_context(|| format!("{command:?}"))?;

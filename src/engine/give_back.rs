@@ -92,7 +92,8 @@ async fn let_go(
     }
     let released = release(cluster, live, claim.reference, claim.manager, settings.dry_run).await;
     let released = match released {
-        Err(error) if !settings.dry_run.is_dry() => {
+        // That somebody was faster is for the caller, who decides anew; the rest may be what the server cannot do.
+        Err(error) if !settings.dry_run.is_dry() && error.code() != ExitCode::Consent => {
             match removable(live, claim.field.pointer, claim.manager) {
                 Some(pointer) => remove(cluster, claim, &pointer, error).await,
                 None => Err(error),

@@ -315,7 +315,7 @@ fn a_policy_that_lets_all_of_istio_system_through_is_named() {
         .kubectl
         .run(&format!("delete networkpolicy theirs -n {}", stage.namespace));
     let shut = Battery::of(&stage, "");
-    assert!(!shut.run.stdout.contains("EGR-604"), "{}", shut.run);
+    shut.run.finds_no("EGR-604");
 }
 
 #[test]

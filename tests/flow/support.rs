@@ -1,5 +1,6 @@
 //! A sandbox, a client on it, and the settings of the usual set-up.
 
+pub(crate) use crate::dump::{differences, dump};
 use kubectl_egress::cluster::Cluster;
 use kubectl_egress::engine::prepare::{DryRun, Parts, SetupSettings, prepare};
 use kubectl_egress::engine::probe::{self, ProbeSource};
@@ -12,8 +13,6 @@ use kubectl_egress::plan::gateway_workload::GatewaySettings;
 use kubectl_egress::plan::{PlanSettings, PlannedHost};
 use kubectl_egress::sandbox::{Sandbox, SandboxSettings};
 use kubectl_egress::vocabulary::{PlanIdentity, names};
-use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -122,32 +121,4 @@ pub(crate) fn codes(verification: &Verification) -> Vec<&str> {
         .chain(&verification.findings)
         .map(|finding| finding.code.as_str())
         .collect()
-}
-
-/// Names of the objects that differ, with both forms: the whole dumps are too long to read.
-pub(crate) fn differences(before: &BTreeMap<String, Value>, after: &BTreeMap<String, Value>) -> Vec<String> {
-    let names: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    let changed = names
-        .into_iter()
-        .filter(|name| before.get(*name) != after.get(*name));
-    changed
-        .map(|name| format!("{name}: {:?} became {:?}", before.get(name), after.get(name)))
-        .collect()
-}
-
-/// All objects without what changes by itself.
-pub(crate) fn dump(sandbox: &Sandbox) -> BTreeMap<String, Value> {
-    let mut objects = sandbox.dump();
-    objects.retain(|name, _| !name.starts_with("Event ") && !name.starts_with("Lease "));
-    for object in objects.values_mut() {
-        if let Some(metadata) = object["metadata"].as_object_mut() {
-            for field in ["managedFields", "resourceVersion", "generation"] {
-                metadata.remove(field);
-            }
-            if metadata.get("labels") == Some(&json!({})) {
-                metadata.remove("labels");
-            }
-        }
-    }
-    objects
 }

@@ -196,6 +196,36 @@ async fn the_optimistic_lock_and_the_uid_precondition_hold() {
     assert_eq!(patched.data["data"]["a"], "3");
 }
 
+/// Seen with Kubernetes 1.34: only the UID says that an object must be there.
+#[tokio::test]
+async fn an_apply_with_a_version_makes_what_is_gone_and_with_a_uid_it_does_not() {
+    let (_sandbox, client) = sandbox();
+    let config_maps = api(&client, &kinds::config_map(), "default");
+    let apply = |metadata: Value| {
+        let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata});
+        let config_maps = config_maps.clone();
+        async move {
+            let parameters = PatchParams::apply("tests");
+            config_maps
+                .patch("gone", &parameters, &Patch::Apply(&object))
+                .await
+        }
+    };
+    let refused = status(
+        apply(json!({"name": "gone", "uid": "1", "resourceVersion": "123"}))
+            .await
+            .unwrap_err(),
+    );
+    assert_eq!(refused.code, 409);
+    assert!(refused.message.contains("uid mismatch"), "{}", refused.message);
+    let made = apply(json!({"name": "gone", "resourceVersion": "123"}))
+        .await
+        .unwrap();
+    assert_ne!(made.metadata.resource_version.as_deref(), Some("123"));
+    let stale = apply(json!({"name": "gone", "resourceVersion": "123"})).await;
+    assert_eq!(status(stale.unwrap_err()).code, 409);
+}
+
 #[tokio::test]
 async fn a_dry_run_changes_nothing() {
     let (sandbox, client) = sandbox();

@@ -1,7 +1,8 @@
 //! One case: one request of one command fails in one way.
 
+use crate::dump::differences;
 use crate::faults::{Failing, Strikes};
-use crate::place::{Place, Run, differences};
+use crate::place::{Place, Run};
 use crate::promises::broken;
 use crate::scenarios::Scenario;
 use kubectl_egress::sandbox::{Fault, RecordedRequest, Sandbox};

@@ -3,7 +3,8 @@
 
 #![cfg(target_os = "linux")]
 
-use crate::place::{differences, foreign, plain};
+use crate::dump::differences;
+use crate::place::{foreign, plain};
 use crate::sweep::with_room;
 use kubectl_egress::sandbox::{Fault, FaultKind, Sandbox, SandboxSettings};
 use serde_json::json;

@@ -2,8 +2,8 @@
 //! nothing while everybody waits. A case passes if the command ends in time with success or a clear error, the same
 //! command then converges, and `cleanup` leaves everything as it was.
 //!
-//! `SURVIVAL=all` tries every case, `SURVIVAL=4000` about so many, always the same ones; without it the sweep is left out. The
-//! test says how many there were. `SURVIVAL_ONLY=lockdown` leaves out the commands whose names do not contain that.
+//! `SURVIVAL=all` tries every case, `SURVIVAL=4000` about so many, always the same ones; without it the sweep is left out, and
+//! kills and races are tried at some moments. The test says how many there were. `SURVIVAL_ONLY=lockdown` leaves out the commands whose names do not contain that.
 
 #![expect(
     clippy::unwrap_used,
@@ -13,6 +13,8 @@
 )]
 
 mod case;
+#[path = "../flow/dump.rs"]
+mod dump;
 mod faults;
 mod killed;
 mod place;

@@ -1,11 +1,12 @@
 //! The two embedded clusters, and commands run in them as they are typed.
 
+use crate::dump::dump;
 use kubectl_egress::cli;
 use kubectl_egress::command;
 use kubectl_egress::report::{Printer, ReportSettings};
 use kubectl_egress::sandbox::{KymaSettings, Sandbox, SandboxSettings};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -108,17 +109,6 @@ impl Place {
     }
 }
 
-/// What of two dumps is not the same, a sentence each.
-pub(crate) fn differences(before: &BTreeMap<String, Value>, after: &BTreeMap<String, Value>) -> Vec<String> {
-    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    let differing = names
-        .into_iter()
-        .filter(|name| before.get(*name) != after.get(*name));
-    differing
-        .map(|name| format!("{name}: {:?} became {:?}", before.get(name), after.get(name)))
-        .collect()
-}
-
 /// Objects that users made, with fields that commands also want.
 pub(crate) fn foreign() -> [Value; 4] {
     [
@@ -135,23 +125,15 @@ pub(crate) fn foreign() -> [Value; 4] {
     ]
 }
 
+/// All objects of one cluster without what changes by itself.
 pub(crate) fn plain(sandbox: &Sandbox) -> BTreeMap<String, Value> {
-    let mut objects = sandbox.dump();
-    objects.retain(|name, _| !name.starts_with("Event ") && !name.starts_with("Lease "));
+    let mut objects = dump(sandbox);
     for object in objects.values_mut() {
         // When a controller last came to it is the controller's affair.
         let conditions = object.pointer_mut("/status/conditions");
         for condition in conditions.and_then(Value::as_array_mut).into_iter().flatten() {
             if let Some(fields) = condition.as_object_mut() {
                 fields.remove("lastTransitionTime");
-            }
-        }
-        if let Some(metadata) = object["metadata"].as_object_mut() {
-            for field in ["managedFields", "resourceVersion", "generation"] {
-                metadata.remove(field);
-            }
-            if metadata.get("labels") == Some(&json!({})) {
-                metadata.remove("labels");
             }
         }
     }

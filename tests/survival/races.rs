@@ -3,8 +3,10 @@
 //! `cleanup` leaves everything as it was.
 
 use crate::case::by_own_clock;
-use crate::place::{Place, differences};
+use crate::dump::differences;
+use crate::place::Place;
 use crate::promises::broken;
+use crate::scenarios::{CLEANUP, LOCK, SETUP};
 use crate::sweep::{certificates, on_all_processors};
 use kubectl_egress::cluster::{Cluster, DeleteOptions};
 use kubectl_egress::istio::kinds;
@@ -41,9 +43,6 @@ struct Race {
     then: &'static [&'static str],
 }
 
-const SETUP: &str = "setup kyma-project.io -n demo --timeout 90s";
-const CLEANUP: &str = "cleanup -n demo --verify --timeout 90s";
-const LOCK: &str = "lockdown -n demo --timeout 90s";
 const VERIFY: &str = "verify -n demo --timeout 90s";
 const OTHER_SETUP: &str = "setup www.wikipedia.org -n other --create-namespace --timeout 90s";
 const OTHER_VERIFY: &str = "verify -n other --timeout 90s";
@@ -114,14 +113,14 @@ const RACES: &[Race] = &[
         then: &[SETUP, VERIFY],
     },
     Race {
-        name: "the namespace is labelled during a set-up",
+        name: "the namespace is annotated during a set-up",
         before: &[],
         first: SETUP,
         other: Other::Annotates,
         then: &[SETUP, VERIFY],
     },
     Race {
-        name: "the namespace is labelled during a cleanup",
+        name: "the namespace is annotated during a cleanup",
         before: &[SETUP],
         first: CLEANUP,
         other: Other::Annotates,

@@ -15,9 +15,9 @@ pub(crate) struct Scenario {
     pub(crate) cleanup: &'static [&'static str],
 }
 
-const SETUP: &str = "setup kyma-project.io -n demo --timeout 90s";
-const LOCK: &str = "lockdown -n demo --timeout 90s";
-const CLEANUP: &str = "cleanup -n demo --verify --timeout 90s";
+pub(crate) const SETUP: &str = "setup kyma-project.io -n demo --timeout 90s";
+pub(crate) const LOCK: &str = "lockdown -n demo --timeout 90s";
+pub(crate) const CLEANUP: &str = "cleanup -n demo --verify --timeout 90s";
 const MTLS: &str = "setup mtls.test --target-context target -n demo --create-namespace --timeout 90s";
 const TARGET: &str =
     "deploy-target mtls.test --certs {folder} --context target -n demo --create-namespace --timeout 90s";

@@ -178,7 +178,7 @@ async fn warnings_of_the_server_are_heard() {
 
 #[tokio::test]
 async fn deletions_tell_what_they_did() {
-    let cases: [(fn() -> Reply, Deleted); 4] = [
+    let cases: [(fn() -> Reply, Deleted); 7] = [
         (
             || ok(&json!({"kind": "Status", "status": "Success"})),
             Deleted::Gone,
@@ -202,6 +202,39 @@ async fn deletions_tell_what_they_did() {
                 )
             },
             Deleted::OtherUid,
+        ),
+        (
+            || {
+                refusal(
+                    409,
+                    "Conflict",
+                    "Precondition failed: UID in precondition: 1, UID in object meta: 2",
+                    "g",
+                )
+            },
+            Deleted::OtherUid,
+        ),
+        (
+            || {
+                refusal(
+                    409,
+                    "Conflict",
+                    "the ResourceVersion in the precondition (1) does not match the ResourceVersion in record (2)",
+                    "g",
+                )
+            },
+            Deleted::OtherVersion,
+        ),
+        (
+            || {
+                refusal(
+                    409,
+                    "Conflict",
+                    "Precondition failed: ResourceVersion in precondition: 1, ResourceVersion in object meta: 2",
+                    "g",
+                )
+            },
+            Deleted::OtherVersion,
         ),
     ];
     for (reply, expected) in cases {

@@ -25,6 +25,22 @@ pub fn are_containers_ready(pod: &Object) -> bool {
             .any(|condition| condition["type"] == "ContainersReady" && condition["status"] == "True")
 }
 
+/// Whether a container of a pod has ever begun to run, so that there is a log of it.
+pub fn has_begun(pod: &Object, container: &str) -> bool {
+    ["/status/initContainerStatuses", "/status/containerStatuses"]
+        .iter()
+        .flat_map(|pointer| pod.items(pointer))
+        .filter(|status| status["name"] == container)
+        .any(|status| {
+            let ran = |state: &str| {
+                ["running", "terminated"]
+                    .iter()
+                    .any(|how| status[state][how].is_object())
+            };
+            ran("state") || ran("lastState")
+        })
+}
+
 /// What a pod that is not ready waits for, in the words of its status.
 pub fn why_not_ready(pod: &Object) -> String {
     let waiting = ["/status/initContainerStatuses", "/status/containerStatuses"]

@@ -23,8 +23,10 @@ const READS: usize = 8;
 const MOST_FOLLOWED: usize = 300;
 /// How long to wait until every log is open; a pod that is starting may take longer, and is followed when it is there.
 const OPENING: Duration = Duration::from_secs(20);
-/// Envoy writes its log once a second (truth.md): what ended in the window has come by then.
-const FLUSH: Duration = Duration::from_millis(1500);
+/// Envoy writes its log once a second (truth.md), and the node hands it on: what ended in the window has come by then.
+const FLUSH: Duration = Duration::from_millis(2500);
+/// How long the end waits for the logs of pods that have only just started.
+const LAST_OPENING: Duration = Duration::from_secs(5);
 /// Lines of a log that is followed from its beginning.
 const FROM_THE_BEGINNING: LogStart = LogStart::Tail(u32::MAX >> 1);
 
@@ -88,6 +90,7 @@ pub(super) async fn watch(
         sender,
         receiver,
         followed: BTreeSet::new(),
+        opening: BTreeSet::new(),
         awaited: BTreeSet::new(),
         is_synced: false,
     };
@@ -109,12 +112,12 @@ pub(super) async fn watch(
         }
         tokio::select! {
             () = &mut interrupted => {
-                watching.drain().await;
+                watching.drain(&mut changes).await;
                 return true;
             }
             () = tokio::time::sleep_until(end) => {
                 if has_begun {
-                    watching.drain().await;
+                    watching.drain(&mut changes).await;
                     return false;
                 }
                 watching.wait_no_longer();
@@ -133,6 +136,8 @@ struct Watching<'run> {
     sender: mpsc::Sender<(String, LogEvent)>,
     receiver: mpsc::Receiver<(String, LogEvent)>,
     followed: BTreeSet<String>,
+    /// Of those, the pods whose log is not open yet.
+    opening: BTreeSet<String>,
     /// Pods that were ready at the beginning and whose log is not open yet.
     awaited: BTreeSet<String>,
     is_synced: bool,
@@ -164,12 +169,17 @@ impl Watching<'_> {
         if self.followed.contains(pod.name()) || Scene::without_witness(pod).is_some() || is_over(pod) {
             return;
         }
+        // The watch tells when there is a log to open; before that the node only refuses.
+        if !pods::has_begun(pod, names::PROXY_CONTAINER) {
+            return;
+        }
         if self.followed.len() >= MOST_FOLLOWED {
             self.roster
                 .broken(pod.name(), &format!("only {MOST_FOLLOWED} sidecars are watched"));
             return;
         }
         self.followed.insert(pod.name().to_owned());
+        self.opening.insert(pod.name().to_owned());
         self.roster.begin(pod.name());
         // A pod that comes in the window is heard from its first line.
         let start = if self.is_synced {
@@ -201,7 +211,7 @@ impl Watching<'_> {
     fn event(&mut self, pod: &str, event: LogEvent) {
         match event {
             LogEvent::Opened => {
-                self.awaited.remove(pod);
+                self.opens_no_more(pod);
                 self.roster.done(pod);
             }
             LogEvent::Line(raw) => {
@@ -215,11 +225,16 @@ impl Watching<'_> {
                 .roster
                 .broken(pod, &format!("lines of its log may be missing: {why}")),
             LogEvent::Forbidden(error) | LogEvent::Failed(error) => {
-                self.awaited.remove(pod);
+                self.opens_no_more(pod);
                 self.roster.broken(pod, &error.to_string());
             }
-            LogEvent::Ended => drop(self.awaited.remove(pod)),
+            LogEvent::Ended => self.opens_no_more(pod),
         }
+    }
+
+    fn opens_no_more(&mut self, pod: &str) {
+        self.awaited.remove(pod);
+        self.opening.remove(pod);
     }
 
     async fn count_before(&mut self) {
@@ -232,11 +247,27 @@ impl Watching<'_> {
         }
     }
 
-    /// What was written in the window and is on its way.
-    async fn drain(&mut self) {
-        let last = Instant::now() + FLUSH;
-        while let Ok(Some((pod, event))) = tokio::time::timeout_at(last, self.receiver.recv()).await {
-            self.event(&pod, event);
+    /// What was written in the window and is on its way, of pods too that started at its end.
+    async fn drain(&mut self, changes: &mut mpsc::Receiver<PodChange>) {
+        let latest = Instant::now() + LAST_OPENING;
+        let mut last = Instant::now() + FLUSH;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(last) => {
+                    if self.opening.is_empty() || last >= latest {
+                        return;
+                    }
+                    last = latest;
+                }
+                Some(change) = changes.recv() => self.pod(change),
+                Some((pod, event)) = self.receiver.recv() => {
+                    let was_opening = !self.opening.is_empty();
+                    self.event(&pod, event);
+                    if was_opening && self.opening.is_empty() {
+                        last = Instant::now() + FLUSH;
+                    }
+                }
+            }
         }
     }
 }

@@ -180,10 +180,10 @@ impl Member {
         let mut gaps: Vec<String> = self.past_the_sidecar.clone().into_iter().collect();
         if let Some(why) = &self.broken {
             gaps.push(why.clone());
-        } else if self.is_mute() {
-            gaps.push("its access log is off".to_owned());
         } else if self.reading != Reading::Done {
             gaps.push("its log was not read".to_owned());
+        } else if self.is_mute() {
+            gaps.push("its access log is off".to_owned());
         } else if let Some(lacks) = self.lacks() {
             gaps.push(format!("its access log does not tell {lacks}"));
         } else if let Some(unseen) = self.unlogged() {
@@ -256,6 +256,14 @@ mod tests {
                 Member {
                     reading: Reading::Begun,
                     ..member()
+                },
+                "not read",
+            ),
+            // Whoever has not read a log does not know that it is off.
+            (
+                Member {
+                    formats: LogFormats::default(),
+                    ..Member::default()
                 },
                 "not read",
             ),

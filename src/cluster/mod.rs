@@ -61,7 +61,7 @@ struct Inner {
     transport: Transport,
     seen: Seen,
     /// Whether Istio's kinds are served without `v1`; see `served`.
-    istio_before_v1: tokio::sync::OnceCell<bool>,
+    istio_versions: tokio::sync::OnceCell<Vec<String>>,
     default_namespace: String,
 }
 
@@ -159,7 +159,7 @@ impl Cluster {
         Self(Arc::new(Inner {
             transport,
             seen: Seen::default(),
-            istio_before_v1: tokio::sync::OnceCell::new(),
+            istio_versions: tokio::sync::OnceCell::new(),
             default_namespace,
         }))
     }

@@ -1,6 +1,7 @@
 //! In which version an Istio kind is asked for: inside this program every kind has one, on the wire there are two.
 
 use super::Cluster;
+use crate::error::Result;
 use crate::istio::kinds;
 use crate::vocabulary::{Kind, ObjectReference};
 
@@ -14,16 +15,29 @@ impl Cluster {
         let Some(older) = kinds::before_v1(kind) else {
             return kind.clone();
         };
+        match self.istio_versions().await {
+            Ok(versions) if !versions.is_empty() && versions.iter().all(|version| version != "v1") => older,
+            Ok(_) | Err(_) => kind.clone(),
+        }
+    }
+
+    /// The versions of Istio's networking kinds, the preferred one first; empty without Istio. Asked once, by whoever is
+    /// first; that there is no Istio is not remembered.
+    ///
+    /// # Errors
+    /// If the server is unreachable or refuses.
+    pub async fn istio_versions(&self) -> Result<Vec<String>> {
         let ask = || async {
-            let versions = self.served_versions(kinds::NETWORKING).await.map_err(|_| ())?;
-            if versions.is_empty() {
-                return Err(());
+            match self.served_versions(kinds::NETWORKING).await {
+                Ok(versions) if versions.is_empty() => Err(None),
+                Ok(versions) => Ok(versions),
+                Err(error) => Err(Some(error)),
             }
-            Ok(versions.iter().all(|version| version != "v1"))
         };
-        match self.0.istio_before_v1.get_or_try_init(ask).await {
-            Ok(true) => older,
-            Ok(false) | Err(()) => kind.clone(),
+        match self.0.istio_versions.get_or_try_init(ask).await {
+            Ok(versions) => Ok(versions.clone()),
+            Err(None) => Ok(Vec::new()),
+            Err(Some(error)) => Err(error),
         }
     }
 

@@ -72,13 +72,13 @@ pub(super) async fn in_one_cluster(
         return Ok(None);
     };
     let events = printer.events();
-    match or_interrupted(engine::run(&connected.cluster, *prepared, &events), &plan).await {
-        Ok(_) => {}
+    let prepared = match or_interrupted(engine::run(&connected.cluster, *prepared, &events), &plan).await {
+        Ok(prepared) => prepared,
         Err(error) if settings.atomic => {
             return Err(take_back(connected, &plan, &settings.plan, error, printer).await);
         }
         Err(error) => return Err(add_way_out(error, &plan)),
-    }
+    };
     if settings.no_probe {
         printer.next(&format!("kubectl egress verify -n {}", plan.namespace));
         return Ok(None);
@@ -93,8 +93,9 @@ pub(super) async fn in_one_cluster(
         };
         let source = source::find(&of_plan, &settings.probe, image, settings.plan.timeout, printer).await?;
         let events = printer.events();
-        verify::verify(
+        verify::verify_fresh(
             &connected.cluster,
+            prepared.journal,
             &probe_settings(&plan, settings, source),
             &events,
         )

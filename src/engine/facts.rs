@@ -73,7 +73,7 @@ impl Facts {
         );
         let single = futures::future::try_join5(
             cluster.version(),
-            cluster.served_versions(kinds::NETWORKING),
+            cluster.istio_versions(),
             cluster.get(&namespace),
             async { Ok(cluster.get(&mesh).await.unwrap_or(None)) },
             cluster.get(&journal),

@@ -43,8 +43,12 @@ impl Lease {
         let name = format!("kubectl-egress-{}", plan.name);
         let reference = ObjectReference::namespaced(kinds::lease(), &plan.namespace, name);
         let holder = holder_name();
-        for _attempt in 0..3 {
-            let existing = cluster.get(&reference).await?;
+        for attempt in 0..=3 {
+            // Mostly nobody holds it: it is looked for only when it cannot be made.
+            let existing = match attempt {
+                0 => None,
+                _ => cluster.get(&reference).await?,
+            };
             let now = server_now(cluster);
             let taken = match &existing {
                 None => {

@@ -84,6 +84,36 @@ pub async fn verify_until(
     interrupted: impl Future<Output = ()> + Send,
 ) -> Result<Verification> {
     let journal = stored_plan(cluster, &settings.plan).await?;
+    judge(cluster, (journal, true), settings, events, interrupted).await
+}
+
+/// The same at the end of the run that set the plan up: what it has just read and written is not asked for again.
+///
+/// # Errors
+/// As [`verify`].
+pub async fn verify_fresh(
+    cluster: &Cluster,
+    journal: Journal,
+    settings: &VerifySettings,
+    events: &Events,
+) -> Result<Verification> {
+    judge(
+        cluster,
+        (journal, false),
+        settings,
+        events,
+        std::future::pending(),
+    )
+    .await
+}
+
+async fn judge(
+    cluster: &Cluster,
+    (journal, reads_objects): (Journal, bool),
+    settings: &VerifySettings,
+    events: &Events,
+    interrupted: impl Future<Output = ()> + Send,
+) -> Result<Verification> {
     let hosts = chosen_hosts(&journal, settings)?;
     let standing = lockdown::standing(cluster, &journal, &settings.namespace).await?;
     let labels = labels_of_lock(&standing);
@@ -106,6 +136,7 @@ pub async fn verify_until(
             .as_ref()
             .map(|bypass| bypass::Pods::new(bypass, &settings.namespace, &labels, &settings.source)),
         journal,
+        reads_objects,
         standing,
     };
     let result = tokio::select! {
@@ -122,6 +153,8 @@ struct Work<'run> {
     settings: &'run VerifySettings,
     events: &'run Events,
     journal: Journal,
+    /// Whether the plan's objects are read, to say which are missing or changed.
+    reads_objects: bool,
     standing: lockdown::Standing,
     plan: ProbePlan,
     bare: ProbePod,
@@ -144,7 +177,7 @@ impl Work<'_> {
             self.make_bare(),
             self.make_evading(),
             self.targets(),
-            status::of(cluster, journal),
+            self.rows(),
             admission::refusal(cluster, &journal.gateway, &settings.source)
         );
         let mut meshed_probes = self.meshed_probes();
@@ -221,6 +254,13 @@ impl Work<'_> {
             results,
         )
         .with_bypass(matrix)
+    }
+
+    async fn rows(&self) -> Result<Vec<StatusRow>> {
+        if !self.reads_objects {
+            return Ok(Vec::new());
+        }
+        status::of(self.cluster, &self.journal).await
     }
 
     async fn make_bare(&self) -> std::result::Result<ProbeSource, Shown> {

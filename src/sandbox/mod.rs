@@ -137,6 +137,15 @@ impl Sandbox {
         Ok(())
     }
 
+    /// Makes a cluster large: these objects have always been there, with their status, as they are. No validation, no
+    /// controller, no history of them, so that tens of thousands cost no more than their memory.
+    ///
+    /// # Errors
+    /// If a kind is not known here.
+    pub fn populate(&self, objects: impl IntoIterator<Item = Value>) -> Result<()> {
+        api::populate(&self.inner, objects)
+    }
+
     /// Appends a line to a container's log, as if the container had written it.
     pub fn write_log(&self, pod: &crate::vocabulary::PodName, container: &str, line: &str) {
         self.inner.write_log(&pod.namespace, &pod.name, container, line);

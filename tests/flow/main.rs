@@ -12,6 +12,7 @@ mod bypass;
 mod certificates;
 mod check;
 mod completion;
+mod crowd;
 mod dump;
 mod elsewhere;
 mod explain;

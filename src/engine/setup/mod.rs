@@ -15,9 +15,9 @@ use crate::error::Result;
 use crate::plan::journal::{Entry, Journal};
 use crate::plan::ownership::Manifest;
 use crate::plan::secrets::SecretManifest;
-use crate::vocabulary::{Change, ObjectReference, names};
+use crate::vocabulary::{Change, ObjectReference, PodName, names};
 use futures::future::try_join_all;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 /// Names what would be done without doing it.
 ///
@@ -109,10 +109,12 @@ async fn run_locked(
         journal_store::write(cluster, &mut prepared.journal).await?;
     }
     let journal = Mutex::new(prepared.journal.clone());
+    let rolled_out = OnceLock::new();
     let run = Run {
         cluster,
         prepared: &prepared,
         journal: &journal,
+        rolled_out: &rolled_out,
         events,
     };
     let result = graph::run(run.steps(), events).await;
@@ -140,6 +142,8 @@ struct Run<'run> {
     cluster: &'run Cluster,
     prepared: &'run Prepared,
     journal: &'run Mutex<Journal>,
+    /// The source's pods, once they are ready.
+    rolled_out: &'run OnceLock<Vec<PodName>>,
     events: &'run Events,
 }
 

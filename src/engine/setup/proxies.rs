@@ -17,8 +17,10 @@ const READ_PAUSE: Duration = Duration::from_millis(100);
 impl Run<'_> {
     pub(super) async fn proxies(self) -> Result<StepEnd> {
         let (plan, gateway) = (&self.prepared.plan, &self.prepared.gateway);
-        let mut source_pods =
-            pods::ready(self.cluster, &plan.identity.namespace, &source::label_selector()).await?;
+        let mut source_pods = match self.rolled_out.get() {
+            Some(pods) => pods.clone(),
+            None => pods::ready(self.cluster, &plan.identity.namespace, &source::label_selector()).await?,
+        };
         if let Some(witnessed) = &self.prepared.witnessed {
             source_pods.extend(witnessed.workload.meshed_pods(self.cluster).await?);
         }

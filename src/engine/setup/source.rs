@@ -39,7 +39,10 @@ impl Run<'_> {
             applied.change,
             false,
         );
-        self.name_workloads(true).await;
+        // In a namespace that this run made there is nobody yet.
+        if self.prepared.facts.namespace.is_some() {
+            self.name_workloads(true).await;
+        }
         Ok(StepEnd::Done(None))
     }
 
@@ -127,6 +130,7 @@ impl Run<'_> {
                 &self.progress("source"),
             )
             .await?;
+        let _ = self.rolled_out.set(pods.iter().map(pods::name).collect());
         Ok(StepEnd::Done(
             pods.first().map(|pod| format!("pod {}", pod.name())),
         ))

@@ -23,8 +23,10 @@ pub(super) use rbac::user_of;
 pub(super) use refusal::Refusal;
 pub(super) use removal::{finish_foreground, forget, remove_object};
 
+use super::controllers;
 use super::server::{ReplyBody, full};
 use super::state::Inner;
+use super::store::Key;
 use crate::error::Error;
 use crate::vocabulary::Kind;
 use bytes::Bytes;
@@ -32,7 +34,7 @@ use futures::FutureExt;
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::BodyExt;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// An answer.
 pub(super) type Reply = Response<ReplyBody>;
@@ -273,13 +275,7 @@ pub(super) fn answer(inner: &Inner, call: &Call) -> Result<Reply, Refusal> {
 
 /// Applies an object on behalf of a test or of the seed.
 pub(super) fn put_from_outside(inner: &Inner, object: &Value) -> crate::error::Result<()> {
-    let kind = kind_of(inner, object).ok_or_else(|| {
-        Error::usage("the sandbox does not serve this kind").because(format!(
-            "{} {}",
-            object["apiVersion"].as_str().unwrap_or("no apiVersion"),
-            object["kind"].as_str().unwrap_or("no kind")
-        ))
-    })?;
+    let kind = kind_of(inner, object)?;
     let call = Call {
         method: Method::PATCH,
         path: String::new(),
@@ -303,12 +299,33 @@ pub(super) fn put_from_outside(inner: &Inner, object: &Value) -> crate::error::R
     Ok(())
 }
 
-fn kind_of(inner: &Inner, object: &Value) -> Option<Kind> {
-    path::served_kinds(&inner.settings).into_iter().find(|kind| {
-        let group = object["apiVersion"]
-            .as_str()
-            .and_then(|version| version.rsplit_once('/'))
-            .map_or("", |(group, _)| group);
-        kind.group == group && object["kind"] == kind.kind.as_str()
-    })
+/// Objects that have always been there.
+pub(super) fn populate(inner: &Inner, objects: impl IntoIterator<Item = Value>) -> crate::error::Result<()> {
+    let mut state = inner.lock();
+    let time = controllers::time_text(inner.now());
+    for mut object in objects {
+        let kind = kind_of(inner, &object)?;
+        object["metadata"]["uid"] = json!(state.next_uid());
+        object["metadata"]["creationTimestamp"] = json!(time);
+        let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
+        let key = Key::new(&kind.group, &kind.plural, text("namespace"), text("name"));
+        state.store.put(key, object);
+    }
+    state.store.compact();
+    Ok(())
+}
+
+fn kind_of(inner: &Inner, object: &Value) -> crate::error::Result<Kind> {
+    let text = |field: &str| object[field].as_str().unwrap_or_default();
+    let group = text("apiVersion").rsplit_once('/').map_or("", |(group, _)| group);
+    path::served_kinds(&inner.settings)
+        .into_iter()
+        .find(|kind| kind.group == group && kind.kind == text("kind"))
+        .ok_or_else(|| {
+            Error::usage("the sandbox does not serve this kind").because(format!(
+                "apiVersion {:?}, kind {:?}",
+                text("apiVersion"),
+                text("kind")
+            ))
+        })
 }

@@ -29,6 +29,7 @@ use crate::vocabulary::Kind;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Work for later.
@@ -159,20 +160,32 @@ fn settle(inner: &Inner, state: &mut State) {
 
 /// Deletes what belongs to an owner that is gone or waits for its end.
 fn collect_garbage(inner: &Inner, state: &mut State) {
-    let mut living = std::collections::BTreeMap::new();
-    for (_, object) in state.store.all() {
-        if let Some(uid) = object["metadata"]["uid"].as_str() {
-            let waits = object["metadata"]["finalizers"]
-                .as_array()
-                .is_some_and(|all| all.iter().any(|finalizer| finalizer == "foregroundDeletion"));
-            living.insert(uid.to_owned(), !waits);
-        }
+    // Of the owners alone, which are few in a large cluster.
+    let owners: BTreeSet<&str> = state
+        .store
+        .all()
+        .filter_map(|(_, object)| owner_uid(object))
+        .collect();
+    if owners.is_empty() {
+        return;
     }
+    let waits = |object: &Value| {
+        object["metadata"]["finalizers"]
+            .as_array()
+            .is_some_and(|all| all.iter().any(|finalizer| finalizer == "foregroundDeletion"))
+    };
+    let living: BTreeSet<&str> = state
+        .store
+        .all()
+        .filter_map(|(_, object)| Some((object["metadata"]["uid"].as_str()?, object)))
+        .filter(|(uid, object)| owners.contains(uid) && !waits(object))
+        .map(|(uid, _)| uid)
+        .collect();
     let doomed: Vec<Key> = state
         .store
         .all()
         .filter(|(_, object)| object["metadata"]["deletionTimestamp"].is_null())
-        .filter(|(_, object)| owner_uid(object).is_some_and(|uid| living.get(uid) != Some(&true)))
+        .filter(|(_, object)| owner_uid(object).is_some_and(|uid| !living.contains(uid)))
         .map(|(key, _)| key.clone())
         .collect();
     for key in doomed {

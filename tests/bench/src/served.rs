@@ -134,14 +134,13 @@ pub(crate) async fn serve(kubeconfig: &Path, pods: usize) -> Result<()> {
 
 /// Other people's pods, as large as pods are.
 fn populate(sandbox: &Sandbox, pods: usize) -> Result<()> {
-    for number in 0..NAMESPACES.min(pods) {
-        sandbox.put(&json!({
+    let namespaces = (0..NAMESPACES.min(pods)).map(|number| {
+        json!({
             "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": format!("team-{number}")},
-        }))?;
-    }
-    for number in 0..pods {
-        sandbox.put(&pod(number))?;
-    }
+            "status": {"phase": "Active"},
+        })
+    });
+    sandbox.populate(namespaces.chain((0..pods).map(pod)))?;
     Ok(())
 }
 
@@ -151,6 +150,12 @@ fn pod(number: usize) -> serde_json::Value {
     let variables: Vec<_> = (0..30)
         .map(|one| json!({"name": format!("SETTING_{one}"), "value": format!("{application}-value-{one}-of-a-usual-length")}))
         .collect();
+    let address = format!(
+        "10.{}.{}.{}",
+        128 + number / 62_500,
+        number / 250 % 250,
+        number % 250 + 1
+    );
     json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {
@@ -161,5 +166,11 @@ fn pod(number: usize) -> serde_json::Value {
             {"name": "application", "image": format!("registry.example.com/{application}:1"), "env": variables},
             {"name": "istio-proxy", "image": "docker.io/istio/proxyv2:1.29.0", "args": ["proxy", "sidecar"]},
         ]},
+        "status": {
+            "phase": "Running", "podIP": address, "podIPs": [{"ip": address}],
+            "conditions": [
+                {"type": "Ready", "status": "True"}, {"type": "ContainersReady", "status": "True"},
+            ],
+        },
     })
 }

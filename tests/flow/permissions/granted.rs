@@ -119,10 +119,11 @@ pub(crate) fn is_done_without(asked: &Asked) -> bool {
             && ["telemetries", "secrets", "pods"].contains(&asked.resource.as_str())
 }
 
-/// What a run here does not come to: a Lease is made, or taken over from a dead run, and renewed in longer runs; what is there at once is not waited for; a
+/// What a run here does not come to: a Lease is made, or looked for where another run holds it, taken over from a dead
+/// one, and renewed in longer runs; what is there at once is not waited for; a
 /// namespace stays in which the ServiceAccount is, and that it is in is the only way to run this.
 pub(crate) fn is_not_reached_here(asked: &Asked) -> bool {
-    asked.resource == "leases" && ["create", "patch", "update"].contains(&asked.verb.as_str())
+    asked.resource == "leases" && ["create", "get", "patch", "update"].contains(&asked.verb.as_str())
         || asked.verb == "watch"
         || asked.resource == "namespaces" && ["delete", "get"].contains(&asked.verb.as_str())
 }

@@ -116,6 +116,81 @@ fn only_the_client_knows_kube() {
     assert!(strangers.is_empty(), "{strangers:#?}");
 }
 
+/// The lines of the table of dependencies: name, and the reason behind it.
+fn dependencies(manifest: &str) -> Vec<(&str, &str)> {
+    let table = manifest.split("\n[dependencies]\n").nth(1).unwrap();
+    let lines = table.split("\n[").next().unwrap().lines();
+    lines
+        .filter_map(|line| line.split_once(" = "))
+        .map(|(name, rest)| (name, rest.split_once(" # ").map_or("", |(_, reason)| reason)))
+        .collect()
+}
+
+#[test]
+fn every_dependency_has_its_reason_and_is_used() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest = std::fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let files = rust_files(&root.join("src"));
+    let texts: Vec<String> = files
+        .iter()
+        .map(|file| without_comments(&std::fs::read_to_string(file).unwrap()))
+        .collect();
+    let mut wrong = Vec::new();
+    for (name, reason) in dependencies(&manifest) {
+        if reason.split(' ').count() < 2 {
+            wrong.push(format!("{name} has no reason"));
+        }
+        let path = format!("{}::", name.replace('-', "_"));
+        if !texts.iter().any(|text| text.contains(&path)) {
+            wrong.push(format!("{name} is not used"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_dependencies_keep_to_their_budget() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest = std::fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let budget = manifest.lines().find_map(|line| line.strip_prefix("crates = "));
+    let budget: usize = budget.unwrap().parse().unwrap();
+    let tree = std::process::Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "--locked",
+            "--package",
+            "kubectl-egress",
+            "--edges",
+            "normal",
+        ])
+        .args([
+            "--target",
+            "x86_64-unknown-linux-musl",
+            "--prefix",
+            "none",
+            "--format",
+            "{p}",
+        ])
+        .current_dir(root)
+        .output()
+        .unwrap();
+    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    let listed = String::from_utf8(tree.stdout).unwrap();
+    let name_and_version = |line: &str| line.split(' ').take(2).collect::<Vec<_>>().join(" ");
+    let crates: BTreeSet<String> = listed.lines().map(name_and_version).collect();
+    // One that is far below it was forgotten.
+    assert!(
+        crates.len() <= budget,
+        "{} crates, {budget} are written down",
+        crates.len()
+    );
+    assert!(
+        crates.len() + 5 > budget,
+        "only {} crates: write that down",
+        crates.len()
+    );
+}
+
 #[test]
 fn the_table_finds_what_it_is_for() {
     assert_eq!(

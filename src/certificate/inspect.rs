@@ -9,7 +9,9 @@ use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use x509_parser::certificate::X509Certificate;
+use x509_parser::error::X509Error;
 use x509_parser::extensions::{ExtendedKeyUsage, GeneralName};
+use x509_parser::nom;
 use x509_parser::oid_registry::OidRegistry;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::public_key::PublicKey;
@@ -102,7 +104,19 @@ pub fn inspect_der(der: &[u8]) -> Result<Inspected> {
 pub(super) fn parse(der: &[u8]) -> Result<X509Certificate<'_>> {
     X509Certificate::from_der(der)
         .map(|(_, certificate)| certificate)
-        .map_err(|error| Error::usage("a certificate cannot be read").because(error.to_string()))
+        .map_err(|error| Error::usage("a certificate cannot be read").because(why(&error)))
+}
+
+/// In words: of what the structure lacks, the library tells only in its own types.
+fn why(error: &nom::Err<X509Error>) -> String {
+    match error {
+        nom::Err::Incomplete(_) => "it ends too early".to_owned(),
+        nom::Err::Error(X509Error::Der(_) | X509Error::NomError(_))
+        | nom::Err::Failure(X509Error::Der(_) | X509Error::NomError(_)) => {
+            "it is damaged, cut, or something else than a certificate".to_owned()
+        }
+        nom::Err::Error(said) | nom::Err::Failure(said) => said.to_string(),
+    }
 }
 
 /// The certificate's SubjectPublicKeyInfo (DER).

@@ -117,6 +117,20 @@ fn a_certificate_for_another_host_is_named() {
 }
 
 #[test]
+fn a_certificate_that_is_none_is_told_in_words() {
+    let der = pem::certificates(root().certificate_pem.as_bytes())
+        .unwrap()
+        .remove(0);
+    for damaged in [&b"-----BEGIN CERTIFICATE-----"[..], &[], &der[..40], &der[4..]] {
+        let error = inspect_der(damaged).unwrap_err().to_string();
+        assert!(
+            !error.contains('(') && error.starts_with("a certificate cannot be read: it "),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn a_common_name_is_no_host() {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::default();

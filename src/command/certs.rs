@@ -2,6 +2,7 @@
 
 use super::certs_inspect;
 use super::document::{CertificateFile, Certificates, Document};
+use super::output_file::{Readers, is_taken, replace_all, unwritten};
 use crate::certificate::{self, Authority, CertificateRequest, Inspected, Issued};
 use crate::cli::{Certs, CertsCommand, Connection};
 use crate::error::{Error, Result};
@@ -9,7 +10,6 @@ use crate::report::{Printer, view};
 use crate::vocabulary::{ExitCode, HostName};
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
-use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 /// A file to write: its name, what it is, its text.
@@ -45,7 +45,7 @@ pub(super) async fn certs(connection: &Connection, settings: Certs, printer: &Pr
     let existing: Vec<String> = outputs
         .iter()
         .map(|output| folder.join(&output.name))
-        .filter(|path| path.exists())
+        .filter(|path| is_taken(path))
         .map(|path| path.display().to_string())
         .collect();
     if !existing.is_empty() {
@@ -58,9 +58,12 @@ pub(super) async fn certs(connection: &Connection, settings: Certs, printer: &Pr
         }
     }
     make_folder(folder)?;
-    for output in &outputs {
-        write(&folder.join(&output.name), output.bytes())?;
-    }
+    // Together: a new certificate beside an old key would be worse than either.
+    let files: Vec<(PathBuf, &[u8])> = outputs
+        .iter()
+        .map(|output| (folder.join(&output.name), output.bytes()))
+        .collect();
+    replace_all(&files, Readers::Owner)?;
     show(folder, &outputs, printer)?;
     let at = |name: &str| folder.join(name).display().to_string();
     let authority = match &settings.ca_cert {
@@ -205,30 +208,4 @@ fn make_folder(folder: &Path) -> Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder).map_err(|error| unwritten(folder, &error))
-}
-
-/// Writes beside the file and renames: an old file stays whole until the new one is, and keeps no wider mode.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}.tmp", std::process::id()));
-    let beside = PathBuf::from(beside);
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options
-        .open(&beside)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| std::fs::rename(&beside, path));
-    written.map_err(|error| {
-        if error.kind() != ErrorKind::AlreadyExists {
-            // It was ours; there is nothing else to be done about it.
-            let _ = std::fs::remove_file(&beside);
-        }
-        unwritten(path, &error)
-    })
-}
-
-fn unwritten(path: &Path, error: &std::io::Error) -> Error {
-    Error::usage(format!("{} cannot be written", path.display())).because(error.to_string())
 }

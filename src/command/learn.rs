@@ -1,12 +1,13 @@
 //! `learn`: listens, shows what leaves, and writes the proposal if a file is named.
 
 use super::connection::connect;
+use super::output_file::{Readers, can_be_written, is_taken, replace_all};
 use crate::cli::{self, Connection};
 use crate::engine::learn::{self as engine, LearnSettings, Learned, Window};
 use crate::error::{Error, Result};
 use crate::report::{Printer, interruption, view};
 use crate::vocabulary::{ClusterCommand, ExitCode};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Listens and tells. Exit 3 if no sidecar told anything: then nothing is known.
 pub(super) async fn learn(
@@ -59,39 +60,42 @@ impl Files {
         }
     }
 
-    /// Asks before the window, not after it, whether a file that is there may be replaced.
+    /// Asks before the window, not after it, whether a file that is there may be replaced, and whether one can be there.
     async fn may_be_written(&self, printer: &Printer) -> Result<()> {
         for file in [&self.plan, &self.policy] {
             let question = format!("Replace the file {}?", file.display());
-            if file.exists() && !printer.confirm(&question).await? {
+            if is_taken(file) && !printer.confirm(&question).await? {
                 return Err(Error::consent("nothing was done, as you did not agree").because(question));
             }
+            can_be_written(file)?;
         }
         Ok(())
     }
 
-    /// Writes what there is; gives the plan's file if there is one.
+    /// Writes what there is, all or nothing; gives the plan's file if there is one.
     fn write(&self, learned: &Learned, printer: &Printer) -> Result<Option<String>> {
-        if let Some(policy) = &learned.network_policy {
-            let text = serde_saphyr::to_string(policy).map_err(|error| Error::bug(error.to_string()))?;
-            store(&self.policy, &text)?;
+        let policy = learned.network_policy.as_ref().map(serde_saphyr::to_string);
+        let policy = policy
+            .transpose()
+            .map_err(|error| Error::bug(error.to_string()))?;
+        let plan = learned.plan_file()?;
+        let texts = [(&self.policy, &policy), (&self.plan, &plan)];
+        let files: Vec<(PathBuf, &[u8])> = texts
+            .into_iter()
+            .filter_map(|(path, text)| Some((path.clone(), text.as_ref()?.as_bytes())))
+            .collect();
+        replace_all(&files, Readers::Everybody)?;
+        if policy.is_some() {
             printer.note(&format!(
                 "wrote the lock to {}; `kubectl diff -f` shows it, `kubectl egress lockdown` makes and proves it",
                 self.policy.display()
             ));
         }
-        let Some(text) = learned.plan_file()? else {
+        if plan.is_none() {
             printer.warning("there is no host to plan, so no plan was written");
             return Ok(None);
-        };
-        store(&self.plan, &text)?;
+        }
         printer.note(&format!("wrote the plan to {}", self.plan.display()));
         Ok(Some(self.plan.display().to_string()))
     }
-}
-
-fn store(file: &Path, text: &str) -> Result<()> {
-    std::fs::write(file, text).map_err(|error| {
-        Error::usage(format!("the file {} cannot be written", file.display())).because(error.to_string())
-    })
 }

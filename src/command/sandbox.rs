@@ -1,7 +1,7 @@
 //! `sandbox`: serves the embedded cluster on 127.0.0.1, for `kubectl` and for us to look at.
 
-use super::certs::write;
 use super::embedded::{self, CONTEXT, Clusters, TARGET_CONTEXT};
+use super::output_file::{Readers, is_taken, replace_all};
 use crate::cli::{Connection, SandboxServer};
 use crate::error::{Error, Result};
 use crate::report::{Printer, interruption};
@@ -71,7 +71,7 @@ async fn serve(clusters: Clusters, listener: TcpListener, of_target: TcpListener
 /// A kubeconfig of somebody else's is not overwritten without a word.
 async fn write_with_consent(file: &Path, content: &str, printer: &Printer) -> Result<()> {
     let question = format!("{} is there already. Overwrite it?", file.display());
-    if file.exists() && !printer.confirm(&question).await? {
+    if is_taken(file) && !printer.confirm(&question).await? {
         return Err(Error::consent(format!("{} stays as it is", file.display()))
             .because("you did not agree")
             .hint("give another file to --write-kubeconfig"));
@@ -127,6 +127,10 @@ impl Drop for Temporary {
         // What cannot be removed leads to a port where nobody listens.
         let _ = std::fs::remove_file(&self.0);
     }
+}
+
+fn write(file: &Path, content: &[u8]) -> Result<()> {
+    replace_all(&[(file.to_owned(), content)], Readers::Owner)
 }
 
 fn kubeconfig(port: u16, target_port: u16) -> String {

@@ -92,6 +92,14 @@ impl Sandbox {
         }
     }
 
+    /// Serves one connection, whatever it is, until it closes.
+    pub async fn serve_stream<Stream>(&self, stream: Stream)
+    where
+        Stream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    {
+        server::serve_connection(Arc::clone(&self.inner), stream).await;
+    }
+
     /// Every request so far, in the order of arrival.
     pub fn requests(&self) -> Vec<RecordedRequest> {
         self.inner.lock().requests.clone()

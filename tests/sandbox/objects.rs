@@ -323,6 +323,36 @@ async fn a_namespace_takes_its_objects_with_it() {
 }
 
 #[tokio::test]
+async fn a_namespace_that_somebody_holds_stays_empty_until_he_lets_go() {
+    let (sandbox, client) = sandbox();
+    let held = json!({"apiVersion": "v1", "kind": "Namespace",
+        "metadata": {"name": "demo", "finalizers": ["theirs.test/hold"]}});
+    let theirs = |name: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "demo"}});
+    apply(&client, &kinds::namespace(), "test", &held).await.unwrap();
+    apply(&client, &kinds::config_map(), "test", &theirs("a"))
+        .await
+        .unwrap();
+    let namespaces = api(&client, &kinds::namespace(), "");
+    namespaces.delete("demo", &DeleteParams::default()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(5), async {
+        while sandbox.dump().contains_key("ConfigMap demo/a") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .expect("what is in it goes");
+    assert!(namespaces.get_opt("demo").await.unwrap().is_some());
+    let refused = apply(&client, &kinds::config_map(), "test", &theirs("b")).await;
+    assert_eq!(status(refused.unwrap_err()).code, 403);
+    let free = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+    namespaces
+        .patch("demo", &PatchParams::default(), &free)
+        .await
+        .unwrap();
+    assert!(namespaces.get_opt("demo").await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn faults_strike_the_request_that_they_name() {
     let (sandbox, client) = sandbox();
     let config_maps = api(&client, &kinds::config_map(), "default");

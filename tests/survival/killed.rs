@@ -31,8 +31,9 @@ const SCENARIOS: [(&[&str], &str); 5] = [
     (&[SETUP, LOCK], CLEANUP),
 ];
 
-struct Served {
-    sandbox: Sandbox,
+/// A sandbox that is served until this is dropped. Needs a runtime with more than one thread.
+pub(crate) struct Served {
+    pub(crate) sandbox: Sandbox,
     kubeconfig: tempfile::NamedTempFile,
     server: tokio::task::JoinHandle<()>,
 }
@@ -44,7 +45,7 @@ impl Drop for Served {
 }
 
 impl Served {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let sandbox = Sandbox::new(SandboxSettings {
             pod_start: Duration::from_millis(10),
             pod_stop: Duration::from_millis(5),
@@ -72,13 +73,23 @@ impl Served {
         }
     }
 
+    /// What is typed, and how the sandbox is reached without a question.
+    pub(crate) fn arguments(&self, typed: &str) -> Vec<String> {
+        let (ours, theirs) = typed.split_once(" -- ").unwrap_or((typed, ""));
+        let mut arguments: Vec<String> = ours.split_whitespace().map(str::to_owned).collect();
+        arguments.extend(["--yes", "-vv", "--kubeconfig"].map(str::to_owned));
+        arguments.push(self.kubeconfig.path().display().to_string());
+        if !theirs.is_empty() {
+            arguments.extend(["--", theirs].map(str::to_owned));
+        }
+        arguments
+    }
+
     fn spawn(&self, typed: &str) -> Child {
         // Whoever runs the tests may have SIGHUP ignored (`nohup`), which is passed on.
         Command::new("env")
             .args(["--default-signal=HUP", env!("CARGO_BIN_EXE_kubectl-egress")])
-            .args(typed.split_whitespace())
-            .args(["--yes", "-vv", "--kubeconfig"])
-            .arg(self.kubeconfig.path())
+            .args(self.arguments(typed))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -92,7 +103,7 @@ impl Served {
     }
 
     /// Runs what comes before; each is to succeed.
-    async fn prepare(&self, before: &[&str]) {
+    pub(crate) async fn prepare(&self, before: &[&str]) {
         for typed in before {
             let (status, text) = self.run(typed).await;
             assert!(status.success(), "{typed}: {text}");

@@ -13,9 +13,11 @@
 )]
 
 mod case;
+mod controllers;
 #[path = "../flow/dump.rs"]
 mod dump;
 mod faults;
+mod files;
 mod killed;
 mod place;
 mod promises;

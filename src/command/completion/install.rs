@@ -1,6 +1,7 @@
 //! Makes the executable that kubectl looks for in PATH on `kubectl egress <TAB>`.
 
 use super::BINARY;
+use crate::command::output_file::{Readers, replace_all};
 use crate::error::{Error, Result};
 use crate::report::Printer;
 use crate::vocabulary::ExitCode;
@@ -32,10 +33,8 @@ pub(super) fn install(directory: Option<&Path>, printer: &Printer) -> Result<Exi
         None => own_folder(&folders)?,
     };
     let file = directory.join(NAME);
-    let cannot = |error: std::io::Error| {
-        Error::usage(format!("{} cannot be written", file.display()))
-            .because(error.to_string())
-            .hint("choose another folder of PATH: kubectl egress completion install --directory DIR")
+    let elsewhere = |error: Error| {
+        error.hint("choose another folder of PATH: kubectl egress completion install --directory DIR")
     };
     if let Ok(there) = std::fs::read_to_string(&file)
         && !there.contains(MARK)
@@ -45,7 +44,8 @@ pub(super) fn install(directory: Option<&Path>, printer: &Printer) -> Result<Exi
                 .hint("choose another folder of PATH: kubectl egress completion install --directory DIR"),
         );
     }
-    write(&file).map_err(cannot)?;
+    // Made executable before it has its name: kubectl never finds half of it.
+    replace_all(&[(file.clone(), content().as_bytes())], Readers::Runners).map_err(elsewhere)?;
     printer.note(&format!("made {}", file.display()));
     if !folders.contains(&directory) {
         printer.warning(&format!(
@@ -55,18 +55,6 @@ pub(super) fn install(directory: Option<&Path>, printer: &Printer) -> Result<Exi
     }
     printer.next("kubectl egress <TAB>, in a shell with kubectl's own completion: kubectl completion -h");
     Ok(ExitCode::Success)
-}
-
-/// A new file, made executable before it has its name: kubectl never finds half of it.
-fn write(file: &Path) -> std::io::Result<()> {
-    let draft = file.with_extension(format!("{}.new", std::process::id()));
-    std::fs::write(&draft, content())?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(0o755))?;
-    }
-    std::fs::rename(&draft, file)
 }
 
 /// The folder of PATH that has our binary: with krew its links are there.

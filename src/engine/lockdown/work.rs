@@ -156,6 +156,8 @@ impl Work<'_> {
         .await;
         let fresh = match fresh {
             Ok(fresh) => fresh,
+            // The API server's affair, or somebody else's who deleted it, which says nothing about the lock.
+            Err(error) if error.code() != ExitCode::TimedOut => return Err(error),
             Err(error) => {
                 document
                     .findings

@@ -116,9 +116,7 @@ pub(in crate::sandbox) fn remove_object(inner: &Inner, state: &mut State, key: &
         return;
     };
     let mut object = object.clone();
-    let held = object["metadata"]["finalizers"]
-        .as_array()
-        .is_some_and(|finalizers| !finalizers.is_empty());
+    let held = is_held(state, key);
     let pod = key.group.is_empty() && key.plural == "pods";
     let namespace = key.group.is_empty() && key.plural == "namespaces";
     let grace = grace
@@ -154,18 +152,24 @@ pub(in crate::sandbox) fn forget(state: &mut State, key: &Key) {
     }
 }
 
+/// Whether finalizers keep an object.
+pub(in crate::sandbox) fn is_held(state: &State, key: &Key) -> bool {
+    let finalizers = |object: &Value| object["metadata"]["finalizers"].as_array().map_or(0, Vec::len);
+    state.store.get(key).is_some_and(|object| finalizers(object) > 0)
+}
+
 /// Removes an object whose last finalizer has gone.
 pub(super) fn remove_if_finalized(state: &mut State, key: &Key) {
-    let done = state.store.get(key).is_some_and(|object| {
-        let metadata = &object["metadata"];
-        let held = metadata["finalizers"]
-            .as_array()
-            .is_some_and(|finalizers| !finalizers.is_empty());
-        !metadata["deletionTimestamp"].is_null()
-            && !held
-            && !matches!(key.plural.as_str(), "pods" | "namespaces")
-    });
-    if done {
+    let leaves = state
+        .store
+        .get(key)
+        .is_some_and(|object| !object["metadata"]["deletionTimestamp"].is_null());
+    let waits_for_more = match key.plural.as_str() {
+        "pods" => true,
+        "namespaces" => state.store.all().any(|(other, _)| other.namespace == key.name),
+        _ => false,
+    };
+    if leaves && !is_held(state, key) && !waits_for_more {
         forget(state, key);
     }
 }

@@ -114,7 +114,10 @@ fn empty(state: &mut State, namespace: &Key) {
     for key in &inside {
         api::forget(state, key);
     }
-    api::forget(state, namespace);
+    // One that somebody holds stays, empty and without a way in, until he lets go.
+    if !api::is_held(state, namespace) {
+        api::forget(state, namespace);
+    }
 }
 
 /// Runs the controllers that a write of this kind concerns.

@@ -12,6 +12,7 @@ mod bypass;
 mod certificates;
 mod check;
 mod completion;
+mod deploy_target;
 mod dump;
 mod elsewhere;
 mod explain;

@@ -6,8 +6,19 @@ use kubectl_egress::report::{self, Printer, ReportSettings};
 use kubectl_egress::vocabulary::ExitCode;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+/// A command's future lives on the stack and is large; Windows gives the first thread 1 MiB, of which it needs more.
+const STACK_BYTES: usize = 16 << 20;
+
 fn main() -> std::process::ExitCode {
     report::record_panics();
+    let thread = std::thread::Builder::new().name("main".to_owned());
+    match thread.stack_size(STACK_BYTES).spawn(whole) {
+        Ok(thread) => thread.join().unwrap_or_else(|_| ExitCode::Bug.into()),
+        Err(_) => whole(),
+    }
+}
+
+fn whole() -> std::process::ExitCode {
     if kubectl_egress::command::answers_shell(std::env::args_os()) {
         return ExitCode::Success.into();
     }

@@ -9,6 +9,7 @@ use crate::engine::Event;
 use crate::engine::deploy_target::direct::ClientIdentity;
 use crate::engine::deploy_target::proof::{TargetProof, prove};
 use crate::engine::deploy_target::{self as engine, TargetSettings};
+use crate::engine::manifests;
 use crate::error::{Error, Result};
 use crate::plan::secrets::Credential;
 use crate::plan::target_workload;
@@ -80,8 +81,8 @@ pub(super) async fn deploy(
     }
     if prepared.settings.dry_run.is_dry() {
         if printer.settings().output != OutputFormat::Text {
-            let list = json!({"apiVersion": "v1", "kind": "List",
-                "items": prepared.shown().iter().map(|object| &object.0).collect::<Vec<_>>()});
+            let items = manifests::as_applied(cluster, &prepared.shown()).await;
+            let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
             printer.document(&list, |_| String::new())?;
         }
         engine::dry_run(cluster, &prepared, &events).await?;

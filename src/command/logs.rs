@@ -67,6 +67,7 @@ pub(super) async fn logs(
         });
     }
     drop(sender);
+    let mut shown = false;
     let printing = async {
         loop {
             let event = if settings.follow {
@@ -77,7 +78,8 @@ pub(super) async fn logs(
             match event {
                 None => return Ok(()),
                 Some((pod, LogEvent::Line(raw))) => {
-                    print_line(&pod.to_string(), &raw, &formats, &settings, printer)?;
+                    let fate = print_line(&pod.to_string(), &raw, &formats, &settings, printer)?;
+                    shown |= fate == Fate::Shown;
                 }
                 Some((pod, LogEvent::Gap(why))) => {
                     printer.warning(&format!("lines of {pod} may be missing: {why}"));
@@ -91,7 +93,13 @@ pub(super) async fn logs(
         }
     };
     or_interrupted(printing, &connected.plan).await?;
-    printer.next("kubectl egress explain --log LINE");
+    match settings.hosts.first() {
+        Some(host) if !shown => {
+            printer.note(&format!("none of the lines that were read is about {host}"));
+            printer.next(&format!("kubectl egress probe {host} -n {}", connected.namespace));
+        }
+        _ => printer.next("kubectl egress explain --log LINE"),
+    }
     Ok(ExitCode::Success)
 }
 
@@ -115,8 +123,8 @@ fn saved(file: &Path, settings: &cli::Logs, printer: &Printer) -> Result<ExitCod
         let Line::Whole(raw) = line else { return true };
         for (rest, pod) in without_prefix(raw) {
             match print_line(pod.unwrap_or("-"), rest, &formats, settings, printer) {
-                Ok(true) => break,
-                Ok(false) => {}
+                Ok(Fate::Shown | Fate::PassedOver) => break,
+                Ok(Fate::Unknown) => {}
                 Err(error) => {
                     failed = Some(error);
                     return false;
@@ -146,32 +154,42 @@ async fn pods_of(cluster: &Cluster, gateway: &GatewayTarget) -> Result<(Vec<PodN
     Ok((pods.iter().map(pods::name).collect(), formats))
 }
 
-/// Prints a line if it is wanted; says whether it is one of an access log, as far as that was looked at.
+/// What became of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Shown,
+    /// It is of no interest.
+    PassedOver,
+    /// It is none of an access log.
+    Unknown,
+}
+
+/// Prints a line if it is wanted; says what became of it.
 fn print_line(
     pod: &str,
     raw: &[u8],
     formats: &LogFormats,
     settings: &cli::Logs,
     printer: &Printer,
-) -> Result<bool> {
+) -> Result<Fate> {
     // Of a long log most lines are about other hosts: looking for a word is many times cheaper than reading a line.
     // Our own hellos, by which a follower is known to deliver, tell nobody anything else.
     if settings.hosts.is_empty() && !settings.raw && sentinel::is_mentioned(raw) {
-        return Ok(true);
+        return Ok(Fate::PassedOver);
     }
     let mentioned = |host: &HostName| line_mentions(raw, host.as_str());
     if !settings.hosts.is_empty() && !settings.hosts.iter().any(mentioned) {
-        return Ok(true);
+        return Ok(Fate::PassedOver);
     }
     let Some(line) = formats.parse(raw) else {
-        return Ok(false);
+        return Ok(Fate::Unknown);
     };
     if !settings.hosts.is_empty() && !settings.hosts.iter().any(|host| concerns(&line, host)) {
-        return Ok(true);
+        return Ok(Fate::PassedOver);
     }
     if settings.raw {
         printer.raw_line(raw);
-        return Ok(true);
+        return Ok(Fate::Shown);
     }
     let document = serde_json::json!({
         "pod": pod,
@@ -217,7 +235,7 @@ fn print_line(
             line.duration,
         )
     })?;
-    Ok(true)
+    Ok(Fate::Shown)
 }
 
 fn concerns(line: &AccessLogLine, host: &HostName) -> bool {

@@ -4,17 +4,17 @@ use super::connection::{Connected, connect_to_plan, or_interrupted, read_plan};
 use super::hosts::{self, planned};
 use super::{secrets, source, two_clusters};
 use crate::cli::{self, ChangeFlags, Connection, GatewayFlags, Inject, PlanFlags, SourceFlags};
+use crate::cluster::Cluster;
 use crate::engine::client_secret::SecretWish;
 use crate::engine::completion;
 use crate::engine::prepare::{DryRun, Parts, Prepared, SetupSettings, prepare};
 use crate::engine::probe::ProbeSource;
 use crate::engine::undo::{self, UndoSettings};
 use crate::engine::verify::{self, Enforced, VerifySettings};
-use crate::engine::{Event, setup as engine};
+use crate::engine::{Event, manifests, setup as engine};
 use crate::error::{Error, Result};
 use crate::evidence::Verification;
 use crate::plan::gateway_workload::GatewaySettings;
-use crate::plan::ownership::Manifest;
 use crate::plan::{Plan, PlanSettings};
 use crate::report::{Printer, view};
 use crate::vocabulary::{ExitCode, OutputFormat, PlanIdentity, Verdict, names};
@@ -276,7 +276,7 @@ async fn decide(
         events(Event::Warning(remark.clone()));
     }
     if prepared.settings.dry_run != DryRun::No {
-        show_manifests(&prepared, printer)?;
+        show_manifests(&connected.cluster, &prepared, printer).await?;
         engine::dry_run(&connected.cluster, &prepared, &events).await?;
         printer.note("dry run: nothing was changed");
         printer.next("the same command without --dry-run");
@@ -293,7 +293,7 @@ async fn decide(
 }
 
 /// With `-o yaml` or `-o json`, a dry run prints what would be applied.
-fn show_manifests(prepared: &Prepared, printer: &Printer) -> Result<()> {
+async fn show_manifests(cluster: &Cluster, prepared: &Prepared, printer: &Printer) -> Result<()> {
     if printer.settings().output == OutputFormat::Text {
         return Ok(());
     }
@@ -303,12 +303,8 @@ fn show_manifests(prepared: &Prepared, printer: &Printer) -> Result<()> {
         .is_none()
         .then(|| prepared.namespace_manifest());
     let secrets = prepared.secrets.shown();
-    let objects: Vec<&serde_json::Value> = namespace
-        .iter()
-        .chain(prepared.manifests())
-        .chain(&secrets)
-        .map(|manifest: &Manifest| &manifest.object.0)
-        .collect();
+    let shown = namespace.iter().chain(prepared.manifests()).chain(&secrets);
+    let objects = manifests::as_applied(cluster, shown).await;
     printer.document(
         &json!({"apiVersion": "v1", "kind": "List", "items": objects}),
         |_| String::new(),

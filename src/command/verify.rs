@@ -90,7 +90,14 @@ async fn proven(
     };
     let image = settings.image.as_deref().unwrap_or(names::SOURCE_IMAGE);
     let finding = source::find(&connected, &settings.probe, image, settings.plan.timeout, printer);
-    let source = or_interrupted(finding, &connected.plan).await?;
+    let source = match or_interrupted(finding, &connected.plan).await {
+        // Where nothing was set up, a source alone is of no use.
+        Err(missing) if missing.code() == ExitCode::Usage => {
+            engine::stored_plan(&connected.cluster, &connected.plan).await?;
+            return Err(missing);
+        }
+        found => found?,
+    };
     let bypass = if settings.bypass {
         Some(BypassSettings {
             all: settings.attempts == "all",

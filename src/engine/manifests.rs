@@ -6,7 +6,7 @@ use crate::istio::kinds;
 use crate::plan::journal::{Entry, Journal};
 use crate::plan::ownership::Manifest;
 use crate::plan::{istio_module, routing};
-use crate::vocabulary::{Object, names};
+use crate::vocabulary::{Kind, Object, names};
 use serde_json::Value;
 
 /// Everything that a plan which is set up consists of.
@@ -35,12 +35,29 @@ pub async fn shown<'a>(
     for manifest in manifests {
         let mut object = without_ownership(manifest);
         if let Some(cluster) = cluster {
-            let served = cluster.served_kind(&manifest.reference.kind).await;
-            object["apiVersion"] = served.api_version().into();
+            in_served_version(cluster, &manifest.reference.kind, &mut object).await;
         }
         objects.push(object);
     }
     objects
+}
+
+/// Manifests as `setup` applies them, with our ownership.
+pub async fn as_applied<'a>(
+    cluster: &Cluster,
+    manifests: impl IntoIterator<Item = &'a Manifest>,
+) -> Vec<Value> {
+    let mut objects = Vec::new();
+    for manifest in manifests {
+        let Object(mut object) = manifest.object.clone();
+        in_served_version(cluster, &manifest.reference.kind, &mut object).await;
+        objects.push(object);
+    }
+    objects
+}
+
+async fn in_served_version(cluster: &Cluster, kind: &Kind, object: &mut Value) {
+    object["apiVersion"] = cluster.served_kind(kind).await.api_version().into();
 }
 
 /// Ownership is for what `setup` applies; manifests in git belong to whoever applies them.

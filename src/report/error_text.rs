@@ -23,7 +23,7 @@ pub(super) fn render(error: &Error, style: &Style) -> String {
             text,
             "{} {}",
             style.color_only(Tone::Literal, "hint:"),
-            indented(hint, 2)
+            style.instruction(hint, "hint: ")
         );
     }
     text

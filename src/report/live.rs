@@ -3,6 +3,10 @@
 //! The cursor rests, visible, at the beginning of the row below what is drawn. So nothing is left over whatever happens
 //! next: a `^C` that the terminal echoes stands on a row that is erased, and no line reaches the last column, where
 //! terminals differ in how they wrap. A shell that comes back after a kill finds the cursor where it belongs.
+//!
+//! indicatif's `MultiProgress` draws bars, of which it lets go the last where rows are few, and rests behind them: that
+//! what goes first are hints, that rows are erased below an echoed `^C`, and questions are asked with nothing drawn, is
+//! why only its spinners are used.
 
 use super::frame::{RunningStep, frame};
 use super::streams::{Streams, lock};

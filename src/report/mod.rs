@@ -7,6 +7,7 @@ mod columns;
 mod error_text;
 pub mod escape;
 mod frame;
+mod instruction;
 mod interruption;
 mod live;
 mod panic;

@@ -251,7 +251,7 @@ impl Printer {
             self.0.progress.print(&format!(
                 "{} {}\n",
                 style.color_only(Tone::Strong, "next:"),
-                style.paint(Tone::Literal, command)
+                style.in_tone(Tone::Literal, &style.instruction(command, "next: "))
             ));
         }
     }

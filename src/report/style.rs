@@ -1,7 +1,7 @@
 //! How texts look on one stream: colour, marks, width. Understandable without any of it.
 
 use super::columns::columns;
-use super::escape;
+use super::{escape, instruction};
 use anstyle::{AnsiColor, Effects};
 use std::fmt::Write;
 
@@ -89,9 +89,20 @@ impl Style {
         if self.unicode { "…" } else { "..." }
     }
 
-    /// Prose broken into lines, each behind `indent` blanks. Words longer than a line stay whole.
+    /// Prose broken into lines, each behind `indent` blanks. Words longer than a line stay whole, and so do commands between
+    /// backticks that fit into one.
     pub fn wrap(&self, text: &str, indent: usize) -> String {
         self.wrap_lines(text, indent, indent)
+    }
+
+    /// What is to be typed, with prose round it, behind what it begins with; broken so that it can be copied.
+    pub(super) fn instruction(&self, text: &str, begins: &str) -> String {
+        let lines: Vec<_> = text.trim_end().split('\n').map(escape::visible).collect();
+        match (self.width, lines.as_slice()) {
+            (Some(width), [line]) => instruction::lay_out(line, begins.len(), width),
+            // Laid out by somebody else, or not for a terminal: left whole, to be searched.
+            _ => lines.join("\n  "),
+        }
     }
 
     /// Like [`Self::wrap`], with every line but the first two blanks further in, so that items can be told apart.
@@ -110,7 +121,7 @@ impl Style {
     }
 
     /// Each line on its own, so that nothing between them is coloured.
-    fn in_tone(&self, tone: Tone, lines: &str) -> String {
+    pub(super) fn in_tone(&self, tone: Tone, lines: &str) -> String {
         let painted: Vec<String> = lines
             .lines()
             .map(|line| {
@@ -133,8 +144,8 @@ impl Style {
             .max(rest + 20);
         let mut lines = String::new();
         let mut used = 0;
-        for word in escape::visible(text).split(' ').filter(|word| !word.is_empty()) {
-            let length = columns(word);
+        for word in words(&escape::visible(text), width - rest) {
+            let length = columns(&word);
             if used > 0 && used + 1 + length <= width {
                 let _ = write!(lines, " {word}");
                 used += 1 + length;
@@ -191,6 +202,29 @@ pub(super) fn seconds(time: std::time::Duration) -> String {
     }
 }
 
+/// Words, of which what stands between backticks is one if it fits.
+fn words(text: &str, room: usize) -> Vec<String> {
+    let single: Vec<&str> = text.split(' ').filter(|word| !word.is_empty()).collect();
+    let mut words = Vec::new();
+    let mut left = single.as_slice();
+    while let Some((word, after)) = left.split_first() {
+        let opens = |word: &str| word.matches('`').count() % 2 == 1;
+        let closes = after.iter().position(|word| opens(word)).filter(|_| opens(word));
+        let (whole, behind) = match closes {
+            Some(end) => (left[..end + 2].join(" "), &left[end + 2..]),
+            None => ((*word).to_owned(), after),
+        };
+        if columns(&whole) <= room {
+            words.push(whole);
+            left = behind;
+        } else {
+            words.push((*word).to_owned());
+            left = after;
+        }
+    }
+    words
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,6 +265,17 @@ mod tests {
             the gateway has no route for this
             host, see
             https://a-very-long-name.example.com/page/of/docs
+        ");
+    }
+
+    #[test]
+    fn a_command_stays_whole_if_it_fits() {
+        let text = "to see what it does type `kubectl egress status -n demo`, or else `kubectl egress cleanup -n demo --verify --plan x`";
+        insta::assert_snapshot!(PLAIN.wrap(text, 4), @r"
+            to see what it does type
+            `kubectl egress status -n demo`, or
+            else `kubectl egress cleanup -n demo
+            --verify --plan x`
         ");
     }
 

@@ -13,6 +13,7 @@ mod certificates;
 mod check;
 mod completion;
 mod crowd;
+mod deploy_target;
 mod dump;
 mod elsewhere;
 mod explain;

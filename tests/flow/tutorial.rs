@@ -32,6 +32,18 @@ fn the_tutorial_tells_the_whole_story_on_the_sandbox() {
     );
 }
 
+/// Windows gives the first thread that much, Linux what it is told to. The longest story has the largest future.
+#[test]
+#[cfg(unix)]
+fn a_command_needs_no_large_stack_of_the_first_thread() {
+    let output = Command::new("sh")
+        .args(["-c", "ulimit -s 1024; exec \"$0\" tutorial mtls --sandbox"])
+        .arg(env!("CARGO_BIN_EXE_kubectl-egress"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
 fn tutorial(arguments: &str) -> (Option<i32>, String, String) {
     let home = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_kubectl-egress"))

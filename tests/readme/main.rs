@@ -24,6 +24,7 @@
 mod block;
 mod normal;
 mod place;
+mod words;
 
 use block::{Block, blocks};
 use normal::normal;

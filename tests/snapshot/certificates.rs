@@ -32,10 +32,9 @@ async fn made_looked_at_and_stored() {
     stage
         .sees("certs_inspect_gateway", "certs inspect --gateway")
         .await;
+    let secrets = "secrets --cert {folder}/certs/client.crt --key {folder}/certs/client.key --ca {folder}/certs/root.crt";
     stage
-        .sees(
-            "secrets",
-            "secrets --cert {folder}/certs/client.crt --key {folder}/certs/client.key --ca {folder}/certs/root.crt",
-        )
+        .tells("secrets", &format!("{secrets} --dry-run=client"))
         .await;
+    stage.sees("secrets", secrets).await;
 }

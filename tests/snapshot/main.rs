@@ -7,12 +7,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics is a test that fails")]
 
 mod certificates;
+mod complete;
 #[cfg(unix)]
 mod emulator;
 mod first_errors;
 mod help;
 mod hostile;
 mod normal;
+mod server;
 mod stage;
 mod stories;
 mod story;

@@ -90,7 +90,7 @@ impl Served {
 }
 
 /// A command's future is large, larger still without optimisation; a test's thread has 2 MiB.
-const STACK_BYTES: usize = 32 << 20;
+pub(crate) const STACK_BYTES: usize = 32 << 20;
 
 /// Runs a command in this process, as `main` does: on a thread and a runtime of its own.
 pub(crate) async fn run(words: Vec<String>, settings: ReportSettings, columns: usize) -> Said {

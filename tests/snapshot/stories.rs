@@ -13,8 +13,19 @@ async fn the_first_story() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn istios_own_story() {
+    let stage = Stage::new(quick()).await;
+    stage.sees("tutorial_istio_list", "tutorial istio --list").await;
+    stage.sees("tutorial_istio", "tutorial istio --yes").await;
+    stage
+        .sees("tutorial_istio_section", "tutorial istio --only http --yes")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_story_of_two_clusters() {
     let stage = Stage::new(quick()).await;
+    stage.sees("tutorial_mtls_list", "tutorial mtls --list").await;
     stage
         .sees("tutorial_mtls", "tutorial mtls --target-context target --yes")
         .await;

@@ -37,7 +37,6 @@ async fn set_up_and_looked_at() {
     stage.sees("diff_none", "diff").await;
     stage.sees("render", "render").await;
     stage.tells("render", "render").await;
-    stage.sees("logs", "logs --host kyma-project.io --tail 2").await;
     stage.sees("explain_host", "explain kyma-project.io").await;
     stage.tells("explain_host", "explain kyma-project.io:443").await;
     stage
@@ -46,7 +45,19 @@ async fn set_up_and_looked_at() {
     stage.sees("check", "check").await;
     stage.tells("check", "check").await;
     stage.sees("learn", "learn --since 1h").await;
+    stage.tells("learn", "learn --since 1h").await;
     stage.sees("report", "report").await;
+    stage.tells("report", "report").await;
+}
+
+/// The only requests are those of the set-up's probe.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_gateway_wrote() {
+    let stage = Stage::new(quick()).await;
+    stage.does("setup kyma-project.io --create-namespace").await;
+    stage.sees("logs", "logs --host kyma-project.io").await;
+    stage.tells("logs", "logs --host kyma-project.io").await;
+    stage.sees("logs_other_host", "logs --host www.example.com").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,7 +73,14 @@ async fn changed_step_by_step() {
         )
         .await;
     stage.sees("enable_gateway", "enable-gateway").await;
+    stage
+        .tells("enable_gateway", "enable-gateway --dry-run=client")
+        .await;
     stage.sees("deploy_curl", "deploy-curl").await;
+    stage.tells("deploy_curl", "deploy-curl --dry-run=client").await;
+    stage
+        .tells("route", "route www.example.com --dry-run=client")
+        .await;
     stage.sees("route", "route www.example.com").await;
     stage
         .sees("route_remove_asks", "route --remove www.example.com")

@@ -38,6 +38,8 @@ pub(super) async fn tutorial(
         printer.data(&all.iter().fold(String::new(), |text, section| {
             text + &format!("{:<18} {}\n", section.name, section.title)
         }));
+        let story = settings.story;
+        printer.next(&format!("kubectl egress tutorial {story} --only SECTION"));
         return Ok(ExitCode::Success);
     }
     if settings.pause && !printer.is_interactive() {

@@ -9,6 +9,7 @@ mod run;
 pub mod standing;
 pub mod through;
 
+use super::adoption;
 use super::client_secret::refuse_errors;
 use super::facts::Facts;
 use super::injection::{self, InjectionLabel};
@@ -79,8 +80,8 @@ pub struct PreparedTarget {
 ///
 /// # Errors
 /// If the certificate cannot be used for the host, the plan of that name routes hosts, the namespace is missing, there
-/// is no ingress gateway, the host or the Secret belongs to somebody else there, or the user may not do something that
-/// it takes.
+/// is no ingress gateway, the host or an object of a name of ours belongs to somebody else there, or the user may not do
+/// something that it takes.
 pub async fn prepare(cluster: &Cluster, settings: TargetSettings) -> Result<PreparedTarget> {
     check_certificate(&settings)?;
     let plan = settings.plan.clone();
@@ -116,11 +117,14 @@ pub async fn prepare(cluster: &Cluster, settings: TargetSettings) -> Result<Prep
         exposure,
         injection: &injection,
     };
+    let workload = target_workload::workload(&plan, &objects);
+    let exposing = target_workload::exposure(&plan, &objects);
+    adoption::check(cluster, &facts, workload.iter().chain(&exposing)).await?;
     let place = &ingress.target.namespace;
     let mut prepared = PreparedTarget {
-        workload: target_workload::workload(&plan, &objects),
+        workload,
         secret: secrets::server_credential(&plan, place, secrets::SERVER_CREDENTIAL, &settings.credential),
-        exposing: target_workload::exposure(&plan, &objects),
+        exposing,
         journal: facts.journal.clone().unwrap_or_else(|| {
             let empty = Plan::without_hosts(plan.clone(), PlanSettings::default());
             Journal::new(empty, ingress.target.clone(), settings.image.clone())
@@ -192,11 +196,9 @@ impl PreparedTarget {
     }
 
     /// Certificates and keys that must not be shown are masked.
-    pub fn shown(&self) -> Vec<Object> {
-        let secret = self.secret.masked();
+    pub fn shown(&self) -> Vec<Manifest> {
         let workload = self.workload.iter().chain(&self.exposing);
-        let objects = workload.map(|manifest| manifest.object.clone());
-        objects.chain([secret.object]).collect()
+        workload.cloned().chain([self.secret.masked()]).collect()
     }
 
     fn write_intentions(&mut self, namespace: Option<&Object>) {

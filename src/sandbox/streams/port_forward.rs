@@ -42,7 +42,7 @@ pub(super) fn start(
         .query
         .all("ports")
         .flat_map(|list| list.split(','))
-        .filter_map(|port| port.parse().ok())
+        .filter_map(|port| port.parse::<u16>().ok())
         .collect();
     let [port] = ports.as_slice() else {
         // kubectl names its ports inside the stream, whose SPDY within a WebSocket only it speaks.

@@ -147,6 +147,6 @@ async fn a_link_is_replaced_and_never_written_through() {
         assert!(written.is_file() && written.len() > 100, "{typed}: {written:?}");
         let private = !there.contains("policy");
         let mode = std::os::unix::fs::PermissionsExt::mode(&written.permissions());
-        assert!(!private || mode & 0o077 == 0, "{typed}: {mode:o}");
+        assert!(!private || mode & 0o777 == 0o600, "{typed}: {mode:o}");
     }
 }

@@ -3,7 +3,8 @@
 //! command then converges, and `cleanup` leaves everything as it was.
 //!
 //! `SURVIVAL=all` tries every case, `SURVIVAL=4000` about so many, always the same ones; without it the sweep is left out, and
-//! kills and races are tried at some moments. The test says how many there were. `SURVIVAL_ONLY=lockdown` leaves out the commands whose names do not contain that.
+//! kills and races are tried at some moments, and what was not survived once. The test says how many there were.
+//! `SURVIVAL_SEED=1` takes another sample; `SURVIVAL_ONLY=lockdown` leaves out what has no such word in its name.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,5 +1,11 @@
 //! Every kept input is tried again, those among them that once crashed something.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says what it tried"
+)]
+
 use kubectl_egress_fuzz::TARGETS;
 use std::path::{Path, PathBuf};
 

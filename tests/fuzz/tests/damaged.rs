@@ -4,6 +4,12 @@
 //! `FUZZ_SECONDS=60` tries each target for so long (with `FUZZ_SEED` other damage, `FUZZ_ONLY` one target), and says how many
 //! inputs that were.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says what it tried"
+)]
+
 use kubectl_egress_fuzz::{TARGETS, Target};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;

@@ -42,8 +42,8 @@ fn every_flag_that_is_named_can_be_typed() {
 #[test]
 fn every_command_is_in_the_table_of_commands() {
     let text = std::fs::read_to_string(readme()).unwrap();
-    let table = text.split("## Commands\n").nth(1).unwrap();
-    let table = table.split("\n\n").nth(1).unwrap();
+    let table = text.split("## Commands\n\n").nth(1).unwrap();
+    let table = table.split("\n\n").next().unwrap();
     let rows: String = table.lines().filter_map(|row| row.split('|').nth(1)).collect();
     let parser = kubectl_egress::cli::parser();
     for command in parser.get_subcommands().filter(|command| !command.is_hide_set()) {

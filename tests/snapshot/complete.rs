@@ -57,7 +57,10 @@ fn every_command_is_seen_in_both_forms() {
         .collect();
     let no_json: Vec<_> = commands
         .iter()
-        .filter(|command| !WITHOUT_JSON.contains(&command.as_str()) && !is_there(true, command))
+        .filter(|command| {
+            let first = command.split(' ').next().unwrap();
+            !WITHOUT_JSON.contains(&first) && !is_there(true, command)
+        })
         .collect();
     assert!(
         no_text.is_empty() && no_json.is_empty(),

@@ -29,7 +29,7 @@ fn serve(typed: &str, columns: usize) -> String {
             }
         };
         tokio::select! {
-            ended = Box::pin(command::run(invocation, &printer)) => panic!("it ended: {:?}", ended.map(|code| code.number())),
+            ended = Box::pin(command::run(invocation, &printer)) => panic!("it ended: {ended:?}"),
             () = said_all => {}
         }
     });

@@ -64,8 +64,8 @@ async fn however_narrow_a_terminal_is_the_tree_fits_and_goes() {
         let ended = terminal.ends();
         assert_eq!(ended.code, Some(0), "{size:?}\n{}", ended.transcript);
         ended.is_clean();
-        // Broken by the terminal, where a word is longer than a line; nothing is left out.
-        let said: String = ended.transcript.split_whitespace().collect();
+        // Broken by the terminal, where a word is longer than a line, a command behind a backslash; nothing is left out.
+        let said: String = ended.transcript.replace('\\', "").split_whitespace().collect();
         assert!(
             said.contains("verdict:proven") && said.contains("kubectlegressverify-ndemo"),
             "{size:?}\n{}",

@@ -5,7 +5,7 @@ use super::cluster::{self, Target, TargetState};
 use super::decision::{Decision, Matter};
 use super::dns_proxy::{self, Answer};
 use super::enforcement::Network;
-use super::journey::{self, Step};
+use super::journey::{self, Ended, Step};
 use super::payload::Payload;
 use super::prediction::{Carries, Dropped, PredictedHop, Prediction, Proxy, Request, Upstream};
 use super::records::is_ipv6;
@@ -391,7 +391,12 @@ impl<'world> Traveller<'world> {
                 let hop = hop.flags("UF,URX").answers(503, NO_CONNECTION).to(upstream);
                 let message = format!("{name} has an endpoint of IPv6, and {who} has no such address");
                 let finding = Finding::new(&catalogue::HOST_UNREACHABLE, message);
-                journey::stopped(Outcome::Unreachable, finding, hop)
+                let carries = hop.carries;
+                let step = journey::stopped(Outcome::Unreachable, finding, hop);
+                match carries {
+                    Carries::Stream => step.ending(Ended::ResetInside),
+                    Carries::Http => step,
+                }
             }
             TargetState::Leads(upstream) => {
                 name.clone_into(&mut hop.cluster);

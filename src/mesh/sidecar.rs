@@ -86,7 +86,7 @@ fn on_port<'world>(
     let mut found: Vec<_> = world
         .services
         .iter()
-        .filter(|service| viewer.sees_service(world, service) && viewer.listens_for(world, service))
+        .filter(|service| viewer.sees_service(world, service))
         .filter_map(|service| Some((service, service.protocol(port)?)))
         .filter(|(service, protocol)| match &service.origin {
             // HTTP is told apart by its Host, whatever the address.
@@ -283,9 +283,7 @@ fn most_specific<'world>(
 
 /// Plain HTTP by Host.
 fn http<'world>(world: &'world World, viewer: &Viewer<'world>, host: &str, port: u16) -> Way<'world> {
-    let service = world
-        .service(viewer, host, Some(port))
-        .filter(|service| viewer.listens_for(world, service));
+    let service = world.service(viewer, host, Some(port));
     match service {
         Some(service) if service.protocol(port) != Some(PortProtocol::Http) => {
             return Way::Unknown { http: true };

@@ -3,7 +3,7 @@
 use super::dns_proxy::DnsCapture;
 use super::names::{full_host, visible};
 use super::prediction::SourcePod;
-use super::records::{PodRecord, ServiceRecord, VirtualServiceRecord, is_ipv6};
+use super::records::{PodRecord, ServiceRecord, VirtualServiceRecord};
 use super::scope::Scope;
 use super::sidecar::for_mesh;
 use super::world::World;
@@ -101,13 +101,6 @@ impl<'world> Viewer<'world> {
         service: &'service ServiceRecord,
     ) -> &'service [String] {
         service.addresses(self.dns(world).on)
-    }
-
-    /// Whether its listeners take a service in: seen on the lab, without IPv6 they take none that has addresses of IPv6
-    /// alone.
-    pub(super) fn listens_for(&self, world: &World, service: &ServiceRecord) -> bool {
-        let addresses = self.addresses_of(world, service);
-        addresses.is_empty() || !addresses.iter().all(|text| is_ipv6(text))
     }
 
     /// Whether what no object names is refused.

@@ -30,6 +30,9 @@ impl Place {
     }
 }
 
+/// Where a case has a whole domain, the first label of the host that is asked for.
+pub(super) const BELOW: &str = "one.";
+
 /// A request of a case's source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ask {

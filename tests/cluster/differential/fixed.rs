@@ -1,7 +1,7 @@
 //! The fixed set of cases.
 
 use super::captured;
-use super::case::{Ask, Case, Place};
+use super::case::{Ask, BELOW, Case, Place};
 use super::changes::CHANGES;
 use super::objects::{istio, port};
 use super::proxied;
@@ -214,7 +214,7 @@ pub(super) fn below(case: &mut Case) {
     let text = text.replace(&case.host, &format!("*.{}", case.host));
     case.objects = serde_json::from_str(&text).unwrap();
     for ask in &mut case.asks {
-        ask.host = format!("one.{}", case.host);
+        ask.host = format!("{BELOW}{}", case.host);
     }
 }
 

@@ -15,7 +15,7 @@ type Change = fn(&mut Case);
 /// Ways to declare it; each holds for a whole namespace.
 pub(super) const CHANGES: &[(&str, Change)] = &[
     ("a forward proxy that nothing declares", |case| {
-        by_proxy(case, None)
+        by_proxy(case, None);
     }),
     ("a forward proxy as TCP with its addresses", |case| {
         by_proxy(case, Some(declared("TCP", &json!(ADDRESSES))));

@@ -1,5 +1,6 @@
 //! The binary: parse, run, print the error once, exit code.
 
+use anyhow::Context;
 use kubectl_egress::cli::{self, Invocation, Screen, Stop};
 use kubectl_egress::error::{Error, Result};
 use kubectl_egress::report::{self, Printer, ReportSettings};
@@ -50,15 +51,20 @@ fn whole() -> std::process::ExitCode {
 fn run(invocation: Invocation, printer: &Printer) -> Result<ExitCode> {
     // Fails only if a provider is there already, which serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| Error::bug("cannot start the runtime").because(error.to_string()))?;
+    let runtime =
+        runtime().map_err(|error| Error::bug(error.to_string()).because(error.root_cause().to_string()))?;
     let result = runtime.block_on(kubectl_egress::command::run(invocation, printer));
     // A thread that waits for an answer on standard input would never end by itself.
     runtime.shutdown_background();
     result
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
 }
 
 fn settings(screen: &Screen) -> ReportSettings {

@@ -124,6 +124,7 @@ pub fn paths(
             port: question.port,
             address: None,
             asks_dns: true,
+            tunnel: None,
         };
         let Question { scheme, host, port } = question;
         let mut path = of_prediction(

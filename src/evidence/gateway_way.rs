@@ -276,8 +276,16 @@ impl Pair<'_> {
 
     fn unreachable(&self) -> Judgement {
         let [first, to_host] = self.way();
+        // The host was not even tried: its name did not resolve there, or not yet.
+        let no_address =
+            self.line.upstream_host.is_none() && (self.line.has_flag("UH") || self.line.has_flag("DF"));
+        let finding = if no_address {
+            self.finding(&catalogue::NO_ENDPOINT, "has no address for")
+        } else {
+            self.finding(&catalogue::HOST_UNREACHABLE, "had no answer from")
+        };
         Judgement::new(Outcome::Unreachable)
-            .with(self.finding(&catalogue::HOST_UNREACHABLE, "had no answer from"))
+            .with(finding)
             .over([first, to_host.that_failed(self.line.failure())])
     }
 

@@ -4,10 +4,10 @@ use super::client_tls;
 use super::decision::{Decision, Matter};
 use super::names::{cluster_name, covers, full_host, specificity, visible};
 use super::prediction::{LegTls, Upstream};
-use super::records::{DestinationRuleRecord, Origin, ServicePort, ServiceRecord};
+use super::records::{DestinationRuleRecord, Origin, ServicePort, ServiceRecord, is_ipv6};
 use super::viewer::Viewer;
 use super::world::World;
-use crate::istio::{ClientTls, Destination, PortSelector};
+use crate::istio::{ClientTls, Destination, Endpoint, PortSelector};
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
@@ -32,6 +32,8 @@ pub(super) enum TargetState {
     Missing(String),
     /// It has no endpoint.
     Empty,
+    /// It leads to an address of IPv6, and the proxy has none of its own.
+    OtherFamily(Upstream),
     /// It leads there.
     Leads(Upstream),
 }
@@ -248,24 +250,18 @@ fn endpoints(
             ..
         } => {
             let number = entry_port(declared);
-            let to_host = |address: &str, port: u16| {
-                TargetState::Leads(Upstream::Host {
-                    address: address.to_owned(),
-                    port,
-                })
-            };
             if let Some(first) = endpoints.first().filter(|_| resolution != "NONE") {
                 let port = first.ports.get(&declared.name).copied().unwrap_or(number);
-                return (to_host(&first.address, port), None);
+                return to_endpoint(viewer, service, endpoints, &first.address, port);
             }
             let state = match resolution.as_str() {
-                "DNS" | "DNS_ROUND_ROBIN" => to_host(&service.host, number),
+                "DNS" | "DNS_ROUND_ROBIN" => TargetState::Leads(to_host(&service.host, number)),
                 "STATIC" => TargetState::Empty,
                 // NONE and DYNAMIC_DNS know the host only from the original connection or a filter that gateways
                 // do not have: measured, truth.md section 6.
                 _ if viewer.gateway => TargetState::Empty,
                 // The original address, at the target port if there is one.
-                _ => to_host(asked, number),
+                _ => TargetState::Leads(to_host(asked, number)),
             };
             (state, None)
         }
@@ -274,6 +270,33 @@ fn endpoints(
             Some(format!("not modelled: {what}, {}", service.title())),
         ),
         Origin::Pods(selector) => (of_pods(world, service, declared, selector), None),
+    }
+}
+
+fn to_host(address: &str, port: u16) -> Upstream {
+    Upstream::Host {
+        address: address.to_owned(),
+        port,
+    }
+}
+
+/// Where an endpoint that is written down leads: to the first of them, which stands for all.
+fn to_endpoint(
+    viewer: Viewer<'_>,
+    service: &ServiceRecord,
+    endpoints: &[Endpoint],
+    first: &str,
+    port: u16,
+) -> (TargetState, Option<String>) {
+    let upstream = to_host(first, port);
+    let of_ipv6 = endpoints.iter().filter(|one| is_ipv6(&one.address)).count();
+    match (of_ipv6, viewer.has_only_ipv4()) {
+        (0, _) => (TargetState::Leads(upstream), None),
+        (some, true) if some == endpoints.len() => (TargetState::OtherFamily(upstream), None),
+        _ => {
+            let unknown = format!("not modelled: endpoints of IPv6 of {}", service.title());
+            (TargetState::Leads(upstream), Some(unknown))
+        }
     }
 }
 

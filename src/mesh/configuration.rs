@@ -57,7 +57,7 @@ pub fn configuration(world: &World, pod: &PodName) -> Option<ProxyConfiguration>
     let viewer = if record.gateway {
         Viewer::gateway(record)
     } else {
-        Viewer::sidecar(world, &pod.namespace, &record.labels)
+        Viewer::of_pod(world, record)
     };
     let listeners = if record.gateway {
         servers::listening_ports(world, record)

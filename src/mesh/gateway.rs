@@ -57,12 +57,14 @@ pub(super) fn enter<'world>(
     if !first.kind().is_tls() {
         return match payload {
             Payload::Http { host } => http(world, pod, &servers, host, payload),
+            Payload::Connect { .. } => Entrance::NotModelled("CONNECT at a gateway".to_owned()),
             _ => Entrance::NotHttp { inside: false },
         };
     }
     let (server_name, inner) = match payload {
         // No filter chain without TLS.
         Payload::Http { .. }
+        | Payload::Connect { .. }
         | Payload::Originated {
             server_name: None, ..
         } => return Entrance::NoChain,

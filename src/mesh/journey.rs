@@ -22,6 +22,8 @@ pub(super) enum Ended {
     Answered,
     /// Closed after it was accepted.
     Reset,
+    /// The same, after TLS had come about: who added it notices nothing (seen on the lab).
+    ResetInside,
     /// With bytes that are no HTTP, in answer to HTTP.
     Garbled,
     /// The proxy's own TLS did not come about.
@@ -72,10 +74,11 @@ impl Step {
 fn suffer(hop: PredictedHop, ended: Ended) -> PredictedHop {
     match (ended, hop.carries) {
         (Ended::Served | Ended::Answered, _) | (Ended::Garbled, Carries::Stream) => hop,
+        (Ended::ResetInside, Carries::Stream) if hop.tls != LegTls::None => hop,
         // Closed at once: its own handshake had not ended.
         (Ended::Reset, Carries::Stream) if hop.tls != LegTls::None => tls_failed(hop),
-        (Ended::Reset, Carries::Http) => hop.flags("UC").answers(503, TERMINATED),
-        (Ended::Reset, Carries::Stream) => hop.flags("UR"),
+        (Ended::Reset | Ended::ResetInside, Carries::Http) => hop.flags("UC").answers(503, TERMINATED),
+        (Ended::Reset | Ended::ResetInside, Carries::Stream) => hop.flags("UR"),
         (Ended::Garbled, Carries::Http) => hop.flags("UPE").answers(502, PROTOCOL_ERROR),
         (Ended::TlsFailed, _) => tls_failed(hop),
         (Ended::Refused, _) => hop.flags("UF,URX").answers(503, REFUSED).details(REFUSED),

@@ -12,6 +12,7 @@
 //!
 //! The outcome assumes that the host itself answers.
 
+mod ambient;
 mod arrival;
 mod authorization;
 mod client_tls;
@@ -19,6 +20,7 @@ mod cluster;
 mod configuration;
 mod decision;
 mod discovery;
+mod dns_proxy;
 mod enforcement;
 mod gateway;
 mod journey;

@@ -7,6 +7,8 @@ use crate::vocabulary::Scheme;
 pub(super) enum Payload {
     /// A plain HTTP request with this Host.
     Http { host: String },
+    /// A request to a forward proxy for a tunnel to this `host:port`, and what the tunnel carries.
+    Connect { authority: String },
     /// TLS of the application's own, with this server name.
     ApplicationTls { server_name: String },
     /// TLS that a proxy put around it with a certificate of the mesh (`ISTIO_MUTUAL`).
@@ -34,7 +36,7 @@ impl Payload {
 
     /// Whether the first bytes are those of a TLS handshake.
     pub(super) fn is_tls(&self) -> bool {
-        !matches!(self, Self::Http { .. })
+        !matches!(self, Self::Http { .. } | Self::Connect { .. })
     }
 
     /// The server name that the outermost TLS asks for.
@@ -42,7 +44,7 @@ impl Payload {
         match self {
             Self::ApplicationTls { server_name } | Self::MeshTls { server_name, .. } => Some(server_name),
             Self::Originated { server_name, .. } => server_name.as_deref(),
-            Self::Http { .. } => None,
+            Self::Http { .. } | Self::Connect { .. } => None,
         }
     }
 
@@ -58,6 +60,7 @@ impl Payload {
     pub(super) fn describe(&self) -> String {
         match self {
             Self::Http { .. } => "plain HTTP".to_owned(),
+            Self::Connect { authority } => format!("CONNECT {authority}"),
             Self::ApplicationTls { server_name } => format!("TLS of the application, for {server_name}"),
             Self::MeshTls { server_name, inner } => {
                 format!("TLS of the mesh, for {server_name}, around {}", inner.describe())

@@ -1,11 +1,14 @@
 //! Follows one request through the mesh.
 
+use super::ambient;
 use super::cluster::{self, Target, TargetState};
 use super::decision::{Decision, Matter};
+use super::dns_proxy::{self, Answer};
 use super::enforcement::Network;
-use super::journey::{self, Step};
+use super::journey::{self, Ended, Step};
 use super::payload::Payload;
 use super::prediction::{Carries, Dropped, PredictedHop, Prediction, Proxy, Request, Upstream};
+use super::records::is_ipv6;
 use super::sidecar::{self, Route, Way};
 use super::viewer::Viewer;
 use super::world::World;
@@ -13,14 +16,15 @@ use crate::finding::{Finding, catalogue};
 use crate::istio::access_log::{ALLOW_ANY_ROUTE, BLACK_HOLE_CLUSTER, BLOCK_ALL_ROUTE, PASSTHROUGH_CLUSTER};
 use crate::istio::{Destination, PortSelector};
 use crate::vocabulary::{BlockedBy, Outcome, PodName};
+use std::net::IpAddr;
 
 /// Predicts the way of a request, as far as the model knows.
 pub fn predict(world: &World, request: &Request) -> Prediction {
     below_the_mesh(world, request, || {
-        if request.source.meshed {
-            Traveller { world, request }.leave()
-        } else {
-            without_sidecar(request)
+        match ambient::of_source(world, &request.source) {
+            Some(ambient) => journey::unknown(&ambient).prediction,
+            None if request.source.meshed => Traveller { world, request }.leave(),
+            None => without_sidecar(request),
         }
     })
 }
@@ -68,9 +72,12 @@ pub fn predict_at_gateway(world: &World, request: &Request, pod: &PodName) -> Pr
 /// The mesh's way, with what stops it below the mesh, before and on the way.
 fn below_the_mesh(world: &World, request: &Request, way: impl FnOnce() -> Prediction) -> Prediction {
     let network = Network::new(world, request);
+    // A sidecar that knows the answer asks nobody.
+    let answered = request.source.meshed
+        && dns_proxy::answer(world, &Viewer::of_source(world, &request.source), &request.host).is_some();
     let mut prediction = match network.blocked_name_resolution() {
-        Some(blocked) => blocked,
-        None => network.enforce(way()),
+        Some(blocked) if !answered => blocked,
+        _ => network.enforce(way()),
     };
     let source = &request.source;
     let unknown = world.unknown_policies(&source.namespace, &source.labels, source.meshed);
@@ -96,6 +103,17 @@ fn without_sidecar(request: &Request) -> Prediction {
     direct
 }
 
+/// Details of a connection that did not come about.
+const NO_CONNECTION: &str = "upstream_reset_before_response_started{remote_connection_failure}";
+
+/// The address that an application connects to.
+struct Resolved {
+    /// `None` if it is not known.
+    connected: Option<IpAddr>,
+    /// The ServiceEntry that the sidecar's own DNS took it from: no host has it.
+    virtually_of: Option<String>,
+}
+
 /// A request on its way.
 pub(super) struct Traveller<'world> {
     pub(super) world: &'world World,
@@ -108,12 +126,16 @@ impl<'world> Traveller<'world> {
     }
 
     fn payload(&self) -> Payload {
-        Payload::of_application(self.request.scheme, &self.request.host)
+        match &self.request.tunnel {
+            Some(authority) => Payload::Connect {
+                authority: authority.clone(),
+            },
+            None => Payload::of_application(self.request.scheme, &self.request.host),
+        }
     }
 
     fn viewer(&self) -> Viewer<'world> {
-        let source = &self.request.source;
-        Viewer::sidecar(self.world, &source.namespace, &source.labels)
+        Viewer::of_source(self.world, &self.request.source)
     }
 
     fn first_hop(&self, carries: Carries) -> PredictedHop {
@@ -126,13 +148,21 @@ impl<'world> Traveller<'world> {
         let viewer = self.viewer();
         let payload = self.payload();
         let carries = Carries::of(&payload);
-        let way = sidecar::way(self.world, &viewer, &payload, *port, self.request.address);
+        let address = match self.resolved(&viewer) {
+            Ok(address) => address,
+            Err(what) => return journey::unknown(&what).prediction,
+        };
+        if address.connected.is_some_and(|address| address.is_ipv6()) {
+            return self.to_ipv6(&viewer);
+        }
+        let way = sidecar::way(self.world, &viewer, &payload, *port, address.connected);
         let known = sidecar::known_by(self.world, &viewer, host, *port);
         let scope = viewer.scope();
         let scoped = scope.map(|scope| Decision::new(Matter::Scope, scope.identity.title("Sidecar")));
         let hop = self.first_hop(carries).decided(scoped.into_iter().chain(known));
         let mut prediction = match way {
-            Way::Unknown { http } => self.unknown_host(&viewer, http),
+            Way::Unknown { http } => self.unknown_host(&viewer, http, address.virtually_of.as_deref()),
+            Way::NoTunnel => self.tunnel_refused(hop),
             Way::Service(service) => {
                 let destination = Destination {
                     host: service.host.clone(),
@@ -150,6 +180,7 @@ impl<'world> Traveller<'world> {
         if let Some(scope) = scope {
             prediction.not_modelled.extend(scope.not_modelled.iter().cloned());
         }
+        prediction.not_modelled.extend(self.of_both_families(&viewer));
         prediction
     }
 
@@ -189,7 +220,7 @@ impl<'world> Traveller<'world> {
     }
 
     /// No route: out directly, or refused under REGISTRY_ONLY (truth.md 1).
-    fn unknown_host(&self, viewer: &Viewer<'_>, http: bool) -> Prediction {
+    fn unknown_host(&self, viewer: &Viewer<'_>, http: bool, virtually_of: Option<&str>) -> Prediction {
         let carries = if http { Carries::Http } else { Carries::Stream };
         let decided_by = viewer
             .scope()
@@ -208,7 +239,10 @@ impl<'world> Traveller<'world> {
             let hop = hop(PASSTHROUGH_CLUSTER)
                 .to(self.host_upstream())
                 .route_of_http(ALLOW_ANY_ROUTE);
-            return self.bypassed(hop);
+            return match virtually_of {
+                Some(entry) => self.nobody_there(hop, entry),
+                None => self.bypassed(hop),
+            };
         }
         let hop = if http {
             hop("-")
@@ -220,6 +254,80 @@ impl<'world> Traveller<'world> {
         let message = format!("the sidecar refuses {}: REGISTRY_ONLY", self.target());
         let finding = Finding::new(&catalogue::REGISTRY_ONLY, message);
         journey::blocked(BlockedBy::RegistryOnly, finding, hop).prediction
+    }
+
+    /// Towards an address that is only a name for a ServiceEntry's host, at a port that this does not declare.
+    fn nobody_there(&self, hop: PredictedHop, entry: &str) -> Prediction {
+        let message = format!(
+            "the sidecar answers DNS itself and gives {} an address of {entry}, which has no port {}: nobody is there",
+            self.request.host, self.request.port
+        );
+        let finding = Finding::new(&catalogue::HOST_UNREACHABLE, message).about(entry);
+        let hop = match hop.carries {
+            Carries::Http => hop.flags("UF").answers(503, NO_CONNECTION),
+            Carries::Stream => hop.flags("UF,URX"),
+        };
+        let hop = PredictedHop {
+            upstream: Upstream::None,
+            ..hop
+        };
+        journey::stopped(Outcome::Unreachable, finding, hop).prediction
+    }
+
+    /// A listener that takes a forward proxy's port for HTTP answers CONNECT itself (seen on the lab).
+    fn tunnel_refused(&self, hop: PredictedHop) -> Prediction {
+        let hop = hop
+            .carrying(Carries::Http)
+            .flags("NR")
+            .answers(404, "route_not_found");
+        let message = format!(
+            "the sidecar takes {} for HTTP, and has no route for CONNECT: declare that port as TCP, with all addresses of the proxy",
+            self.target()
+        );
+        let finding = Finding::new(&catalogue::NO_ROUTE, message);
+        journey::stopped(Outcome::Unreachable, finding, hop).prediction
+    }
+
+    /// Without an address of IPv6 of its own a pod does not even try.
+    fn to_ipv6(&self, viewer: &Viewer<'_>) -> Prediction {
+        let Request { host, source, .. } = self.request;
+        if !viewer.has_only_ipv4() {
+            return journey::unknown(&format!("IPv6, by which {host} is reached")).prediction;
+        }
+        let message = format!(
+            "{host} has an address of IPv6, and {}/{} has none",
+            source.namespace, source.name
+        );
+        journey::unreachable(Finding::new(&catalogue::HOST_UNREACHABLE, message)).prediction
+    }
+
+    /// Virtual addresses of IPv6 that matter to a pod which has one of its own, or may have.
+    fn of_both_families(&self, viewer: &Viewer<'_>) -> Option<String> {
+        let mut entries = self.world.services_of(&self.request.host);
+        let entry = entries.find(|service| {
+            let mut addresses = service.addresses(false).iter();
+            viewer.sees_service(self.world, service) && addresses.any(|text| is_ipv6(text))
+        })?;
+        (!viewer.has_only_ipv4()).then(|| format!("not modelled: addresses of IPv6 of {}", entry.title()))
+    }
+
+    /// The address that the application connects to.
+    fn resolved(&self, viewer: &Viewer<'_>) -> Result<Resolved, String> {
+        let asked = self
+            .request
+            .asks_dns
+            .then(|| dns_proxy::answer(self.world, viewer, &self.request.host));
+        match asked.flatten() {
+            Some(Answer::NotModelled(what)) => Err(what),
+            Some(Answer::Given(address, entry)) => Ok(Resolved {
+                connected: Some(address),
+                virtually_of: Some(entry),
+            }),
+            None => Ok(Resolved {
+                connected: self.request.address,
+                virtually_of: None,
+            }),
+        }
     }
 
     fn host_upstream(&self) -> Upstream {
@@ -272,11 +380,23 @@ impl<'world> Traveller<'world> {
                 name.clone_into(&mut hop.cluster);
                 let article = match hop.at {
                     Proxy::Sidecar => &catalogue::GATEWAY_UNREACHABLE,
-                    Proxy::Gateway(_) => &catalogue::HOST_UNREACHABLE,
+                    Proxy::Gateway(_) => &catalogue::NO_ENDPOINT,
                 };
                 let hop = hop.flags("UH").answers(503, "no_healthy_upstream");
                 let finding = Finding::new(article, format!("{name} has no endpoint at {who}"));
                 journey::stopped(Outcome::Unreachable, finding, hop)
+            }
+            TargetState::OtherFamily(upstream) => {
+                name.clone_into(&mut hop.cluster);
+                let hop = hop.flags("UF,URX").answers(503, NO_CONNECTION).to(upstream);
+                let message = format!("{name} has an endpoint of IPv6, and {who} has no such address");
+                let finding = Finding::new(&catalogue::HOST_UNREACHABLE, message);
+                let carries = hop.carries;
+                let step = journey::stopped(Outcome::Unreachable, finding, hop);
+                match carries {
+                    Carries::Stream => step.ending(Ended::ResetInside),
+                    Carries::Http => step,
+                }
             }
             TargetState::Leads(upstream) => {
                 name.clone_into(&mut hop.cluster);

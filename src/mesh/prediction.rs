@@ -34,8 +34,10 @@ pub struct Request {
     pub port: u16,
     /// Address of the host, if it is known: NetworkPolicies may decide by it.
     pub address: Option<IpAddr>,
-    /// Whether the source asks the cluster's DNS for the host first, rather than being given an address.
+    /// Whether the source asks DNS for the host first, rather than being given an address.
     pub asks_dns: bool,
+    /// `host:port` that the source asks the host for by CONNECT: the host is a forward proxy then.
+    pub tunnel: Option<String>,
 }
 
 /// A proxy on the way.

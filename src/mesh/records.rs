@@ -1,10 +1,12 @@
 //! The objects of a world, reduced to what carries requests.
 
+use super::dns_proxy::{self, DnsCapture};
 use super::names::covers;
 use crate::istio::{DestinationRuleSpec, Endpoint, GatewaySpec, ServiceEntrySpec, VirtualServiceSpec};
 use crate::vocabulary::{Object, PodName};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::net::Ipv6Addr;
 
 /// Name, namespace and age of an object: the order in which Istio takes them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -125,6 +127,8 @@ pub(super) enum Origin {
         endpoints: Vec<Endpoint>,
         /// Virtual addresses; empty: every address.
         addresses: Vec<String>,
+        /// Virtual addresses that istiod gave the host, for sidecars that answer DNS; `None` if they are not known.
+        allocated: Option<Vec<String>>,
         /// Pods of its namespace, in place of endpoints.
         selects_pods: bool,
     },
@@ -173,6 +177,7 @@ impl ServiceRecord {
                     resolution: entry.resolution.clone(),
                     endpoints: entry.endpoints.clone(),
                     addresses: entry.addresses.clone(),
+                    allocated: dns_proxy::allocated(object, &entry, host),
                     selects_pods: !object.at("/spec/workloadSelector").is_null(),
                 },
             })
@@ -223,6 +228,17 @@ impl ServiceRecord {
         })
     }
 
+    /// Virtual addresses: those that are written into it, or, for a sidecar that answers DNS, those that it was given.
+    pub(super) fn addresses(&self, captures_dns: bool) -> &[String] {
+        match &self.origin {
+            Origin::Entry {
+                addresses, allocated, ..
+            } if addresses.is_empty() && captures_dns => allocated.as_deref().unwrap_or_default(),
+            Origin::Entry { addresses, .. } => addresses,
+            Origin::Pods(_) | Origin::Elsewhere(_) => &[],
+        }
+    }
+
     /// Whether it comes from a ServiceEntry.
     pub(super) fn is_external(&self) -> bool {
         matches!(self.origin, Origin::Entry { .. })
@@ -251,6 +267,8 @@ pub(super) struct PodRecord {
     pub(super) gateway: bool,
     /// The proxy stands beside an application.
     pub(super) sidecar: bool,
+    /// What its sidecar does with the application's DNS.
+    pub(super) dns: DnsCapture,
     named_ports: BTreeMap<String, u16>,
 }
 
@@ -263,6 +281,10 @@ impl PodRecord {
                 .any(|container| container["name"] == crate::vocabulary::names::PROXY_CONTAINER)
         };
         let containers = object.items("/spec/containers");
+        let mut proxies = containers
+            .iter()
+            .chain(object.items("/spec/initContainers"))
+            .filter(|container| container["name"] == crate::vocabulary::names::PROXY_CONTAINER);
         let alone = containers.len() == 1 && has_proxy("/spec/containers");
         let ready = object
             .items("/status/conditions")
@@ -282,10 +304,20 @@ impl PodRecord {
             address: object.text("/status/podIP").to_owned(),
             ready: ready && object.at("/metadata/deletionTimestamp").is_null(),
             gateway: alone,
+            dns: proxies.next().map(DnsCapture::of_container).unwrap_or_default(),
             object: object.clone(),
             sidecar: !alone && (has_proxy("/spec/initContainers") || has_proxy("/spec/containers")),
             named_ports,
         }
+    }
+
+    /// Whether it is known to have addresses of IPv4 only.
+    pub(super) fn has_only_ipv4(&self) -> bool {
+        let all = self.object.items("/status/podIPs").iter();
+        let mut all = all
+            .filter_map(|entry| entry["ip"].as_str())
+            .chain([self.address.as_str()]);
+        !self.address.is_empty() && all.all(|address| !is_ipv6(address))
     }
 
     /// The number of a target port, which may be a name.
@@ -302,6 +334,12 @@ impl PodRecord {
             .iter()
             .all(|(name, value)| self.labels.get(name) == Some(value))
     }
+}
+
+/// Whether a text is an address, or a range of addresses, of IPv6.
+pub(super) fn is_ipv6(text: &str) -> bool {
+    let address = text.split_once('/').map_or(text, |(address, _)| address);
+    address.parse::<Ipv6Addr>().is_ok()
 }
 
 /// A map of texts.

@@ -23,6 +23,8 @@ pub(super) enum Way<'world> {
     Service(&'world ServiceRecord),
     /// As a VirtualService says.
     Routed(Route<'world>),
+    /// An HTTP listener has no route for CONNECT.
+    NoTunnel,
     /// Not known to the model: what.
     NotModelled(String),
 }
@@ -89,7 +91,7 @@ fn on_port<'world>(
         .filter(|(service, protocol)| match &service.origin {
             // HTTP is told apart by its Host, whatever the address.
             _ if *protocol == PortProtocol::Http => true,
-            Origin::Entry { addresses, .. } => addresses.is_empty(),
+            Origin::Entry { .. } => viewer.addresses_of(world, service).is_empty(),
             Origin::Pods(_) | Origin::Elsewhere(_) => false,
         })
         .collect();
@@ -128,6 +130,7 @@ pub(super) fn way<'world>(
     let streamed = || without_server_name(&on_port);
     match (listens(&on_port), payload) {
         (Listens::Http, Payload::Http { host }) => http(world, viewer, host, port),
+        (Listens::Http, Payload::Connect { .. }) => Way::NoTunnel,
         // Seen on the lab: the HTTP chain of a listener for all addresses takes nothing but HTTP.
         (Listens::Nothing | Listens::Http, _) => Way::Unknown { http: false },
         (Listens::Stream, Payload::ApplicationTls { server_name }) => {
@@ -154,7 +157,9 @@ fn tls<'world>(
     let own = world
         .service(viewer, server_name, Some(port))
         .filter(|service| service.protocol(port) == Some(PortProtocol::Tls))
-        .filter(|service| without_addresses(service) && !is_routed(world, viewer, service, port));
+        .filter(|service| {
+            without_addresses(world, viewer, service) && !is_routed(world, viewer, service, port)
+        });
     match (best, own) {
         (Some((name, ..)), Some(service)) if specificity(&service.host) > specificity(name) => {
             Some(Way::Service(service))
@@ -164,8 +169,8 @@ fn tls<'world>(
     }
 }
 
-fn without_addresses(service: &ServiceRecord) -> bool {
-    matches!(&service.origin, Origin::Entry { addresses, .. } if addresses.is_empty())
+fn without_addresses(world: &World, viewer: &Viewer<'_>, service: &ServiceRecord) -> bool {
+    service.is_external() && viewer.addresses_of(world, service).is_empty()
 }
 
 fn by_route<'world>(
@@ -178,7 +183,8 @@ fn by_route<'world>(
 /// Whether a VirtualService is for some service whose listener on the port reads server names.
 fn speaks_for_any(world: &World, viewer: &Viewer<'_>, owner: &VirtualServiceRecord, port: u16) -> bool {
     let is_stream = |service: &ServiceRecord| {
-        without_addresses(service) && service.protocol(port).is_some_and(PortProtocol::is_stream)
+        without_addresses(world, viewer, service)
+            && service.protocol(port).is_some_and(PortProtocol::is_stream)
     };
     owner.specification.hosts.iter().any(|pattern| {
         if pattern.starts_with('*') {

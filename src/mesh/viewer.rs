@@ -1,11 +1,14 @@
 //! Whose eyes: what a proxy sees of the objects depends on its namespace, its kind and its `Sidecar` resource.
 
+use super::dns_proxy::DnsCapture;
 use super::names::{full_host, visible};
+use super::prediction::SourcePod;
 use super::records::{PodRecord, ServiceRecord, VirtualServiceRecord};
 use super::scope::Scope;
 use super::sidecar::for_mesh;
 use super::world::World;
 use crate::istio::HttpMatch;
+use crate::vocabulary::PodName;
 use std::collections::BTreeMap;
 
 /// A proxy that looks at the objects.
@@ -14,9 +17,27 @@ pub(super) struct Viewer<'world> {
     pub(super) namespace: &'world str,
     pub(super) gateway: bool,
     scope: Option<&'world Scope>,
+    /// Its pod, if it is one that is there.
+    pod: Option<&'world PodRecord>,
 }
 
 impl<'world> Viewer<'world> {
+    /// The sidecar of a pod.
+    pub(super) fn of_source(world: &'world World, source: &'world SourcePod) -> Self {
+        Self {
+            pod: world.pod(&PodName::new(&source.namespace, &source.name)),
+            ..Self::sidecar(world, &source.namespace, &source.labels)
+        }
+    }
+
+    /// The sidecar of a pod that is there.
+    pub(super) fn of_pod(world: &'world World, pod: &'world PodRecord) -> Self {
+        Self {
+            pod: Some(pod),
+            ..Self::sidecar(world, &pod.name.namespace, &pod.labels)
+        }
+    }
+
     /// The sidecar of a pod with these labels.
     pub(super) fn sidecar(
         world: &'world World,
@@ -44,6 +65,7 @@ impl<'world> Viewer<'world> {
             namespace,
             gateway: false,
             scope,
+            pod: None,
         }
     }
 
@@ -53,12 +75,32 @@ impl<'world> Viewer<'world> {
             namespace: &pod.name.namespace,
             gateway: true,
             scope: None,
+            pod: Some(pod),
         }
     }
 
     /// The `Sidecar` resource that holds.
     pub(super) fn scope(&self) -> Option<&'world Scope> {
         self.scope
+    }
+
+    /// What it does with DNS; a pod that is not known does as the mesh configuration says.
+    pub(super) fn dns(&self, world: &World) -> DnsCapture {
+        self.pod.map_or(world.dns, |pod| pod.dns)
+    }
+
+    /// Whether it is known to have addresses of IPv4 only.
+    pub(super) fn has_only_ipv4(&self) -> bool {
+        self.pod.is_some_and(PodRecord::has_only_ipv4)
+    }
+
+    /// The virtual addresses by which it knows a service.
+    pub(super) fn addresses_of<'service>(
+        &self,
+        world: &World,
+        service: &'service ServiceRecord,
+    ) -> &'service [String] {
+        service.addresses(self.dns(world).on)
     }
 
     /// Whether what no object names is refused.

@@ -3,7 +3,7 @@
 use super::names::covers;
 use super::network_policy::Cidr;
 use super::payload::Payload;
-use super::records::{Origin, PortProtocol, ServiceRecord};
+use super::records::{PortProtocol, ServiceRecord};
 use super::sidecar::{Way, server_name_route};
 use super::viewer::Viewer;
 use super::world::World;
@@ -19,8 +19,7 @@ pub(super) fn at_virtual_address<'world>(
 ) -> Option<Way<'world>> {
     let is_stream = |service: &&ServiceRecord| service.protocol(port).is_some_and(PortProtocol::is_stream);
     let mut with_addresses = world.services.iter().filter(is_stream).filter(|service| {
-        matches!(&service.origin, Origin::Entry { addresses, .. } if !addresses.is_empty())
-            && viewer.sees_service(world, service)
+        !viewer.addresses_of(world, service).is_empty() && viewer.sees_service(world, service)
     });
     let Some(address) = address else {
         let of_host = |service: &&ServiceRecord| match payload {
@@ -36,9 +35,9 @@ pub(super) fn at_virtual_address<'world>(
             ))
         });
     };
-    let holds = |service: &&ServiceRecord| match &service.origin {
-        Origin::Entry { addresses, .. } => addresses.iter().any(|text| contains(text, address)),
-        _ => false,
+    let holds = |service: &&ServiceRecord| {
+        let mut addresses = viewer.addresses_of(world, service).iter();
+        addresses.any(|text| contains(text, address))
     };
     let service = with_addresses.find(holds)?;
     Some(of_service(world, viewer, service, payload, port))

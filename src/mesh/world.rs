@@ -1,7 +1,9 @@
 //! All objects that decide on a request's way.
 
+use super::ambient::AmbientNamespaces;
 use super::authorization::AuthorizationRecord;
 use super::discovery::Discovery;
+use super::dns_proxy::DnsCapture;
 use super::names::{covers, specificity};
 use super::network_policy::{self, NetworkPolicies};
 use super::records::{
@@ -46,6 +48,9 @@ pub struct World {
     secrets: BTreeMap<String, BTreeSet<String>>,
     network_policies: NetworkPolicies,
     pub(super) registry_only: bool,
+    /// What sidecars do with DNS that say nothing of their own.
+    pub(super) dns: DnsCapture,
+    pub(super) ambient: AmbientNamespaces,
     pub(super) root_namespace: String,
 }
 
@@ -147,7 +152,10 @@ impl World {
                 self.add_policy(object, "/spec/workloadSelector/labels");
             }
             ("networking.k8s.io", "NetworkPolicy") => self.network_policies.add_policy(object),
-            ("", "Namespace") => self.network_policies.add_namespace(object),
+            ("", "Namespace") => {
+                self.network_policies.add_namespace(object);
+                self.ambient.add(object);
+            }
             _ if network_policy::is_foreign(object) => self.add_foreign_policy(object),
             _ => {}
         }
@@ -230,6 +238,7 @@ impl World {
         let root = mesh["rootNamespace"].as_str().unwrap_or(ISTIO_NAMESPACE);
         if object.namespace() == Some(root) {
             root.clone_into(&mut self.root_namespace);
+            self.dns = DnsCapture::of_mesh(&mesh);
             self.registry_only = mesh["outboundTrafficPolicy"]["mode"] == "REGISTRY_ONLY";
         }
     }
@@ -256,6 +265,12 @@ impl World {
                 .filter(fits)
                 .max_by_key(|service| specificity(&service.host))
         })
+    }
+
+    /// All services of exactly this host.
+    pub(super) fn services_of(&self, host: &str) -> impl Iterator<Item = &ServiceRecord> {
+        let indexes = self.by_host.get(host).into_iter().flatten();
+        indexes.map(|index| &self.services[*index])
     }
 
     /// Whether a Secret is there; `None` if nothing is known of the namespace's Secrets.

@@ -15,6 +15,7 @@ mod support;
 
 mod adversity;
 mod agreement;
+mod ambient;
 mod bad_input;
 mod bypass;
 mod capture;

@@ -91,6 +91,10 @@ catalogue! {
     NODES_SHARED = "EGR-336", Info, "the egress gateway shares its nodes with applications",
         "Outside of the cluster, traffic is often told apart by the node's address. While no NetworkPolicy holds the applications' pods on the gateway's nodes, a firewall that lets these nodes out lets the applications out too.",
         "give the gateway nodes of its own: `kubectl egress enable-gateway --node-selector KEY=VALUE --toleration KEY`; or `kubectl egress lockdown`";
+    /// Nothing is known of it.
+    AMBIENT_NOT_MODELLED = "EGR-337", Warning, "ambient mode is not modelled",
+        "Pods in ambient mode have no sidecar: ztunnel and waypoints carry their requests, by rules of their own. What else is found, or not found, says nothing about these pods, and `setup` refuses such a namespace.",
+        "prove it by hand from such a pod; or give the workload a sidecar: take the label istio.io/dataplane-mode away, label the namespace istio-injection=enabled, restart the pods";
     /// Fields of the wrong type.
     OBJECT_UNREADABLE = "EGR-349", Error, "an object's fields are not what its kind has",
         "A field has another type than Istio's API says, such as a text in place of a number; the API server refuses it, or the proxies never get it.",

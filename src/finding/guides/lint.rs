@@ -91,6 +91,10 @@ guides! {
         "kubectl get pods -A -o wide --field-selector spec.nodeName=NODE",
         "kubectl get pods -n istio-system -l istio=egressgateway -o wide";
         EGRESS_GATEWAYS;
+    "EGR-337": "Pods of the namespace have no container istio-proxy, and their requests still pass the mesh.";
+        "kubectl get namespaces -L istio.io/dataplane-mode,istio.io/use-waypoint",
+        "istioctl ztunnel-config workloads; istioctl waypoint status -A";
+        AMBIENT;
     "EGR-349": "kubectl apply refuses the object, or a field of it has no effect.";
         "kubectl apply --dry-run=server -f FILE",
         "kubectl explain KIND.spec";

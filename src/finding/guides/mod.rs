@@ -57,6 +57,7 @@ use guides;
 
 /// Documents that are referred to more than once; a name is written in one place.
 mod reference {
+    pub(super) const AMBIENT: &str = "Istio, Ambient mode: Overview";
     pub(super) const EGRESS_GATEWAYS: &str = "Istio, Tasks: Egress Gateways";
     pub(super) const EXTERNAL_SERVICES: &str = "Istio, Tasks: Accessing External Services";
     pub(super) const TLS_ORIGINATION: &str = "Istio, Tasks: Egress TLS Origination";

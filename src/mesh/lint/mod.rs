@@ -4,6 +4,7 @@
 //! code. A rule that rests on something being absent says nothing where not all objects of that kind could be read,
 //! and only warns where files are looked at, since what is missing there may be in the cluster.
 
+mod ambient;
 mod destinations;
 mod enforcement;
 mod entries;
@@ -94,6 +95,7 @@ pub fn lint(subject: &Subject<'_>) -> Vec<Remark> {
     sidecars::check(&scene, &mut remarks);
     logs::check(&scene, &mut remarks);
     enforcement::check(&scene, &mut remarks);
+    ambient::check(subject, &mut remarks);
     let mut unique: Vec<Remark> = Vec::new();
     let mut positions: HashMap<String, usize> = HashMap::new();
     for remark in remarks {

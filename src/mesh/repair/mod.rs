@@ -88,7 +88,7 @@ fn is_mended(prediction: &Prediction) -> bool {
 fn keeps_subsets(before: &World, after: &World, request: &Request) -> bool {
     let subsets = |world: &World| -> BTreeSet<(String, String)> {
         let source = &request.source;
-        let viewer = || Viewer::sidecar(world, &source.namespace, &source.labels);
+        let viewer = || Viewer::of_source(world, source);
         let of_service = |service: &ServiceRecord| {
             let rules = destination_rules(world, viewer(), service);
             let subsets = rules.into_iter().flat_map(|rule| &rule.specification.subsets);

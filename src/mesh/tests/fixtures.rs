@@ -158,6 +158,7 @@ pub(super) fn ask(world: &World, meshed: bool, url: &str) -> Prediction {
             port,
             address: known,
             asks_dns: true,
+            tunnel: None,
         },
     )
 }

@@ -2,6 +2,7 @@
 
 mod fixtures;
 mod network_policies;
+mod other_ways;
 
 use super::*;
 use crate::vocabulary::{BlockedBy, Outcome, PodName};

@@ -231,6 +231,7 @@ impl Transfer<'_> {
             address: self.address.parse().ok(),
             // That was done before.
             asks_dns: false,
+            tunnel: None,
         }
     }
 

@@ -76,6 +76,7 @@ fn of_sidecar(world: &World, pod: &PodName, object: &Value, host: String, port: 
         port,
         address: None,
         asks_dns: false,
+        tunnel: None,
     };
     let cluster = mesh::predict(world, &request).hops.into_iter().next()?.cluster;
     cluster.starts_with("outbound|").then_some(cluster)

@@ -44,7 +44,7 @@ impl Compared {
         let prediction = predict(world, request);
         Self {
             case: case.name.clone(),
-            url: ask.url(""),
+            url: ask.title(),
             model: of_model(&prediction),
             lab: of_lab(reality, observed),
             not_modelled: prediction.not_modelled,
@@ -71,7 +71,14 @@ pub(super) struct Agreement {
 
 impl Agreement {
     pub(super) fn of(reality: &Reality<'_>, cases: &[Case]) -> Self {
-        let refused = reality.apply(cases);
+        Self {
+            refused: reality.apply(cases),
+            ..Self::as_it_is(reality, cases)
+        }
+    }
+
+    /// The same where the cases' objects are there already.
+    pub(super) fn as_it_is(reality: &Reality<'_>, cases: &[Case]) -> Self {
         let objects = reality.objects();
         let world = World::new(&objects);
         let mut pending: Vec<&Case> = cases.iter().collect();
@@ -105,7 +112,7 @@ impl Agreement {
         }
         Self {
             compared,
-            refused,
+            refused: Vec::new(),
             cases: cases.len(),
         }
     }
@@ -162,20 +169,16 @@ fn request(objects: &[Object], case: &Case, ask: &Ask) -> Request {
         .iter()
         .map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()))
         .collect();
-    let addresses = kubectl_egress_lab::addresses_of(&ask.host);
-    Request {
-        source: SourcePod {
-            namespace: case.place.namespace.clone(),
-            name: pod.name().to_owned(),
-            labels,
-            meshed: !ask.bare,
-        },
-        scheme: ask.scheme,
-        host: ask.host.clone(),
-        port: ask.port,
-        address: addresses.first().copied().map(IpAddr::from),
-        asks_dns: true,
-    }
+    let source = SourcePod {
+        namespace: case.place.namespace.clone(),
+        name: pod.name().to_owned(),
+        labels,
+        meshed: !ask.bare,
+    };
+    ask.request(source, &|host| {
+        let addresses = kubectl_egress_lab::addresses_of(host);
+        addresses.first().copied().map(IpAddr::from)
+    })
 }
 
 pub(super) fn of_model(prediction: &Prediction) -> Said {

@@ -1,7 +1,9 @@
 //! One case: objects, and requests.
 
+use kubectl_egress::mesh::{Request, SourcePod};
 use kubectl_egress::vocabulary::Scheme;
 use serde_json::Value;
+use std::net::IpAddr;
 
 /// Where a case stands.
 #[derive(Debug, Clone)]
@@ -28,6 +30,9 @@ impl Place {
     }
 }
 
+/// Where a case has a whole domain, the first label of the host that is asked for.
+pub(super) const BELOW: &str = "one.";
+
 /// A request of a case's source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ask {
@@ -36,11 +41,38 @@ pub(super) struct Ask {
     pub(super) port: u16,
     /// From the pod without sidecar.
     pub(super) bare: bool,
+    /// Through a tunnel of a forward proxy, by CONNECT: its host and port.
+    pub(super) by: Option<(&'static str, u16)>,
 }
 
 impl Ask {
     pub(super) fn url(&self, path: &str) -> String {
         format!("{}://{}:{}/{path}", self.scheme, self.host, self.port)
+    }
+
+    /// The request in words.
+    pub(super) fn title(&self) -> String {
+        match self.by {
+            Some((proxy, port)) => format!("{} by {proxy}:{port}", self.url("")),
+            None => self.url(""),
+        }
+    }
+
+    /// The request as the model is asked about it.
+    pub(super) fn request(&self, source: SourcePod, addresses: &dyn Fn(&str) -> Option<IpAddr>) -> Request {
+        let (scheme, host, port) = match self.by {
+            Some((proxy, port)) => (Scheme::Http, proxy, port),
+            None => (self.scheme, self.host.as_str(), self.port),
+        };
+        Request {
+            source,
+            scheme,
+            host: host.to_owned(),
+            port,
+            address: addresses(host),
+            asks_dns: true,
+            tunnel: self.by.map(|_| format!("{}:{}", self.host, self.port)),
+        }
     }
 }
 

@@ -215,6 +215,13 @@ pub(super) static CHANGES: &[Change] = changes! {
     "an endpoint of another name", any, |case| {
         set(case, "ServiceEntry", "/spec/endpoints", json!([{"address": "tls.test"}]));
     };
+    "an endpoint of IPv6", any, |case| {
+        set(case, "ServiceEntry", "/spec/resolution", json!("STATIC"));
+        set(case, "ServiceEntry", "/spec/endpoints", json!([{"address": "2001:db8::20"}]));
+    };
+    "with an address of IPv6", any, |case| {
+        set(case, "ServiceEntry", "/spec/addresses", json!(["2001:db8::99"]));
+    };
     "a target port of the other protocol", any, |case| {
         let number = case.object("ServiceEntry").unwrap()["spec"]["ports"][0]["number"].clone();
         set(case, "ServiceEntry", "/spec/ports/0/targetPort", json!(if number == 443 { 80 } else { 443 }));

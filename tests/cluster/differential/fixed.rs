@@ -1,8 +1,10 @@
 //! The fixed set of cases.
 
-use super::case::{Ask, Case, Place};
+use super::captured;
+use super::case::{Ask, BELOW, Case, Place};
 use super::changes::CHANGES;
-use super::objects::istio;
+use super::objects::{istio, port};
+use super::proxied;
 use super::reality::Places;
 use super::ways::Way;
 use kubectl_egress::vocabulary::Scheme;
@@ -35,6 +37,7 @@ pub(super) fn cases(places: &Places) -> Vec<Case> {
     cases.push(nothing);
     cases.extend(at_the_stock_gateway(&places.stock, cases.len(), &places.run));
     cases.extend(alone(places, cases.len()));
+    cases.extend(captured::cases(places, cases.len()));
     for (way, first, second) in DISAGREED {
         let number = cases.len();
         let mut case = way.case(&places.stock, number, &places.run);
@@ -167,7 +170,70 @@ fn alone(places: &Places, first: usize) -> Vec<Case> {
             }
         });
     }
+    add(
+        "a wildcard that is resolved for each request",
+        Way::Passthrough,
+        &|case| {
+            let gateway = case.place.gateway_namespace.clone();
+            below(case);
+            let entry = &mut case.object("ServiceEntry").unwrap()["spec"];
+            entry["resolution"] = json!("DYNAMIC_DNS");
+            entry["exportTo"] = json!([".", gateway]);
+            case.object("VirtualService").unwrap()["spec"]["exportTo"] = json!([".", gateway]);
+        },
+    );
+    add("a wildcard without resolution", Way::Passthrough, &|case| {
+        let gateway = case.place.gateway_namespace.clone();
+        below(case);
+        let entry = &mut case.object("ServiceEntry").unwrap()["spec"];
+        entry["resolution"] = json!("NONE");
+        entry["exportTo"] = json!([".", gateway]);
+        case.object("VirtualService").unwrap()["spec"]["exportTo"] = json!([".", gateway]);
+    });
+    add(
+        "a wildcard that is resolved for each request",
+        Way::Direct,
+        &|case| {
+            below(case);
+            let entry = &mut case.object("ServiceEntry").unwrap()["spec"];
+            entry["resolution"] = json!("DYNAMIC_DNS");
+            entry["exportTo"] = json!(["."]);
+        },
+    );
+    // Nothing in opaque bytes tells one from the other.
+    add("two hosts of plain TCP on one port", Way::Direct, &two_of_tcp);
+    for (name, change) in proxied::CHANGES {
+        add(name, Way::Direct, change);
+    }
     cases
+}
+
+/// Makes the case one of all hosts below its own, and asks for one of them.
+pub(super) fn below(case: &mut Case) {
+    let text = serde_json::to_string(&case.objects).unwrap();
+    let text = text.replace(&case.host, &format!("*.{}", case.host));
+    case.objects = serde_json::from_str(&text).unwrap();
+    for ask in &mut case.asks {
+        ask.host = format!("{BELOW}{}", case.host);
+    }
+}
+
+/// A host and another one, both of which say nothing but that they speak TCP.
+pub(super) fn two_of_tcp(case: &mut Case) {
+    case.asks.truncate(1);
+    let entry = &mut case.object("ServiceEntry").unwrap()["spec"];
+    entry["exportTo"] = json!(["."]);
+    entry["ports"] = json!([port(443, "TCP")]);
+    let other = format!("other-{}", case.host);
+    let mut second = case.objects[0].clone();
+    let name = second["metadata"]["name"].as_str().unwrap().to_owned();
+    second["metadata"]["name"] = json!(format!("{name}-2"));
+    second["spec"]["hosts"] = json!([other]);
+    case.objects.push(second);
+    case.asks.push(Ask {
+        host: other,
+        ..case.asks[0].clone()
+    });
 }
 
 fn set_namespace(case: &mut Case, kind: &str, namespace: &str) {
@@ -181,6 +247,7 @@ fn both(host: &str) -> [Ask; 2] {
         host: host.to_owned(),
         port,
         bare: false,
+        by: None,
     })
 }
 

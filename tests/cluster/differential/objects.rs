@@ -10,6 +10,9 @@ pub(super) fn istio(kind: &str, namespace: &str, name: &str, spec: &Value) -> Va
     json!({"apiVersion": "networking.istio.io/v1", "kind": kind, "metadata": {"name": name, "namespace": namespace, "labels": {MARK: "true"}}, "spec": spec})
 }
 
+/// Label of a ServiceEntry that istiod is to give no address.
+pub(super) const WITHOUT_ADDRESS: &str = "networking.istio.io/enable-autoallocate-ip";
+
 /// A port of a ServiceEntry or Gateway.
 pub(super) fn port(number: u16, protocol: &str) -> Value {
     json!({"number": number, "name": format!("{}-{number}", protocol.to_lowercase()), "protocol": protocol})
@@ -60,6 +63,31 @@ pub(super) fn via_gateway(place: &Place, name: &str, port: u16) -> Value {
 /// Where the external leg goes.
 pub(super) fn to_host(host: &str, port: u16) -> Value {
     json!([{"destination": {"host": host, "port": {"number": port}}}])
+}
+
+/// Whether istiod gives a ServiceEntry's host an address, for sidecars that answer DNS.
+pub(super) fn is_allocated(object: &Value) -> bool {
+    let spec = &object["spec"];
+    let wildcard = spec["hosts"][0]
+        .as_str()
+        .is_some_and(|host| host.starts_with('*'));
+    object["kind"] == "ServiceEntry"
+        && spec["resolution"] != "NONE"
+        && spec["addresses"].is_null()
+        && (!wildcard || spec["resolution"] == "DYNAMIC_DNS")
+        && object["metadata"]["labels"][WITHOUT_ADDRESS].is_null()
+}
+
+/// A running source's pod.
+pub(super) fn source_pod(namespace: &str, captures_dns: bool) -> Value {
+    let environment = if captures_dns {
+        json!([{"name": "ISTIO_META_DNS_CAPTURE", "value": "true"}])
+    } else {
+        json!([])
+    };
+    let mut pod = pod(namespace, "source", &json!({"app": "source"}));
+    pod["spec"] = json!({"containers": [{"name": "main"}], "initContainers": [{"name": "istio-proxy", "env": environment}]});
+    pod
 }
 
 /// A ready gateway's pod.

@@ -5,8 +5,9 @@ use super::agreement::{of_model, source_labels};
 use super::case::{Ask, Case, Place};
 use super::changes::CHANGES;
 use super::fixed;
-use super::objects::pod;
-use super::reality::{ISOLATED, Places};
+use super::objects::{is_allocated, pod, source_pod};
+use super::proxied::PROXY;
+use super::reality::{CAPTURING, ISOLATED, Places};
 use super::ways::Way;
 use kubectl_egress::mesh::repair::repairs;
 use kubectl_egress::mesh::{Request, SourcePod, World, predict};
@@ -34,7 +35,7 @@ fn the_model_says_what_the_lab_agreed_to() {
                 said,
                 "{} | {} | {} | {}",
                 case.name,
-                ask.url(""),
+                ask.title(),
                 answer.served,
                 answer.hops.join(" > ")
             );
@@ -108,22 +109,20 @@ fn a_single_mistake_has_a_repair_after_which_the_model_routes() {
 }
 
 fn request(case: &Case, ask: &Ask) -> Request {
-    Request {
-        source: SourcePod {
-            namespace: case.place.namespace.clone(),
-            name: if ask.bare { "bare" } else { "source" }.to_owned(),
-            labels: source_labels(ask.bare),
-            meshed: !ask.bare,
-        },
-        scheme: ask.scheme,
-        host: ask.host.clone(),
-        port: ask.port,
-        address: Some([203, 0, 113, 20].into()),
-        asks_dns: false,
-    }
+    let source = SourcePod {
+        namespace: case.place.namespace.clone(),
+        name: if ask.bare { "bare" } else { "source" }.to_owned(),
+        labels: source_labels(ask.bare),
+        meshed: !ask.bare,
+    };
+    ask.request(source, &|host| {
+        let last = if host == PROXY.0 { 32 } else { 20 };
+        Some([203, 0, 113, last].into())
+    })
 }
 
-fn places() -> Places {
+/// Places of which only the names matter.
+pub(super) fn places() -> Places {
     let place = |namespace: String| Place {
         namespace,
         elsewhere: "elsewhere".to_owned(),
@@ -143,6 +142,9 @@ fn places() -> Places {
         isolated: (0..ISOLATED)
             .map(|number| place(format!("isolated-{number}")))
             .collect(),
+        capturing: (0..CAPTURING)
+            .map(|number| place(format!("capturing-{number}")))
+            .collect(),
         own,
     }
 }
@@ -158,7 +160,25 @@ fn objects(places: &Places, cases: &[Case]) -> Vec<Object> {
         }}));
         objects.push(pod(namespace, name, &json!({"istio": place.gateway_label})));
     }
+    let capturing: Vec<&str> = places
+        .capturing
+        .iter()
+        .map(|place| place.namespace.as_str())
+        .collect();
+    for namespace in places.sources() {
+        objects.push(source_pod(namespace, capturing.contains(&namespace)));
+    }
     objects.extend(cases.iter().flat_map(|case| case.objects.iter().cloned()));
+    for (number, entry) in objects
+        .iter_mut()
+        .filter(|object| is_allocated(object))
+        .enumerate()
+    {
+        // As istiod does.
+        let host = entry["spec"]["hosts"][0].clone();
+        let address = format!("240.240.{}.{}", number / 256, number % 256);
+        entry["status"] = json!({"addresses": [{"host": host, "value": address}]});
+    }
     for (second, object) in objects.iter_mut().enumerate() {
         let (minute, second) = (second / 60, second % 60);
         let time = format!("2026-11-21T{:02}:{:02}:{second:02}Z", minute / 60, minute % 60);

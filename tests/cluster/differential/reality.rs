@@ -1,7 +1,9 @@
 //! What really happens: the objects are applied, the requests are sent, and four witnesses are asked.
 
-use super::case::{Ask, Case, Place};
+use super::captured;
+use super::case::{Ask, BELOW, Case, Place};
 use super::objects::MARK;
+use super::report::Report;
 use super::ways::Way;
 use crate::support::Stage;
 use crate::support::manifests::{CURL, gateway, workload};
@@ -18,9 +20,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Namespaces that have a `Sidecar` resource, or a listener for an address, of their own.
-pub(super) const ISOLATED: usize = 15;
+pub(super) const ISOLATED: usize = 24;
+/// Namespaces whose source's sidecar answers DNS.
+pub(super) const CAPTURING: usize = 2;
 /// More than the ten seconds after which Envoy gives a connection up.
 const MAX_TIME_SECONDS: u32 = 12;
+/// How many sidecars start at once: each takes a processor for a moment, and all have a deadline.
+const STARTED_AT_ONCE: usize = 6;
 /// How many requests of one source are under way at once.
 const AT_ONCE: usize = 4;
 /// Numbers from here on are not those of cases.
@@ -28,6 +34,15 @@ const MARKER: usize = 9000;
 /// Envoy writes its log once a second.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(4);
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Which sources there are to be.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Sources {
+    /// Those of cases that concern a whole namespace, too.
+    All,
+    /// One, with a sidecar as most have it, and one without.
+    One,
+}
 
 /// The places of a set of cases.
 pub(super) struct Places {
@@ -39,12 +54,15 @@ pub(super) struct Places {
     pub(super) stock: Place,
     /// At the own gateway, each from a namespace of its own.
     pub(super) isolated: Vec<Place>,
+    /// At the own gateway, from sources whose sidecar answers DNS.
+    pub(super) capturing: Vec<Place>,
 }
 
 impl Places {
-    fn sources(&self) -> BTreeSet<&str> {
-        let isolated = self.isolated.iter().map(|place| place.namespace.as_str());
-        isolated.chain([self.own.namespace.as_str()]).collect()
+    pub(super) fn sources(&self) -> BTreeSet<&str> {
+        let others = self.isolated.iter().chain(&self.capturing);
+        let others = others.map(|place| place.namespace.as_str());
+        others.chain([self.own.namespace.as_str()]).collect()
     }
 
     fn namespaces(&self) -> BTreeSet<&str> {
@@ -82,11 +100,16 @@ pub(super) struct Observed {
 
 impl<'stage> Reality<'stage> {
     /// Makes namespaces, sources and a gateway, and waits until all are ready.
-    pub(super) fn prepare(stage: &'stage mut Stage) -> Self {
+    pub(super) fn prepare(stage: &'stage mut Stage, sources: Sources) -> Self {
+        let (isolated, capturing) = match sources {
+            Sources::All => (ISOLATED, CAPTURING),
+            Sources::One => (0, 0),
+        };
         let base = stage.namespace.clone();
         let gateway_namespace = stage.another_namespace();
         let elsewhere = stage.another_namespace();
-        let isolated: Vec<String> = (0..ISOLATED).map(|_| stage.another_namespace()).collect();
+        let isolated: Vec<String> = (0..isolated).map(|_| stage.another_namespace()).collect();
+        let capturing: Vec<String> = (0..capturing).map(|_| stage.another_namespace()).collect();
         let logging = stage.another_namespace();
         let place = |namespace: String| Place {
             namespace,
@@ -105,6 +128,7 @@ impl<'stage> Reality<'stage> {
         let places = Places {
             run: base.trim_start_matches("suite-").to_owned(),
             isolated: isolated.into_iter().map(&place).collect(),
+            capturing: capturing.into_iter().map(&place).collect(),
             own,
             stock,
         };
@@ -147,21 +171,35 @@ impl<'stage> Reality<'stage> {
                 .to_string(),
             );
         }
-        for namespace in places.sources() {
-            manifests.push(workload(namespace, "source", CURL, true));
-        }
+        let capturing: Vec<&str> = places
+            .capturing
+            .iter()
+            .map(|place| place.namespace.as_str())
+            .collect();
         manifests.push(workload(&places.own.namespace, "bare", CURL, false));
         manifests.push(gateway(
             &places.own.gateway_namespace,
             &places.own.gateway_service,
         ));
         self.stage.kubectl.apply(&documents(&manifests));
-        for namespace in places.sources() {
-            self.stage.rolled_out(namespace, "source");
-        }
         self.stage.rolled_out(&places.own.namespace, "bare");
         self.stage
             .rolled_out(&places.own.gateway_namespace, &places.own.gateway_service);
+        let sources: Vec<&str> = places.sources().into_iter().collect();
+        for some in sources.chunks(STARTED_AT_ONCE) {
+            let source = |namespace: &&str| {
+                if capturing.contains(namespace) {
+                    captured::source(namespace)
+                } else {
+                    workload(namespace, "source", CURL, true)
+                }
+            };
+            let manifests: Vec<String> = some.iter().map(source).collect();
+            self.stage.kubectl.apply(&documents(&manifests));
+            for namespace in some {
+                self.stage.rolled_out(namespace, "source");
+            }
+        }
     }
 
     /// Applies all objects; what the API server refuses is returned in its words.
@@ -180,6 +218,7 @@ impl<'stage> Reality<'stage> {
             Err(said) => said.lines().map(str::to_owned).collect(),
         };
         self.settle();
+        captured::addresses_are_given(&self.stage.kubectl, Instant::now() + PATIENCE);
         refused
     }
 
@@ -287,9 +326,14 @@ impl<'stage> Reality<'stage> {
         let mut script = String::new();
         for (position, (number, ask)) in asks.iter().enumerate() {
             let nonce = nonce(&self.places.run, *number);
+            // The lab's certificate covers one label below its domain.
+            let lax = if ask.host.starts_with(BELOW) { " -k" } else { "" };
+            let by = ask
+                .by
+                .map_or_else(String::new, |(proxy, port)| format!(" -x http://{proxy}:{port}"));
             let _ = writeln!(
                 script,
-                "curl -s -o /dev/null --max-time {MAX_TIME_SECONDS} -A {nonce} -w '{number} %{{exitcode}} %{{http_code}} %{{local_ip}}:%{{local_port}} %{{errormsg}}\\n' '{}' &",
+                "curl -s{lax}{by} -o /dev/null --max-time {MAX_TIME_SECONDS} -A {nonce} -w '{number} %{{exitcode}} %{{http_code}} %{{local_ip}}:%{{local_port}} %{{errormsg}}\\n' '{}' &",
                 ask.url(&nonce)
             );
             if (position + 1) % AT_ONCE == 0 {
@@ -312,30 +356,6 @@ fn documents(texts: &[String]) -> String {
 
 fn nonce(run: &str, number: usize) -> String {
     format!("n{number}x{run}")
-}
-
-/// What curl says of a request.
-#[derive(Debug)]
-struct Report {
-    exit: u32,
-    code: u16,
-    local: String,
-    said: String,
-}
-
-impl Report {
-    fn read(line: &str) -> (usize, Self) {
-        let mut words = line.splitn(5, ' ');
-        let mut word = || words.next().unwrap_or_default();
-        let number = word().parse().unwrap_or_else(|_| panic!("{line}"));
-        let report = Self {
-            exit: word().parse().unwrap_or_else(|_| panic!("{line}")),
-            code: word().parse().unwrap_or_else(|_| panic!("{line}")),
-            local: word().to_owned(),
-            said: word().to_owned(),
-        };
-        (number, report)
-    }
 }
 
 /// The sidecar's line by curl's own end of the connection, the gateway's by the sidecar's; HTTP by its nonce.

@@ -3,7 +3,7 @@
 use super::agreement::served;
 use super::case::{Ask, Case};
 use super::changes::CHANGES;
-use super::reality::Reality;
+use super::reality::{Reality, Sources};
 use super::ways::Way;
 use crate::support::open;
 use kubectl_egress::vocabulary::Scheme;
@@ -46,7 +46,7 @@ const MISTAKES: &[(Way, &str)] = &[
 fn what_explain_proposes_mends_it() {
     let mut stage = open!(alone);
     let kubeconfig = stage.kubeconfig();
-    let reality = Reality::prepare(&mut stage);
+    let reality = Reality::prepare(&mut stage, Sources::One);
     let cases: Vec<Case> = MISTAKES
         .iter()
         .enumerate()

@@ -49,6 +49,7 @@ impl Way {
             host: host.clone(),
             port,
             bare: false,
+            by: None,
         };
         Case {
             name: format!("{self:?}"),

@@ -12,7 +12,7 @@ mod process;
 mod stage;
 pub(crate) mod wire;
 
-pub(crate) use place::lab_required;
+pub(crate) use place::{HIDDEN, HIDING, lab_required};
 pub(crate) use process::{Run, Running, faketime};
 pub(crate) use stage::Stage;
 

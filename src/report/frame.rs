@@ -193,8 +193,9 @@ mod tests {
           └ waits for: pod curl-5d7c9b6f4-x2x4…
             mostly the node is pulling its
             image, which takes a while the
-            first time; `kubectl get events -n
-            NAMESPACE` tells
+            first time;
+            `kubectl get events -n NAMESPACE`
+            tells
         ⠸ routing of www.例え.jp:443  1m15s
         ");
         insta::assert_snapshot!(drawn((20, 5)), @r"

@@ -119,7 +119,7 @@ fn capturing(names: &[&str]) -> Value {
 
 #[rstest]
 #[case::the_declared_port("https://kyma-project.io", Outcome::Routed, &[&format!("{MESH_LEG} -"), "outbound|443||kyma-project.io -"])]
-#[case::another_port("http://kyma-project.io", Outcome::Unreachable, &["PassthroughCluster UF,URX"])]
+#[case::another_port("http://kyma-project.io", Outcome::Unreachable, &["PassthroughCluster UF 503"])]
 fn a_sidecar_that_answers_dns_leads_other_ports_nowhere(
     #[case] url: &str,
     #[case] outcome: Outcome,

@@ -40,8 +40,24 @@ fn output(run: &Run) -> Vec<String> {
             let shown = serde_json::to_string_pretty(&of_document(document)).unwrap();
             shown.lines().map(str::to_owned).collect()
         }
-        Err(_) => text(&run.stdout).lines().map(str::to_owned).collect(),
+        Err(_) => groups(&run.stdout).iter().map(|group| text(group)).collect(),
     }
+}
+
+/// Each line that begins at the margin with all that stands below it: addresses are not of one length, so that lines
+/// do not end at the same words.
+fn groups(shown: &str) -> Vec<String> {
+    let mut groups: Vec<String> = Vec::new();
+    for line in shown.lines() {
+        match groups.last_mut() {
+            Some(group) if line.starts_with(' ') => {
+                group.push(' ');
+                group.push_str(line.trim_start());
+            }
+            _ => groups.push(line.to_owned()),
+        }
+    }
+    groups
 }
 
 /// Steps that were done, objects, warnings and the next command; in any order, for steps run side by side. What is only

@@ -4,6 +4,8 @@
 //! discovery, objects with field owners, watches, WebSocket exec and port-forward, log streams, and faults on
 //! request. It is as small as it can be: what it does, it does as a real cluster was measured to do; what it
 //! does not know it says. A verdict seen here proves plumbing only.
+//! Left out, and refused by name, is what the tool does not need: of routing what `api::not_simulated` lists, of
+//! Kubernetes every kind that is not asked for, resources and affinities of pods, volumes, probes of containers.
 //!
 //! | part | holds |
 //! |---|---|

@@ -60,7 +60,7 @@ pub struct Cluster(Arc<Inner>);
 struct Inner {
     transport: Transport,
     seen: Seen,
-    /// Whether Istio's kinds are served without `v1`; see `served`.
+    /// In which versions Istio's kinds are served, once known; see `served`.
     istio_versions: tokio::sync::OnceCell<Vec<String>>,
     default_namespace: String,
 }

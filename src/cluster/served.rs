@@ -26,7 +26,7 @@ impl Cluster {
     ///
     /// # Errors
     /// If the server is unreachable or refuses.
-    pub async fn istio_versions(&self) -> Result<Vec<String>> {
+    pub async fn istio_versions(&self) -> Result<&[String]> {
         let ask = || async {
             match self.served_versions(kinds::NETWORKING).await {
                 Ok(versions) if versions.is_empty() => Err(None),
@@ -35,8 +35,8 @@ impl Cluster {
             }
         };
         match self.0.istio_versions.get_or_try_init(ask).await {
-            Ok(versions) => Ok(versions.clone()),
-            Err(None) => Ok(Vec::new()),
+            Ok(versions) => Ok(versions),
+            Err(None) => Ok(&[]),
             Err(Some(error)) => Err(error),
         }
     }

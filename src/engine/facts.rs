@@ -85,7 +85,7 @@ impl Facts {
         let (version, istio_versions, namespace, mesh, journal) = single;
         let control_planes = control_planes(&services);
         let istio_version = version_of(cluster, &control_planes, !istio_versions.is_empty()).await;
-        check_istio(cluster, &istio_versions, &istio_version, &platform).await?;
+        check_istio(cluster, istio_versions, &istio_version, &platform).await?;
         let mesh = mesh.map_or(Value::Null, |map| mesh_configuration(&map).unwrap_or(Value::Null));
         if let Some(namespace) = &namespace {
             check_namespace(namespace)?;

@@ -73,10 +73,12 @@ pub fn predict_at_gateway(world: &World, request: &Request, pod: &PodName) -> Pr
 fn below_the_mesh(world: &World, request: &Request, way: impl FnOnce() -> Prediction) -> Prediction {
     let network = Network::new(world, request);
     // A sidecar that knows the answer asks nobody.
-    let answered = request.source.meshed
-        && dns_proxy::answer(world, &Viewer::of_source(world, &request.source), &request.host).is_some();
+    let answered = || {
+        let viewer = Viewer::of_source(world, &request.source);
+        request.source.meshed && dns_proxy::answer(world, &viewer, &request.host).is_some()
+    };
     let mut prediction = match network.blocked_name_resolution() {
-        Some(blocked) if !answered => blocked,
+        Some(blocked) if !answered() => blocked,
         _ => network.enforce(way()),
     };
     let source = &request.source;

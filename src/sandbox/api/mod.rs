@@ -21,7 +21,7 @@ mod writes;
 pub(super) use path::{Path, Query};
 pub(super) use rbac::user_of;
 pub(super) use refusal::Refusal;
-pub(super) use removal::{finish_foreground, forget, is_held, remove_object};
+pub(super) use removal::{finish_foreground, forget, is_held, remove_object, waits_for_owned};
 
 use super::controllers;
 use super::server::{ReplyBody, full};

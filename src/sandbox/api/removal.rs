@@ -152,6 +152,12 @@ pub(in crate::sandbox) fn forget(state: &mut State, key: &Key) {
     }
 }
 
+/// Whether an object waits for the end of what it owns.
+pub(in crate::sandbox) fn waits_for_owned(object: &Value) -> bool {
+    let finalizers = object["metadata"]["finalizers"].as_array();
+    finalizers.is_some_and(|all| all.iter().any(|finalizer| finalizer == FOREGROUND))
+}
+
 /// Whether finalizers keep an object.
 pub(in crate::sandbox) fn is_held(state: &State, key: &Key) -> bool {
     let finalizers = |object: &Value| object["metadata"]["finalizers"].as_array().map_or(0, Vec::len);
@@ -207,11 +213,7 @@ pub(in crate::sandbox) fn finish_foreground(state: &mut State) {
     let waiting: Vec<(Key, Value)> = state
         .store
         .all()
-        .filter(|(_, object)| {
-            object["metadata"]["finalizers"]
-                .as_array()
-                .is_some_and(|all| all.contains(&json!(FOREGROUND)))
-        })
+        .filter(|(_, object)| waits_for_owned(object))
         .map(|(key, object)| (key.clone(), object.clone()))
         .collect();
     for (key, mut object) in waiting {

@@ -172,16 +172,11 @@ fn collect_garbage(inner: &Inner, state: &mut State) {
     if owners.is_empty() {
         return;
     }
-    let waits = |object: &Value| {
-        object["metadata"]["finalizers"]
-            .as_array()
-            .is_some_and(|all| all.iter().any(|finalizer| finalizer == "foregroundDeletion"))
-    };
     let living: BTreeSet<&str> = state
         .store
         .all()
         .filter_map(|(_, object)| Some((object["metadata"]["uid"].as_str()?, object)))
-        .filter(|(uid, object)| owners.contains(uid) && !waits(object))
+        .filter(|(uid, object)| owners.contains(uid) && !api::waits_for_owned(object))
         .map(|(uid, _)| uid)
         .collect();
     let doomed: Vec<Key> = state

@@ -170,26 +170,19 @@ fn alone(places: &Places, first: usize) -> Vec<Case> {
             }
         });
     }
-    add(
-        "a wildcard that is resolved for each request",
-        Way::Passthrough,
-        &|case| {
+    for (name, resolution) in [
+        ("a wildcard that is resolved for each request", "DYNAMIC_DNS"),
+        ("a wildcard without resolution", "NONE"),
+    ] {
+        add(name, Way::Passthrough, &|case| {
             let gateway = case.place.gateway_namespace.clone();
             below(case);
             let entry = &mut case.object("ServiceEntry").unwrap()["spec"];
-            entry["resolution"] = json!("DYNAMIC_DNS");
+            entry["resolution"] = json!(resolution);
             entry["exportTo"] = json!([".", gateway]);
             case.object("VirtualService").unwrap()["spec"]["exportTo"] = json!([".", gateway]);
-        },
-    );
-    add("a wildcard without resolution", Way::Passthrough, &|case| {
-        let gateway = case.place.gateway_namespace.clone();
-        below(case);
-        let entry = &mut case.object("ServiceEntry").unwrap()["spec"];
-        entry["resolution"] = json!("NONE");
-        entry["exportTo"] = json!([".", gateway]);
-        case.object("VirtualService").unwrap()["spec"]["exportTo"] = json!([".", gateway]);
-    });
+        });
+    }
     add(
         "a wildcard that is resolved for each request",
         Way::Direct,

@@ -5,13 +5,12 @@ use kubectl_egress::cli::{self, Invocation, Screen, Stop};
 use kubectl_egress::error::{Error, Result};
 use kubectl_egress::report::{self, Printer, ReportSettings};
 use kubectl_egress::vocabulary::ExitCode;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A command's future lives on the stack and is large; Windows gives the first thread 1 MiB, of which it needs more.
 const STACK_BYTES: usize = 16 << 20;
 
 fn main() -> std::process::ExitCode {
-    report::record_panics();
+    report::end_on_panic(&Printer::new(ReportSettings::default()));
     let thread = std::thread::Builder::new().name("main".to_owned());
     match thread.stack_size(STACK_BYTES).spawn(whole) {
         Ok(thread) => thread.join().unwrap_or_else(|_| ExitCode::Bug.into()),
@@ -26,8 +25,9 @@ fn whole() -> std::process::ExitCode {
     let (printer, result) = match cli::parse(std::env::args_os()) {
         Ok(invocation) => {
             let printer = Printer::new(settings(&invocation.screen));
-            let ran = catch_unwind(AssertUnwindSafe(|| run(invocation, &printer)));
-            (printer, ran.unwrap_or(Ok(ExitCode::Bug)))
+            report::end_on_panic(&printer);
+            let ran = run(invocation, &printer);
+            (printer, ran)
         }
         Err(Stop::Text(text)) => {
             let printer = Printer::new(ReportSettings::default());
@@ -36,8 +36,6 @@ fn whole() -> std::process::ExitCode {
         }
         Err(Stop::Usage(error)) => (Printer::new(ReportSettings::default()), Err(error)),
     };
-    // A panic anywhere, also in a task that nobody waited for, outranks what the command said.
-    let result = report::panic_error().map_or(result, Err);
     let written = printer.finish();
     match result.and_then(|code| written.map(|()| code)) {
         Ok(code) => code.into(),

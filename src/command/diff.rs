@@ -11,9 +11,9 @@ use crate::error::{Error, Result};
 use crate::plan::ownership::Manifest;
 use crate::report::{Mark, Printer, view};
 use crate::vocabulary::{ExitCode, Object, PlanIdentity};
+use diffy::DiffOptions;
 use futures::future::try_join_all;
 use serde_json::Value;
-use similar::TextDiff;
 
 /// Prints a unified diff per object. Exit 1 if there is any.
 pub(super) async fn diff(
@@ -95,13 +95,12 @@ fn unified(name: &str, before: Option<&Object>, after: Option<&Object>) -> Resul
     if before == after {
         return Ok(None);
     }
-    let diff = TextDiff::from_lines(&before, &after);
-    Ok(Some(
-        diff.unified_diff()
-            .context_radius(3)
-            .header(&format!("live: {name}"), &format!("plan: {name}"))
-            .to_string(),
-    ))
+    let diff = DiffOptions::new()
+        .set_original_filename(format!("live: {name}"))
+        .set_modified_filename(format!("plan: {name}"))
+        .create_patch(&before, &after)
+        .to_string();
+    Ok(Some(diff))
 }
 
 /// The object without what the server writes by itself.

@@ -98,7 +98,18 @@ pub(super) async fn logs(
             printer.note(&format!("none of the lines that were read is about {host}"));
             printer.next(&format!("kubectl egress probe {host} -n {}", connected.namespace));
         }
-        _ => printer.next("kubectl egress explain --log LINE"),
+        _ if settings.raw => printer.next("kubectl egress explain --log 'LINE'"),
+        // What is shown is a summary of each line; `explain` reads lines as the gateway wrote them.
+        _ => {
+            let hosts = settings
+                .hosts
+                .iter()
+                .fold(String::new(), |flags, host| flags + " --host " + host.as_str());
+            printer.next(&format!(
+                "kubectl egress logs --raw{hosts} -n {} | kubectl egress explain --log",
+                connected.namespace
+            ));
+        }
     }
     Ok(ExitCode::Success)
 }

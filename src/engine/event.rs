@@ -76,6 +76,8 @@ pub enum Event {
     Retrying(String),
     /// A request was answered, or failed; shown with `-vv`. Method, path, status, time: nothing of what was sent.
     Requested(String),
+    /// Something was worked out without the cluster; shown with `-vv`. What, from how much, and the time it took.
+    WorkedOut(String),
     /// A credential plugin talks to the user: the live screen pauses.
     ScreenPaused,
     /// The plugin is done: the live screen goes on.

@@ -89,10 +89,8 @@ fn fix(rule: &str) -> String {
             .collect(),
         None => Vec::new(),
     };
-    let alike = |name: &str| {
-        let (word, name) = (word.to_lowercase(), name.to_lowercase());
-        similar::TextDiff::from_chars(word.as_str(), name.as_str()).ratio()
-    };
+    let alike =
+        |name: &str| strsim::normalized_damerau_levenshtein(&word.to_lowercase(), &name.to_lowercase());
     let rated = expected.iter().map(|name| (alike(name), *name));
     let nearest = rated
         .filter(|(ratio, _)| *ratio >= 0.6)

@@ -28,7 +28,7 @@ pub(super) fn lay_out(text: &str, used: usize, width: usize) -> String {
 
 enum Part<'text> {
     Word(&'text str),
-    /// Words that must not be torn apart: a flag with its value, a quotation.
+    /// Words that must not be torn apart: a flag with its value, a quotation, a pipe with the command behind it.
     Command(Vec<String>),
 }
 
@@ -49,7 +49,9 @@ fn parts(text: &str) -> Vec<Part<'_>> {
                 whole = format!("{whole} {more}");
             }
             let last = command.last_mut().filter(|last| {
-                last.starts_with('-') && !last.contains(['=', ' ']) && !whole.starts_with('-')
+                let takes_value = last.starts_with('-') && !last.contains(['=', ' ']);
+                // What a pipe leads to stands behind it, up to its flags.
+                (takes_value || last.starts_with('|')) && !whole.starts_with('-')
             });
             let ends = if quoted {
                 whole.contains('`')
@@ -155,6 +157,17 @@ mod tests {
         make one:
           kubectl egress deploy-curl -n demo; or probe
           from a workload of yours: --from deploy/NAME
+        ");
+    }
+
+    #[cfg(not(windows))]
+    #[test]
+    fn a_pipe_stays_with_the_command_that_it_leads_to() {
+        let shown = lay_out("kubectl egress logs --raw -n demo | kubectl egress explain --log", 6, 40);
+        insta::assert_snapshot!(shown, @r"
+        kubectl egress logs --raw \
+            -n demo | kubectl egress explain \
+            --log
         ");
     }
 

@@ -23,7 +23,7 @@ pub mod view;
 mod tests;
 
 pub use interruption::interruption;
-pub use panic::{panic_error, record_panics};
+pub use panic::end_on_panic;
 pub use printer::{Captured, Printer, ReportSettings};
 pub use style::{Mark, Style, Tone};
 pub use table::Table;

@@ -96,7 +96,7 @@ impl Progress {
             Event::Note(text) => self.note(&text),
             Event::Warning(text) => self.warning(&text),
             Event::Retrying(text) => self.aloud(1, &format!("retrying: {text}")),
-            Event::Requested(text) => self.aloud(2, &text),
+            Event::Requested(text) | Event::WorkedOut(text) => self.aloud(2, &text),
             Event::ScreenPaused => self.pause(),
             Event::ScreenResumed => self.resume(),
         }

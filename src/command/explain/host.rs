@@ -4,6 +4,7 @@ use crate::cli::{Connection, Explain, ProbeTarget, SourceArgument};
 use crate::command::connection::cluster as connect;
 use crate::command::object_files;
 use crate::engine::check::name_of;
+use crate::engine::event::Event;
 use crate::engine::inventory::{Scope, inventory};
 use crate::engine::path::{Question, assumed_gateways, paths};
 use crate::engine::probe::find_source;
@@ -12,6 +13,7 @@ use crate::mesh::SourcePod;
 use crate::report::{Printer, view};
 use crate::vocabulary::{ExitCode, Object, Outcome, Scheme};
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 /// Follows the request, or one by https and one by http where no port was named.
 pub(super) async fn explain(
@@ -37,7 +39,14 @@ pub(super) async fn explain(
     } else {
         vec![question(Scheme::Https, 443), question(Scheme::Http, 80)]
     };
+    let begin = Instant::now();
     let document = paths(&objects, &source, &questions, &places, assumed);
+    printer.events()(Event::WorkedOut(format!(
+        "{} requests followed through {} objects ({} ms)",
+        questions.len(),
+        objects.len(),
+        begin.elapsed().as_millis()
+    )));
     printer.document(&document, |style| view::paths(&document, style))?;
     let namespace = &source.namespace;
     let routed = document.paths.iter().all(|path| path.outcome == Outcome::Routed);

@@ -57,6 +57,7 @@ fn story() -> Vec<Event> {
         Event::Warning("2 workloads have no sidecar".into()),
         Event::Retrying("GET /api/v1/pods: 503".into()),
         Event::Requested("GET /api/v1/pods: 200 (3 ms)".into()),
+        Event::WorkedOut("2 requests followed through 9 objects (1 ms)".into()),
     ]
 }
 
@@ -114,12 +115,19 @@ fn quiet_leaves_what_must_be_noticed_and_verbose_adds() {
         "{verbose}"
     );
     assert!(verbose.contains("retrying: GET /api/v1/pods: 503"), "{verbose}");
-    assert!(!verbose.contains("200 (3 ms)"), "{verbose}");
+    assert!(
+        !verbose.contains("200 (3 ms)") && !verbose.contains("(1 ms)"),
+        "{verbose}"
+    );
     let more = told(ReportSettings {
         verbosity: 2,
         ..ReportSettings::default()
     });
     assert!(more.contains("GET /api/v1/pods: 200 (3 ms)"), "{more}");
+    assert!(
+        more.contains("2 requests followed through 9 objects (1 ms)"),
+        "{more}"
+    );
 }
 
 #[test]
@@ -179,6 +187,7 @@ fn nothing_from_the_cluster_reaches_the_terminal_raw() {
         Event::Warning(text()),
         Event::Retrying(text()),
         Event::Requested(text()),
+        Event::WorkedOut(text()),
     ] {
         events(event);
     }

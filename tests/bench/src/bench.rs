@@ -6,6 +6,7 @@ use kubectl_egress_lab::Lab;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// The circumstances of a run.
@@ -16,6 +17,8 @@ pub(crate) struct Bench {
     pub(crate) runs: usize,
     /// Bytes of the access logs.
     pub(crate) log_size: u64,
+    /// How long what runs on runs.
+    pub(crate) long: Duration,
     /// The lab, if one is up.
     pub(crate) lab: Option<Lab>,
     folder: TempDir,
@@ -23,7 +26,13 @@ pub(crate) struct Bench {
 
 impl Bench {
     /// Builds the program unless one is named.
-    pub(crate) fn new(program: Option<PathBuf>, runs: usize, log_size: u64, lab: &str) -> Result<Self> {
+    pub(crate) fn new(
+        program: Option<PathBuf>,
+        runs: usize,
+        log_size: u64,
+        long: Duration,
+        lab: &str,
+    ) -> Result<Self> {
         let program = program.map_or_else(build, Ok)?;
         let program = program
             .canonicalize()
@@ -32,6 +41,7 @@ impl Bench {
             program,
             runs,
             log_size,
+            long,
             lab: Lab::running_as(lab)?,
             folder: tempfile::Builder::new()
                 .prefix("kubectl-egress-bench-")

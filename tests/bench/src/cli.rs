@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use kubectl_egress_lab::DEFAULT_NAME;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Measures kubectl-egress against its bars, each beside its rival, and prints a table.
 #[derive(Parser)]
@@ -37,7 +38,7 @@ enum Hidden {
 
 #[derive(Args)]
 struct Measure {
-    /// What to measure [default: everything].
+    /// What to measure [default: everything but `long`].
     #[arg(value_parser = part, value_name = "PART")]
     parts: Vec<Part>,
     /// Runs of each command that count.
@@ -55,6 +56,9 @@ struct Measure {
     /// Mebibytes of each access log.
     #[arg(long, default_value_t = 1024)]
     log_size: u64,
+    /// Minutes that `long` takes.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(2..))]
+    minutes: u64,
 }
 
 fn part(name: &str) -> Result<Part, String> {
@@ -91,12 +95,18 @@ fn measure(settings: &Measure) -> Result<()> {
         settings.program.clone(),
         settings.runs.into(),
         log_size,
+        Duration::from_secs(settings.minutes * 60),
         &settings.lab,
     )?;
     let day = jiff::Zoned::now().date().to_string();
     let mut lines = page::Lines::new();
     for part in Part::ALL {
-        if !settings.parts.is_empty() && !settings.parts.contains(part) {
+        let wanted = if settings.parts.is_empty() {
+            part.is_measured_unnamed()
+        } else {
+            settings.parts.contains(part)
+        };
+        if !wanted {
             continue;
         }
         output::note(&format!("{part}: {}", part.says()));

@@ -5,7 +5,7 @@
 //! failing, and no test depends on it: machines differ.
 //!
 //! - `cli`: what can be typed. `part`: what can be measured, one file each below it.
-//! - `process`: runs a command, and a rival in turn with it. `spread`: several figures as one.
+//! - `process`: runs a command, and a rival in turn with it. `watched`: one that runs on. `spread`: several figures as one.
 //! - `served`: the embedded cluster in a process of its own, with its requests and bytes counted.
 //! - `manifests`, `access_log`: what is measured on. `audit`: what the lab's API server was asked for. `row`, `page`: the table, and its place in the README.
 
@@ -27,5 +27,6 @@ mod relay;
 mod row;
 mod served;
 mod spread;
+mod watched;
 
 pub use cli::main;

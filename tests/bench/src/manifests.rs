@@ -1,5 +1,6 @@
 //! Manifests: the tutorial's four objects for each host, and a cluster's worth of objects.
 
+use serde_json::{Value, json};
 use std::io::{Result, Write};
 
 /// Where the routing of each host is.
@@ -105,6 +106,55 @@ spec:
 /// All hosts' objects in one file, as `kubectl apply -f` takes them.
 pub(crate) fn of_hosts(count: usize, namespace: &str) -> String {
     (0..count).map(|number| of_host(number, namespace)).collect()
+}
+
+/// The same routing as one object of each kind, whatever the number of hosts; a list in JSON.
+pub(crate) fn in_one(count: usize, namespace: &str) -> String {
+    let all = hosts(count);
+    let object = |kind: &str, spec: Value| {
+        json!({
+            "apiVersion": "networking.istio.io/v1",
+            "kind": kind,
+            "metadata": {"name": "all", "namespace": namespace},
+            "spec": spec,
+        })
+    };
+    let port = json!({"number": 443, "name": "tls", "protocol": "TLS"});
+    let to_gateway = json!({
+        "match": [{"gateways": ["mesh"], "port": 443, "sniHosts": all}],
+        "route": [{"destination": {"host": GATEWAY, "subset": "all", "port": {"number": 443}}}],
+    });
+    let to_host = |host: &String| {
+        json!({
+            "match": [{"gateways": ["all"], "port": 443, "sniHosts": [host]}],
+            "route": [{"destination": {"host": host, "port": {"number": 443}}}],
+        })
+    };
+    let routes: Vec<Value> = std::iter::once(to_gateway)
+        .chain(all.iter().map(to_host))
+        .collect();
+    let items = [
+        object(
+            "ServiceEntry",
+            json!({"hosts": all, "ports": [port], "resolution": "DNS"}),
+        ),
+        object(
+            "Gateway",
+            json!({
+                "selector": {"istio": "egressgateway"},
+                "servers": [{"port": port, "hosts": all, "tls": {"mode": "PASSTHROUGH"}}],
+            }),
+        ),
+        object(
+            "DestinationRule",
+            json!({"host": GATEWAY, "subsets": [{"name": "all"}]}),
+        ),
+        object(
+            "VirtualService",
+            json!({"hosts": all, "gateways": ["mesh", "all"], "tls": routes}),
+        ),
+    ];
+    json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()
 }
 
 /// About so many objects of a cluster: of ten, four route a host, five are pods and one is their Service. A hundred

@@ -2,6 +2,7 @@
 
 use crate::spread::{Spread, Unit};
 use anyhow::{Context, Result, bail};
+use std::fs::File;
 use std::io::{Read, Seek};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -40,27 +41,53 @@ impl<'run> Rival<'run> {
 
     /// Runs it once. What it prints is thrown away, unless it ends otherwise than expected.
     pub(crate) fn run(&self) -> Result<Usage> {
+        Ok(self.run_into_files()?.0)
+    }
+
+    /// Runs it once, and gives what it said.
+    pub(crate) fn run_aloud(&self) -> Result<(Usage, Said)> {
+        let (usage, mut output, mut errors) = self.run_into_files()?;
+        let mut said = Said::default();
+        output.rewind()?;
+        output.read_to_end(&mut said.output)?;
+        errors.rewind()?;
+        errors.read_to_string(&mut said.errors)?;
+        Ok((usage, said))
+    }
+
+    /// Runs it with files for standard output and standard error.
+    fn run_into_files(&self) -> Result<(Usage, File, File)> {
         let mut command = (self.make)()?;
-        let mut said = tempfile::tempfile().context("a file for what the command says")?;
         // GNU grep ends at the first line that matches when its output is /dev/null.
         let output = tempfile::tempfile().context("a file for what the command prints")?;
-        command.stdout(output).stderr(said.try_clone()?);
+        let mut errors = tempfile::tempfile().context("a file for what the command says")?;
+        command.stdout(output.try_clone()?).stderr(errors.try_clone()?);
         let begin = Instant::now();
         let mut child = command.spawn().with_context(|| format!("{command:?}"))?;
         let ended = child.wait4().with_context(|| format!("{command:?}"))?;
         let wall = begin.elapsed();
         if !ended.status.code().is_some_and(|code| self.codes.contains(&code)) {
             let mut text = String::new();
-            said.rewind()?;
-            said.read_to_string(&mut text)?;
+            errors.rewind()?;
+            errors.read_to_string(&mut text)?;
             bail!("{command:?} ended with {}:\n{text}", ended.status);
         }
-        Ok(Usage {
+        let usage = Usage {
             wall,
             cpu: ended.rusage.utime + ended.rusage.stime,
             peak: ended.rusage.maxrss,
-        })
+        };
+        Ok((usage, output, errors))
     }
+}
+
+/// What a command said.
+#[derive(Debug, Default)]
+pub(crate) struct Said {
+    /// On standard output.
+    pub(crate) output: Vec<u8>,
+    /// On standard error.
+    pub(crate) errors: String,
 }
 
 /// What all runs of a command took.

@@ -2,9 +2,8 @@
 //!
 //! krew reads version, address and SHA-256 of each archive (krew's documentation, "Writing Krew plugin manifests").
 
-use crate::digest;
+use crate::digest::HashingWriter;
 use anyhow::{Context, Result, bail, ensure};
-use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 /// Where the manifest lies, from the top of the repository.
@@ -85,9 +84,11 @@ fn value_of<'text>(text: &'text str, key: &str) -> Option<&'text str> {
 fn sha256(archive: &Path) -> Result<String> {
     let mut file = std::fs::File::open(archive)
         .with_context(|| format!("no archive {} to be released", archive.display()))?;
-    let mut hasher = Sha256::new();
-    std::io::copy(&mut file, &mut hasher).with_context(|| format!("{} cannot be read", archive.display()))?;
-    Ok(digest::hexadecimal(&hasher.finalize()))
+    let mut hashing = HashingWriter::new(std::io::sink());
+    std::io::copy(&mut file, &mut hashing)
+        .with_context(|| format!("{} cannot be read", archive.display()))?;
+    let (_, digest, _) = hashing.finish();
+    Ok(digest)
 }
 
 #[cfg(test)]

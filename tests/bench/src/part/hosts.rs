@@ -38,6 +38,7 @@ struct Times {
     apply_again: Usages,
     apply_server_side: Usages,
     delete: Usages,
+    rendered: Usages,
 }
 
 fn of_tool(bench: &Bench, lab: &Lab, count: usize, times: &mut Times) -> Result<(), Unmeasured> {
@@ -81,6 +82,26 @@ fn of_kubectl(bench: &Bench, lab: &Lab, count: usize, times: &mut Times) -> Resu
             times.delete.0.push(kubectl(lab, &["delete", "-f", &file]).run()?);
         }
     }
+    rendered(bench, lab, count, times)
+}
+
+/// Our own objects through kubectl: what is left of the difference is not their number.
+fn rendered(bench: &Bench, lab: &Lab, count: usize, times: &mut Times) -> Result<(), Unmeasured> {
+    let place = Place::new(lab, &format!("rendered-{count}"));
+    kubectl(lab, &["create", "namespace", &place.name]).run()?;
+    let line = format!(
+        "render --gateway istio-system/istio-egressgateway -n {}",
+        place.name
+    );
+    let all = words(&line).into_iter().chain(manifests::hosts(count)).collect();
+    let (_, rendered) = ours(bench, lab, all).run_aloud()?;
+    let file = bench.file("rendered.yaml");
+    std::fs::write(&file, rendered.output)?;
+    let file = file.display().to_string();
+    times
+        .rendered
+        .0
+        .push(kubectl(lab, &["apply", "--server-side", "-f", &file]).run()?);
     Ok(())
 }
 
@@ -130,6 +151,10 @@ impl Times {
                 row
             }
         });
+        rows.push(Row::new(
+            format!("`kubectl apply --server-side` of what `render` prints, {hosts}, without waiting"),
+            self.rendered.wall(),
+        ));
         let verify = format!("`verify` of {hosts}, lab");
         rows.push(if count == 1_000 {
             Row::at_most(verify, self.verify.wall(), 60.0, "60 s")

@@ -4,8 +4,10 @@ mod crowd;
 mod hosts;
 mod lab;
 mod log;
+mod long;
 mod model;
 mod requests;
+mod shape;
 mod start;
 mod tutorial;
 
@@ -30,6 +32,10 @@ pub(crate) enum Part {
     Tutorial,
     /// Many hosts on the lab.
     Hosts,
+    /// The same hosts in several layouts on the lab.
+    Shape,
+    /// Commands that run on, on the lab.
+    Long,
 }
 
 /// Why a part has no rows.
@@ -59,7 +65,14 @@ impl Part {
         Self::Crowd,
         Self::Tutorial,
         Self::Hosts,
+        Self::Shape,
+        Self::Long,
     ];
+
+    /// Whether it is measured without being named: what takes half an hour is not.
+    pub(crate) fn is_measured_unnamed(self) -> bool {
+        self != Self::Long
+    }
 
     /// The part of this name.
     pub(crate) fn named(name: &str) -> Option<Self> {
@@ -76,6 +89,8 @@ impl Part {
             Self::Crowd => "set-up in a cluster with 20,000 pods of others",
             Self::Tutorial => "one host on the lab, against the tutorial as a script",
             Self::Hosts => "1 to 1,000 hosts on the lab, against kubectl",
+            Self::Shape => "1,000 hosts on the lab, in several layouts",
+            Self::Long => "logs -f, status -w and learn on the lab, while things restart",
         }
     }
 
@@ -89,6 +104,8 @@ impl Part {
             Self::Crowd => crowd::measure(bench),
             Self::Tutorial => tutorial::measure(bench),
             Self::Hosts => hosts::measure(bench),
+            Self::Shape => shape::measure(bench),
+            Self::Long => long::measure(bench),
         }
     }
 }
@@ -103,6 +120,8 @@ impl fmt::Display for Part {
             Self::Crowd => "crowd",
             Self::Tutorial => "tutorial",
             Self::Hosts => "hosts",
+            Self::Shape => "shape",
+            Self::Long => "long",
         })
     }
 }

@@ -34,7 +34,7 @@ impl Transport {
             .uri(path)
             .body(Vec::new())
             .map_err(|error| Failure::Garbled(format!("the request cannot be written: {error}")))?;
-        self.authorize(request.headers_mut()).await?;
+        self.introduce(request.headers_mut()).await?;
         let started = Instant::now();
         let connection = timeout(self.request_timeout, self.client.connect(request)).await;
         let connection = connection

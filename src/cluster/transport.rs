@@ -10,7 +10,7 @@ use super::failure::{Failure, Obstacle, Status, Subject};
 use super::settings::{Notice, Observer};
 use crate::error::Error;
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use kube::client::Body;
@@ -22,6 +22,8 @@ use tokio::time::{Instant, timeout};
 
 /// Plain requests in flight at once. Each owns a connection: kube speaks HTTP/1.1 only.
 pub(super) const IN_FLIGHT: usize = 8;
+/// `User-Agent` (RFC 9110 section 10.1.5) of every request, streams included.
+const USER_AGENT: &str = concat!("kubectl-egress/", env!("CARGO_PKG_VERSION"));
 /// How often a request is sent at most.
 const TRIES: u32 = 3;
 /// How long all pauses between the tries of a request take together at most.
@@ -227,7 +229,7 @@ impl Transport {
 
     async fn exchange(&self, call: &Call) -> Result<Response<Body>, Failure> {
         let mut request: Request<Body> = call.request()?;
-        self.authorize(request.headers_mut()).await?;
+        self.introduce(request.headers_mut()).await?;
         let started = Instant::now();
         let sent = timeout(self.request_timeout, self.client.send(request)).await;
         let answer = sent
@@ -250,8 +252,9 @@ impl Transport {
         });
     }
 
-    /// Puts the credential plugin's token into a request.
-    pub(super) async fn authorize(&self, headers: &mut HeaderMap) -> Result<(), Failure> {
+    /// Puts into a request which program asks (audit logs name it so), and the credential plugin's token.
+    pub(super) async fn introduce(&self, headers: &mut HeaderMap) -> Result<(), Failure> {
+        headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         if let Some(credential) = &self.credential
             && let Some(value) = credential.header().await.map_err(Failure::Credential)?
         {

@@ -19,7 +19,7 @@ pub(super) type Counted = BTreeMap<String, Counters>;
 pub(super) async fn read(cluster: &Cluster, pods: &[PodName]) -> Counted {
     let of = |pod: PodName| async move {
         let counted = ProxyAdmin::new(cluster, &pod).counters().await.ok()?;
-        Some((pod.to_string(), read_counters(counted.to_string().as_bytes())?))
+        Some((pod.to_string(), read_counters(&counted)?))
     };
     let read = join_all(pods.iter().cloned().map(of)).await;
     read.into_iter().flatten().collect()

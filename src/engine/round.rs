@@ -6,8 +6,8 @@ use super::witness::Witness;
 use super::{Event, Events, gateway_counters, transports};
 use crate::cluster::Cluster;
 use crate::evidence::{
-    Control, CurlResult, GatewayFacts, LiveConfiguration, LogState, ProbeEvidence, ProbeRequest, ProbeResult,
-    SourceFacts, judge, log_is_settled,
+    Control, CurlResult, GatewayFacts, Lines, LiveConfiguration, LogState, ProbeEvidence, ProbeRequest,
+    ProbeResult, SourceFacts, judge, log_is_settled,
 };
 use crate::finding::catalogue;
 use crate::istio::kinds;
@@ -16,6 +16,7 @@ use crate::plan::GatewayTarget;
 use crate::plan::lock::ReachedBefore;
 use crate::vocabulary::Object;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -23,6 +24,9 @@ use tokio::time::Instant;
 /// How long lines may come after the last probe: Envoy flushes once a second, and a line of a connection that Envoy
 /// gave up on comes up to ten seconds after curl did (truth.md 2).
 const LINE_DEADLINE: Duration = Duration::from_secs(12);
+
+/// A probe, what curl said of it, and where it left from.
+type Sent<'run> = (Planned, CurlResult, &'run ProbeSource);
 
 /// What the probes of one round share.
 pub(super) struct Round<'run> {
@@ -94,7 +98,7 @@ impl<'run> Round<'run> {
             self.live(meshed, &meshed_probes)
         );
         let live = Arc::new(live);
-        let mut sent: Vec<(Planned, CurlResult, &ProbeSource)> = meshed_probes
+        let mut sent: Vec<Sent<'_>> = meshed_probes
             .into_iter()
             .zip(meshed_results)
             .map(|(planned, curl)| (planned, curl, meshed))
@@ -140,20 +144,36 @@ impl<'run> Round<'run> {
     /// Waits until each probe has the lines that decide it, or no more can be expected.
     async fn settle(
         &self,
-        sent: &[(Planned, CurlResult, &ProbeSource)],
+        sent: &[Sent<'_>],
         live: &Arc<LiveConfiguration>,
         asked_at: Option<&str>,
     ) -> Vec<ProbeEvidence> {
         let deadline = Instant::now() + LINE_DEADLINE;
+        // Those without a line are few after a while, and only they are looked at again at every line that comes.
+        let mut open: Vec<&Sent<'_>> = sent.iter().collect();
         loop {
             let changed = self.witness.changed();
-            let evidence = self.evidence(sent, live, asked_at, &self.witness.gateway_facts());
-            let left = deadline.saturating_duration_since(Instant::now());
-            if evidence.iter().all(log_is_settled) {
-                return evidence;
+            let facts = self.witness.gateway_facts();
+            let mut evidence = self.evidence(sent, &open, live, asked_at, &facts);
+            let mut settled = evidence.iter().map(log_is_settled);
+            open.retain(|_| settled.next() == Some(false));
+            if open.is_empty() {
+                // All of them as they are now: a line that came since may be about one that had its line.
+                if evidence.len() < sent.len() {
+                    open = sent.iter().collect();
+                    evidence = self.evidence(sent, &open, live, asked_at, &self.witness.gateway_facts());
+                    let mut settled = evidence.iter().map(log_is_settled);
+                    open.retain(|_| settled.next() == Some(false));
+                }
+                if open.is_empty() {
+                    return evidence;
+                }
             }
+            let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return self.evidence(sent, live, asked_at, &self.witness.gateway_facts_in_the_end());
+                let all: Vec<&Sent<'_>> = sent.iter().collect();
+                let facts = self.witness.gateway_facts_in_the_end();
+                return self.evidence(sent, &all, live, asked_at, &facts);
             }
             // Only wakes us: at the deadline the loop ends above.
             let _ = tokio::time::timeout(left, changed).await;
@@ -178,22 +198,27 @@ impl<'run> Round<'run> {
 
     fn evidence(
         &self,
-        sent: &[(Planned, CurlResult, &ProbeSource)],
+        sent: &[Sent<'_>],
+        wanted: &[&Sent<'_>],
         live: &Arc<LiveConfiguration>,
         asked_at: Option<&str>,
         gateway: &GatewayFacts,
     ) -> Vec<ProbeEvidence> {
-        let gateway_lines = self.witness.gateway_lines();
-        let up = |request: &ProbeRequest| {
-            let answers = sent.iter().filter(|(planned, ..)| {
-                planned.request.host == request.host && planned.request.port == request.port
-            });
-            let mut known = None;
-            for (_, curl, _) in answers {
-                if let CurlResult::Report(report) = curl {
-                    known = Some(known == Some(true) || report.exit_code == 0);
-                }
+        let gateway_lines = Lines::from(self.witness.gateway_lines());
+        let mut sidecar_lines = BTreeMap::new();
+        for (.., from) in wanted {
+            let lines = || Lines::from(self.witness.sidecar_lines(&from.pod));
+            sidecar_lines.entry(&from.pod).or_insert_with(lines);
+        }
+        let mut answered: BTreeMap<(&str, u16), bool> = BTreeMap::new();
+        for (planned, curl, _) in sent {
+            if let CurlResult::Report(report) = curl {
+                let known = answered.entry((&planned.request.host, planned.request.port));
+                *known.or_default() |= report.exit_code == 0;
             }
+        }
+        let up = |request: &ProbeRequest| {
+            let mut known = answered.get(&(request.host.as_str(), request.port)).copied();
             let before =
                 |reached: &ReachedBefore| reached.host == request.host && reached.port == request.port;
             if known != Some(true) && self.reached_before.iter().any(before) {
@@ -201,7 +226,8 @@ impl<'run> Round<'run> {
             }
             known
         };
-        sent.iter()
+        wanted
+            .iter()
             .map(|(planned, curl, from)| ProbeEvidence {
                 control: Control {
                     host_up: up(&planned.request),
@@ -223,7 +249,7 @@ impl<'run> Round<'run> {
                 },
                 asked_at: asked_at.map(str::to_owned),
                 curl: curl.clone(),
-                sidecar_lines: self.witness.sidecar_lines(&from.pod),
+                sidecar_lines: sidecar_lines[&from.pod].clone(),
                 gateway_lines: gateway_lines.clone(),
                 gateway: gateway.clone(),
                 planned: planned.way.clone(),

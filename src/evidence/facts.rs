@@ -163,6 +163,37 @@ pub struct LiveConfiguration {
     pub gateway: BTreeMap<String, Transports>,
 }
 
+/// Lines that all probes of a round share: each has all of them, so that a thousand probes must not hold a thousand
+/// copies. Who changes them has a copy of their own from then on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lines<Line>(Arc<Vec<Line>>);
+
+impl<Line> Default for Lines<Line> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<Line> From<Vec<Line>> for Lines<Line> {
+    fn from(lines: Vec<Line>) -> Self {
+        Self(Arc::new(lines))
+    }
+}
+
+impl<Line> std::ops::Deref for Lines<Line> {
+    type Target = Vec<Line>;
+
+    fn deref(&self) -> &Vec<Line> {
+        &self.0
+    }
+}
+
+impl<Line: Clone> std::ops::DerefMut for Lines<Line> {
+    fn deref_mut(&mut self) -> &mut Vec<Line> {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
 /// One probe with all its witnesses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeEvidence {
@@ -177,9 +208,9 @@ pub struct ProbeEvidence {
     /// What curl said.
     pub curl: CurlResult,
     /// Lines of the source's sidecar; other connections' lines among them do no harm.
-    pub sidecar_lines: Vec<AccessLogLine>,
+    pub sidecar_lines: Lines<AccessLogLine>,
     /// Lines of all gateway pods, each with `namespace/name` of its pod; other clients' lines do no harm.
-    pub gateway_lines: Vec<(String, AccessLogLine)>,
+    pub gateway_lines: Lines<(String, AccessLogLine)>,
     /// The gateway.
     pub gateway: GatewayFacts,
     /// The control of the same host and port.

@@ -48,8 +48,8 @@ pub use curl_arguments::{ProbeRequest, curl_arguments};
 pub use curl_report::{CurlReport, CurlResult, ProcessEnd, curl_results, parse_curl_reports, says_no_curl};
 pub use document::{ClaimStates, CurlSummary, ProbeResult, Verification};
 pub use facts::{
-    Control, Expected, GatewayFacts, GatewayPodFacts, Interception, LiveConfiguration, LogState, PlannedWay,
-    ProbeEvidence, SourceFacts, Transports,
+    Control, Expected, GatewayFacts, GatewayPodFacts, Interception, Lines, LiveConfiguration, LogState,
+    PlannedWay, ProbeEvidence, SourceFacts, Transports,
 };
 pub use judge::{is_name_not_resolved, judge};
 pub use log_format::{LogFormats, Needs};

@@ -163,7 +163,11 @@ mod tests {
     #[cfg(not(windows))]
     #[test]
     fn a_pipe_stays_with_the_command_that_it_leads_to() {
-        let shown = lay_out("kubectl egress logs --raw -n demo | kubectl egress explain --log", 6, 40);
+        let shown = lay_out(
+            "kubectl egress logs --raw -n demo | kubectl egress explain --log",
+            6,
+            40,
+        );
         insta::assert_snapshot!(shown, @r"
         kubectl egress logs --raw \
             -n demo | kubectl egress explain \

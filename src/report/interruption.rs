@@ -25,16 +25,18 @@ pub fn interruption() -> impl Future<Output = ()> + Send {
     }
 }
 
-/// The same where there is nothing but Ctrl-C.
+/// The same on Windows: Ctrl-C, Ctrl-Break, and a console window that is closed (which leaves five seconds).
 #[cfg(windows)]
 pub fn interruption() -> impl Future<Output = ()> + Send {
-    let listened = tokio::signal::windows::ctrl_c();
+    use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close};
+    let (pressed, broken, closed) = (ctrl_c(), ctrl_break(), ctrl_close());
     async move {
-        match listened {
-            Ok(mut pressed) => {
-                pressed.recv().await;
-            }
-            Err(_) => std::future::pending().await,
+        tokio::select! {
+            // What cannot be listened for never comes: then it ends the program by itself.
+            Some(()) = async { pressed.ok()?.recv().await } => {}
+            Some(()) = async { broken.ok()?.recv().await } => {}
+            Some(()) = async { closed.ok()?.recv().await } => {}
+            else => std::future::pending().await,
         }
     }
 }

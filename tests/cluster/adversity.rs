@@ -1,7 +1,6 @@
 //! What happens between listening and judging: a replica more, a log that is rotated, streams that are cut, a clock
 //! that is wrong. None of it may turn into a wrong verdict.
 
-use crate::support::Run;
 use crate::support::wire::Wire;
 use crate::support::{faketime, open};
 use kubectl_egress_lab::traffic::{self, Traffic};
@@ -50,7 +49,7 @@ fn a_replica_that_comes_between_listening_and_probing_is_listened_to() {
         .kubectl
         .run("scale deployment istio-egressgateway -n istio-system --replicas=2");
     let first = running.finish();
-    is_never_disproven(&first);
+    first.is_never_disproven();
     stage.scale_gateway(2);
     let verify = stage.egress("verify --skip-unmeshed -o json");
     assert_eq!(verify.exits(0).json()["claims"]["routed"], "proven", "{verify}");
@@ -78,7 +77,7 @@ fn a_log_that_is_rotated_meanwhile_misleads_nobody() {
     // As long as it takes until the kubelet has rotated the gateway's log under two runs.
     for _ in 0..60 {
         let run = stage.egress("verify --skip-unmeshed -o json");
-        is_never_disproven(&run);
+        run.is_never_disproven();
         proven += usize::from(run.json()["claims"]["routed"] == "proven");
         if rotated(&logs) >= before + 2 {
             break;
@@ -106,25 +105,10 @@ fn streams_that_are_cut_while_probing_mislead_nobody() {
         let mut running = stage.start(&typed);
         running.until_it_says(moment);
         wire.cut();
-        is_never_disproven(&running.finish());
+        running.finish().is_never_disproven();
     }
     // The same wire, left alone.
     stage.egress(&typed).exits(0);
-}
-
-/// The host is routed all the time, as the tests before show: proven or inconclusive, and nothing else, is true.
-#[track_caller]
-fn is_never_disproven(run: &Run) {
-    let verdict = run.json()["verdict"].clone();
-    assert!(verdict == "proven" || verdict == "inconclusive", "{run}");
-    for probe in run.json()["probes"].as_array().unwrap() {
-        assert!(
-            probe["expected"] != "routed"
-                || probe["outcome"] == "routed"
-                || probe["outcome"] == "inconclusive",
-            "{run}"
-        );
-    }
 }
 
 /// Rotated files of the gateway's access log: beside `N.log` the kubelet keeps `N.log.TIME`.

@@ -37,6 +37,7 @@ mod lock_rules;
 mod log_formats;
 mod modes;
 mod outcomes;
+mod parts;
 mod permissions;
 mod plans;
 mod rare_findings;

@@ -1,8 +1,7 @@
 //! Runs beside each other, and runs that were killed.
 
-use crate::support::{Run, Stage, open};
+use crate::support::{Stage, open};
 use rstest::rstest;
-use std::time::Duration;
 
 #[test]
 fn of_two_runs_at_once_the_second_is_refused_and_names_the_first() {
@@ -53,7 +52,7 @@ fn a_run_that_was_killed_can_be_continued(
     if again.code == Some(5) {
         again.says(&["another run", "taken over"]);
     }
-    after_the_lease(&stage, &setup).exits(0);
+    stage.once_the_lease_is_free(&setup).exits(0);
     stage.probe_host().is("routed", &stage.gateway_addresses());
     stage.egress("cleanup --verify").exits(0);
     assert!(
@@ -78,7 +77,7 @@ fn a_run_that_was_killed_can_be_cleaned_up(
 ) {
     let stage = open!(shared);
     killed_at(&stage, moment);
-    after_the_lease(&stage, "cleanup --verify").exits(0);
+    stage.once_the_lease_is_free("cleanup --verify").exits(0);
     let left = stage
         .kubectl
         .attempt(&format!("get namespace {}", stage.namespace));
@@ -98,7 +97,7 @@ fn a_cleanup_that_was_killed_can_be_repeated() {
     let mut running = stage.start("cleanup");
     running.until_it_says("virtualservice/egress-default deleted");
     running.kill();
-    after_the_lease(&stage, "cleanup --verify").exits(0);
+    stage.once_the_lease_is_free("cleanup --verify").exits(0);
     assert!(
         stage
             .kubectl
@@ -111,17 +110,4 @@ fn killed_at(stage: &Stage, moment: &str) {
     let mut running = stage.start(&format!("setup {} --create-namespace --no-probe", stage.host));
     running.until_it_says(moment);
     running.kill();
-}
-
-/// Runs a command until the killed run's Lease has expired, as a user does who is told to wait.
-fn after_the_lease(stage: &Stage, typed: &str) -> Run {
-    let started = std::time::Instant::now();
-    loop {
-        let run = stage.egress(typed);
-        let refused = run.code == Some(5) && run.stderr.contains("another run");
-        if !refused || started.elapsed() > Duration::from_secs(30) {
-            return run;
-        }
-        std::thread::sleep(Duration::from_secs(1));
-    }
 }

@@ -1,9 +1,9 @@
 //! Builds the evidence of a probe, as the lab would have left it.
 
 use kubectl_egress::evidence::{
-    Control, CurlReport, CurlResult, Expected, GatewayFacts, GatewayPodFacts, LiveConfiguration, LogState,
-    PlannedWay, ProbeEvidence, ProbeRequest, ProbeResult, SourceFacts, Transports, UpstreamCluster, judge,
-    parse_line,
+    Control, CurlReport, CurlResult, Expected, GatewayFacts, GatewayPodFacts, Lines, LiveConfiguration,
+    LogState, PlannedWay, ProbeEvidence, ProbeRequest, ProbeResult, SourceFacts, Transports, UpstreamCluster,
+    judge, parse_line,
 };
 use kubectl_egress::vocabulary::{BlockedBy, Encryption, Outcome, Scheme};
 use std::sync::Arc;
@@ -59,8 +59,8 @@ pub(crate) fn probe(url: &str) -> Probe {
         },
         asked_at: Some("2026-11-20T09:00:00Z".to_owned()),
         curl: CurlResult::Lost("no report".to_owned()),
-        sidecar_lines: Vec::new(),
-        gateway_lines: Vec::new(),
+        sidecar_lines: Lines::default(),
+        gateway_lines: Lines::default(),
         gateway: GatewayFacts {
             service_host: SERVICE_HOST.to_owned(),
             pods: vec![GatewayPodFacts {

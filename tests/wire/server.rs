@@ -1,10 +1,11 @@
 //! What the server is and says: its clock, its version, its lists.
 
-use super::harness::{Reply, Server, ok, refusal};
+use super::harness::{Act, Reply, Server, ok, refusal};
 use kubectl_egress::cluster::Answer;
 use kubectl_egress::istio::kinds;
-use kubectl_egress::vocabulary::{Object, ObjectReference};
+use kubectl_egress::vocabulary::{Object, ObjectReference, PodName};
 use serde_json::json;
+use std::time::Duration;
 
 #[tokio::test]
 async fn the_servers_clock_is_read_and_the_clients_is_not() {
@@ -23,6 +24,38 @@ async fn the_servers_clock_is_read_and_the_clients_is_not() {
     assert_eq!((version.major, version.minor), (1, 34));
     let time = client.cluster.server_time().unwrap();
     assert!(time.to_string().starts_with("1994-11-06T08:49:3"), "{time}");
+}
+
+#[tokio::test]
+async fn every_request_says_which_program_asks_streams_included() {
+    let server = Server::start(|request, _| {
+        if request.path.contains("/exec") {
+            let status = br#"\x03{"status":"Success"}"#.to_vec();
+            Reply::Socket("v5.channel.k8s.io", vec![Act::Send(status)])
+        } else {
+            ok(&json!({"major": "1", "minor": "34", "gitVersion": "v1.34.4"}))
+        }
+    })
+    .await;
+    let client = server.client().await;
+    client.cluster.version().await.unwrap();
+    let pod = PodName::new("demo", "source");
+    // How the session ends does not matter here.
+    let _ = client
+        .cluster
+        .exec(&pod, None, &["true".to_owned()], Duration::from_secs(5))
+        .await;
+    let program = format!("kubectl-egress/{}", env!("CARGO_PKG_VERSION"));
+    let requests = server.requests();
+    assert_eq!(requests.len(), 2);
+    for request in requests {
+        assert_eq!(
+            request.header("user-agent"),
+            Some(program.as_str()),
+            "{}",
+            request.path
+        );
+    }
 }
 
 #[tokio::test]

@@ -47,7 +47,10 @@ pub(super) struct Counted {
 pub(super) async fn read(cluster: &Cluster, pods: Vec<PodName>) -> BTreeMap<String, Option<Counted>> {
     let of = |pod: PodName| async move {
         let counters = ProxyAdmin::new(cluster, &pod).counters().await;
-        (pod.name, counters.ok().map(|counters| counted(&counters)))
+        let read = counters
+            .ok()
+            .and_then(|counters| serde_json::from_slice(&counters).ok());
+        (pod.name, read.map(|clusters: Value| counted(&clusters)))
     };
     stream::iter(pods.into_iter().take(MOST).map(of))
         .buffered(READS)

@@ -13,6 +13,9 @@ use tokio::time::Instant;
 
 /// Pause between two reads of a proxy's configuration, which cannot be watched. One read takes 7 ms.
 const READ_PAUSE: Duration = Duration::from_millis(100);
+/// The same as a multiple of the time that the read took: with a thousand hosts it holds up the very thread of Envoy that
+/// takes the new configuration in.
+const READ_PAUSES: u32 = 3;
 
 impl Run<'_> {
     pub(super) async fn proxies(self) -> Result<StepEnd> {
@@ -48,7 +51,10 @@ impl Run<'_> {
         let mut admin = ProxyAdmin::new(self.cluster, pod);
         let mut last = String::new();
         loop {
-            let Some(awaited) = missing(&admin.configuration().await?) else {
+            let asked = Instant::now();
+            let configuration = admin.configuration().await?;
+            let pause = READ_PAUSE.max(asked.elapsed() * READ_PAUSES);
+            let Some(awaited) = missing(&configuration) else {
                 return Ok(());
             };
             if started.elapsed() > self.prepared.settings.timeout {
@@ -59,7 +65,7 @@ impl Run<'_> {
                 self.progress("proxies")(&awaited);
                 last = awaited;
             }
-            tokio::time::sleep(READ_PAUSE).await;
+            tokio::time::sleep(pause).await;
         }
     }
 }

@@ -108,32 +108,43 @@ pub(crate) fn of_hosts(count: usize, namespace: &str) -> String {
     (0..count).map(|number| of_host(number, namespace)).collect()
 }
 
-/// The same routing as one object of each kind, whatever the number of hosts; a list in JSON.
-pub(crate) fn in_one(count: usize, namespace: &str) -> String {
+/// Hosts that share four objects in [`in_shares`]. A ServiceEntry takes 256 hosts at most (its schema's `maxItems`).
+const SHARE: usize = 25;
+
+/// The same routing as four objects for every 25 hosts; a list in JSON.
+pub(crate) fn in_shares(count: usize, namespace: &str) -> String {
     let all = hosts(count);
+    let shares = all.chunks(SHARE).enumerate();
+    let items: Vec<Value> = shares
+        .flat_map(|(number, hosts)| share(&format!("share-{number}"), hosts, namespace))
+        .collect();
+    json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()
+}
+
+fn share(name: &str, all: &[String], namespace: &str) -> [Value; 4] {
     let object = |kind: &str, spec: Value| {
         json!({
             "apiVersion": "networking.istio.io/v1",
             "kind": kind,
-            "metadata": {"name": "all", "namespace": namespace},
+            "metadata": {"name": name, "namespace": namespace},
             "spec": spec,
         })
     };
     let port = json!({"number": 443, "name": "tls", "protocol": "TLS"});
     let to_gateway = json!({
         "match": [{"gateways": ["mesh"], "port": 443, "sniHosts": all}],
-        "route": [{"destination": {"host": GATEWAY, "subset": "all", "port": {"number": 443}}}],
+        "route": [{"destination": {"host": GATEWAY, "subset": name, "port": {"number": 443}}}],
     });
     let to_host = |host: &String| {
         json!({
-            "match": [{"gateways": ["all"], "port": 443, "sniHosts": [host]}],
+            "match": [{"gateways": [name], "port": 443, "sniHosts": [host]}],
             "route": [{"destination": {"host": host, "port": {"number": 443}}}],
         })
     };
     let routes: Vec<Value> = std::iter::once(to_gateway)
         .chain(all.iter().map(to_host))
         .collect();
-    let items = [
+    [
         object(
             "ServiceEntry",
             json!({"hosts": all, "ports": [port], "resolution": "DNS"}),
@@ -147,14 +158,13 @@ pub(crate) fn in_one(count: usize, namespace: &str) -> String {
         ),
         object(
             "DestinationRule",
-            json!({"host": GATEWAY, "subsets": [{"name": "all"}]}),
+            json!({"host": GATEWAY, "subsets": [{"name": name}]}),
         ),
         object(
             "VirtualService",
-            json!({"hosts": all, "gateways": ["mesh", "all"], "tls": routes}),
+            json!({"hosts": all, "gateways": ["mesh", name], "tls": routes}),
         ),
-    ];
-    json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()
+    ]
 }
 
 /// About so many objects of a cluster: of ten, four route a host, five are pods and one is their Service. A hundred

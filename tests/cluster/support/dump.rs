@@ -64,6 +64,14 @@ impl Dump {
         all
     }
 
+    /// Objects in which these words stand anywhere.
+    pub(crate) fn mentioning(&self, words: &str) -> Vec<&str> {
+        let all = self.0.iter();
+        let speaking =
+            all.filter(|(name, object)| name.contains(words) || object.to_string().contains(words));
+        speaking.map(|(name, _)| name.as_str()).collect()
+    }
+
     /// Requires that nothing is different from an earlier one; names what is.
     #[track_caller]
     pub(crate) fn equals(&self, before: &Self) {

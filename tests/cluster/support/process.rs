@@ -60,6 +60,23 @@ impl Run {
         self
     }
 
+    /// Requires of a proof of hosts that are routed all the time that it is proven or inconclusive: nothing else is true.
+    #[track_caller]
+    pub(crate) fn is_never_disproven(&self) -> &Self {
+        let document = self.json();
+        let verdict = &document["verdict"];
+        assert!(verdict == "proven" || verdict == "inconclusive", "{self}");
+        for probe in document["probes"].as_array().unwrap() {
+            assert!(
+                probe["expected"] != "routed"
+                    || probe["outcome"] == "routed"
+                    || probe["outcome"] == "inconclusive",
+                "{self}"
+            );
+        }
+        self
+    }
+
     /// Standard output as the JSON document that it has to be.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {

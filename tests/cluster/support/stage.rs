@@ -141,6 +141,19 @@ impl Stage {
         self.start(typed).finish()
     }
 
+    /// Runs a command until a killed run's Lease has expired, as a user does who is told to wait.
+    pub(crate) fn once_the_lease_is_free(&self, typed: &str) -> Run {
+        let started = std::time::Instant::now();
+        loop {
+            let run = self.egress(typed);
+            let refused = run.code == Some(5) && run.stderr.contains("another run");
+            if !refused || started.elapsed() > std::time::Duration::from_secs(30) {
+                return run;
+            }
+            std::thread::sleep(std::time::Duration::from_secs(1));
+        }
+    }
+
     /// Runs the tool in the namespace and requires that it changes nothing, by the API server's audit log.
     #[track_caller]
     pub(crate) fn changes_nothing(&self, typed: &str) -> Run {

@@ -7,7 +7,7 @@
 //! - `policy`: NetworkPolicy, enforced. `dns_relay`: the node's own resolver.
 //! - `kyma`: a process that plays Kyma's Istio module.
 //! - `up`, `down`, `status`, `traffic`: the commands. [`Lab`]: a running lab as a test suite sees it.
-//! - `capture`: packets on their way through the node, for tests.
+//! - `capture`: packets on their way through the node, for tests. `part`: processes of the cluster that tests freeze or kill.
 //! - `release`: krew's manifest, filled in.
 //! - `state`, `process`, `shell`, `wait`, `digest`, `output`: what all of them need.
 
@@ -29,6 +29,7 @@ mod kyma;
 mod lab;
 mod layout;
 mod output;
+mod part;
 mod policy;
 mod process;
 pub mod release;
@@ -46,6 +47,7 @@ pub use cli::main;
 pub use kyma::{KymaProfile, Platform};
 pub use lab::{DEFAULT_NAME, Lab};
 pub use layout::ClusterLayout;
+pub use part::{CutOff, Frozen, Part, Slow};
 pub use policy::{InForce, PolicyEngine, PolicyStatus};
 pub use state::{Options, OutboundPolicy, Phase};
 pub use unavailable::{EXIT_CODE_SKIPPED, Tool, Unavailable};

@@ -141,7 +141,8 @@ pub(crate) fn stop_all(layout: &ClusterLayout, recorded: &[Started]) -> Result<u
     Ok(members.len())
 }
 
-fn signal(pid: i32, signal: Signal) {
+/// Sends a signal.
+pub(crate) fn signal(pid: i32, signal: Signal) {
     if let Some(pid) = Pid::from_raw(pid) {
         // A process that has ended meanwhile is what was wanted.
         let _ = kill_process(pid, signal);

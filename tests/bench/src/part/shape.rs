@@ -1,5 +1,5 @@
 //! On the lab: what the same hosts cost istiod and the proxies in three layouts: the plan's objects, which share hosts;
-//! one object of each kind for all hosts; the tutorial's four objects for each host.
+//! four objects for every 25 hosts; the tutorial's four objects for each host.
 
 use super::lab::{Place, kubectl, lab, ours, words};
 use super::{Measured, Unmeasured};
@@ -24,8 +24,8 @@ pub(super) fn measure(bench: &Bench) -> Measured {
     let mut rows = vec![plan(bench, lab)?, one_more(bench, lab)?];
     let layouts = [
         (
-            "one object of each kind",
-            manifests::in_one as fn(usize, &str) -> String,
+            "four objects for every 25 hosts",
+            manifests::in_shares as fn(usize, &str) -> String,
         ),
         ("the tutorial's four objects for each host", manifests::of_hosts),
     ];

@@ -7,6 +7,7 @@ use http::Uri;
 use kube::config::{AuthInfo, Cluster, Context, ExecConfig, Kubeconfig, KubeconfigError};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use secrecy::SecretString;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Everything that the connection is made of.
@@ -112,10 +113,32 @@ fn files(settings: &ConnectionSettings, environment: &Environment) -> Result<Vec
 
 fn read(files: &[PathBuf]) -> Result<Kubeconfig> {
     files.iter().try_fold(Kubeconfig::default(), |merged, file| {
+        if is_half_a_character_short(file) {
+            return Err(unreadable(
+                file,
+                "it is cut off in the middle of a character (UTF-16)".into(),
+            ));
+        }
         Kubeconfig::read_from(file)
             .and_then(|next| merged.merge(next))
             .map_err(|error| broken(file, &error))
     })
+}
+
+/// Whether a file begins as UTF-16 (as Windows' shells write) and has an odd number of bytes, at which kube-client 5.0.0
+/// panics. A pipe is not looked into: what is read of it is gone.
+fn is_half_a_character_short(file: &Path) -> bool {
+    let marked = || -> std::io::Result<bool> {
+        let metadata = file.metadata()?;
+        if !metadata.is_file() || metadata.len().is_multiple_of(2) {
+            return Ok(false);
+        }
+        let mut mark = [0; 2];
+        std::fs::File::open(file)?.read_exact(&mut mark)?;
+        Ok(matches!(mark, [0xFF, 0xFE] | [0xFE, 0xFF]))
+    };
+    // What cannot be read is an error a moment later.
+    marked().unwrap_or(false)
 }
 
 fn broken(file: &Path, error: &KubeconfigError) -> Error {
@@ -124,6 +147,10 @@ fn broken(file: &Path, error: &KubeconfigError) -> Error {
         KubeconfigError::Parse(error) => format!("it is not the YAML of a kubeconfig: {error}"),
         other => other.to_string(),
     };
+    unreadable(file, why)
+}
+
+fn unreadable(file: &Path, why: String) -> Error {
     Error::usage(format!("the kubeconfig {} cannot be read", file.display()))
         .because(why)
         .hint("correct the file; `kubectl config view` must be able to show it")

@@ -48,6 +48,7 @@ mod probe_plan;
 pub mod probe_pod;
 mod process;
 pub mod proxy;
+mod proxy_dump;
 pub mod remains;
 pub mod report_document;
 mod round;

@@ -3,6 +3,7 @@
 //! A probe that is sent before both proxies have the route is a clean 200, direct (measured on the lab), so
 //! readiness is what the proxies hold, not what the API accepted. A port-forward takes 7 ms where an exec takes 210.
 
+use super::proxy_dump::{Clusters, Listeners, Routes};
 use super::transports;
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
@@ -12,6 +13,7 @@ use crate::vocabulary::{PodName, Scheme};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -56,9 +58,14 @@ impl ProxyAdmin {
         Ok(sender)
     }
 
-    async fn get(&mut self, path: &str) -> Result<Value> {
+    /// What is wanted of an answer; the rest of it is not kept.
+    async fn read<Wanted: DeserializeOwned>(&mut self, path: &str) -> Result<Wanted> {
         let body = self.get_bytes(path).await?;
         serde_json::from_slice(&body).map_err(|error| self.unreadable(&error))
+    }
+
+    async fn get(&mut self, path: &str) -> Result<Value> {
+        self.read(path).await
     }
 
     async fn get_bytes(&mut self, path: &str) -> Result<Bytes> {
@@ -124,10 +131,12 @@ impl ProxyAdmin {
     /// # Errors
     /// If the connection is gone or the answer is not what Envoy gives.
     pub async fn configuration(&mut self) -> Result<ProxyConfiguration> {
-        let listeners = self.get("/config_dump?resource=dynamic_listeners").await?;
-        let routes = self.get("/config_dump?resource=dynamic_route_configs").await?;
-        let clusters = self.get("/clusters?format=json").await?;
-        Ok(ProxyConfiguration::read(&listeners, &routes, &clusters))
+        // One after the other, so that no two of them are in memory at once.
+        let mut configuration = ProxyConfiguration::default();
+        configuration.add_listeners(&self.read("/config_dump?resource=dynamic_listeners").await?);
+        configuration.add_routes(&self.read("/config_dump?resource=dynamic_route_configs").await?);
+        configuration.add_clusters(self.read("/clusters?format=json").await?);
+        Ok(configuration)
     }
 
     /// Reads how the proxy protects what it sends, by cluster; `filter` is a further part of the query.
@@ -221,64 +230,37 @@ pub struct ProxyConfiguration {
 }
 
 impl ProxyConfiguration {
-    /// Reads Envoy's `config_dump` (dynamic listeners, dynamic route configurations) and `clusters?format=json`. Draining listeners do not count:
-    /// a dump goes on listing them after a removal (truth.md 8).
-    pub fn read(listeners: &Value, routes: &Value, clusters: &Value) -> Self {
-        let mut configuration = Self::default();
-        let statuses = clusters["cluster_statuses"]
-            .as_array()
-            .map_or(&[][..], Vec::as_slice);
-        configuration.clusters = statuses
-            .iter()
-            .filter_map(|status| status["name"].as_str().map(str::to_owned))
-            .collect();
-        for listener in listeners["configs"].as_array().map_or(&[][..], Vec::as_slice) {
-            let active = &listener["active_state"]["listener"];
-            for chain in active["filter_chains"].as_array().map_or(&[][..], Vec::as_slice) {
-                configuration.add_chain(chain);
-            }
-        }
-        for dumped in items(routes, "configs") {
-            for host in items(&dumped["route_config"], "virtual_hosts") {
-                configuration.add_virtual_host(host);
-            }
-        }
-        configuration
+    fn add_clusters(&mut self, clusters: Clusters) {
+        self.clusters.extend(clusters.into_names());
     }
 
-    fn add_virtual_host(&mut self, host: &Value) {
-        let clusters: Vec<_> = items(host, "routes")
-            .iter()
-            .filter_map(|route| route["route"]["cluster"].as_str())
-            .collect();
-        for domain in items(host, "domains").iter().filter_map(Value::as_str) {
-            let ways = self.ways.entry(domain.to_owned()).or_default();
-            ways.extend(clusters.iter().map(ToString::to_string));
+    fn add_listeners(&mut self, listeners: &Listeners) {
+        for chain in listeners.active_chains() {
+            let names = chain.server_names();
+            for cluster in chain.clusters() {
+                if names.is_empty() {
+                    self.add_way(ANY_NAME, cluster);
+                }
+                for name in names {
+                    self.add_way(name, cluster);
+                }
+            }
         }
     }
 
-    fn add_chain(&mut self, chain: &Value) {
-        let names = chain["filter_chain_match"]["server_names"]
-            .as_array()
-            .map_or(&[][..], Vec::as_slice);
-        let filters = chain["filters"].as_array().map_or(&[][..], Vec::as_slice);
-        for filter in filters {
-            let Some(cluster) = filter["typed_config"]["cluster"].as_str() else {
-                continue;
-            };
-            if names.is_empty() {
-                self.ways
-                    .entry(ANY_NAME.to_owned())
-                    .or_default()
-                    .insert(cluster.to_owned());
-            }
-            for name in names.iter().filter_map(Value::as_str) {
-                self.ways
-                    .entry(name.to_owned())
-                    .or_default()
-                    .insert(cluster.to_owned());
+    fn add_routes(&mut self, routes: &Routes) {
+        for host in routes.virtual_hosts() {
+            for domain in &host.domains {
+                for cluster in host.clusters() {
+                    self.add_way(domain, cluster);
+                }
             }
         }
+    }
+
+    fn add_way(&mut self, name: &str, cluster: &str) {
+        let ways = self.ways.entry(name.to_owned()).or_default();
+        ways.insert(cluster.to_owned());
     }
 
     fn leads(&self, server_name: &str, cluster: &str) -> bool {
@@ -326,6 +308,15 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    /// A configuration of dumps.
+    fn read(listeners: Value, routes: Value, clusters: Value) -> ProxyConfiguration {
+        let mut configuration = ProxyConfiguration::default();
+        configuration.add_listeners(&serde_json::from_value(listeners).unwrap());
+        configuration.add_routes(&serde_json::from_value(routes).unwrap());
+        configuration.add_clusters(serde_json::from_value(clusters).unwrap());
+        configuration
+    }
+
     fn dump(state: &str) -> Value {
         json!({"configs": [{"name": "0.0.0.0_8443", state: {"listener": {"filter_chains": [
             {"filter_chain_match": {"server_names": ["a.example"]},
@@ -336,12 +327,11 @@ mod tests {
     fn an_active_chain_with_its_cluster_counts_and_a_draining_one_does_not() {
         let clusters = json!({"cluster_statuses": [{"name": "outbound|443||a.example"}]});
         assert!(
-            ProxyConfiguration::read(&dump("active_state"), &Value::Null, &clusters)
+            read(dump("active_state"), json!({}), clusters.clone())
                 .leads("a.example", "outbound|443||a.example")
         );
         assert!(
-            !ProxyConfiguration::read(&dump("draining_state"), &Value::Null, &clusters)
-                .leads("a.example", "outbound|443||a.example")
+            !read(dump("draining_state"), json!({}), clusters).leads("a.example", "outbound|443||a.example")
         );
     }
 
@@ -351,7 +341,7 @@ mod tests {
         let routes = json!({"configs": [{"route_config": {"name": "80", "virtual_hosts": [
             {"domains": ["a.example"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": cluster}}]}]}}]});
         let clusters = json!({"cluster_statuses": [{"name": cluster}]});
-        let configuration = ProxyConfiguration::read(&Value::Null, &routes, &clusters);
+        let configuration = read(json!({}), routes, clusters);
         assert!(configuration.leads("a.example", cluster));
         assert!(!configuration.leads("b.example", cluster));
     }
@@ -372,9 +362,6 @@ mod tests {
     #[test]
     fn a_chain_whose_cluster_is_still_warming_does_not_count() {
         let none = json!({"cluster_statuses": []});
-        assert!(
-            !ProxyConfiguration::read(&dump("active_state"), &Value::Null, &none)
-                .leads("a.example", "outbound|443||a.example")
-        );
+        assert!(!read(dump("active_state"), json!({}), none).leads("a.example", "outbound|443||a.example"));
     }
 }

@@ -137,6 +137,23 @@ async fn a_broken_file_is_an_error_and_no_reason_to_look_elsewhere() {
     assert!(error.message().contains("no cluster is configured"), "{error}");
 }
 
+/// Found by fuzzing: kube-client 5.0.0 panics at it.
+#[tokio::test]
+async fn a_file_in_utf_16_that_is_cut_off_is_an_error_and_a_whole_one_is_read() {
+    let directory = TempDir::new().unwrap();
+    let text = configuration(1);
+    let encoded = text.encode_utf16().flat_map(u16::to_le_bytes);
+    let whole: Vec<u8> = [0xFF, 0xFE].into_iter().chain(encoded).collect();
+    let file = directory.path().join("config");
+    std::fs::write(&file, &whole).unwrap();
+    let names = kubectl_egress::cluster::Cluster::kubeconfig_names(&of(&file)).unwrap();
+    assert!(!names.contexts.is_empty());
+    std::fs::write(&file, &whole[..whole.len() - 1]).unwrap();
+    let error = refused(&[], of(&file)).await;
+    assert_eq!(error.code(), ExitCode::Usage);
+    assert!(error.to_string().contains("UTF-16"), "{error}");
+}
+
 #[tokio::test]
 async fn flags_win_over_the_file() {
     let (directory, server) = (TempDir::new().unwrap(), server().await);

@@ -22,7 +22,7 @@ pub fn certificate(data: &[u8]) {
                 let shown = serde_json::to_string(&all).unwrap();
                 assert!(!shown.contains('\u{1b}'));
             }
-            Err(error) => super::assert_plain(&error.to_string()),
+            Err(error) => super::assert_plain(&error.to_string(), &String::from_utf8_lossy(data)),
         }
     }
     let host = "example.com".parse().unwrap();

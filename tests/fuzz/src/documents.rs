@@ -11,7 +11,7 @@ pub fn plan_file(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let plan = match from_file("plan.yaml", &text, None, "demo") {
         Ok(plan) => plan,
-        Err(error) => return super::assert_plain(&error.to_string()),
+        Err(error) => return super::assert_plain(&error.to_string(), &String::from_utf8_lossy(data)),
     };
     let written = to_file(&plan).unwrap();
     let again = from_file("plan.yaml", &written, None, "elsewhere");
@@ -53,7 +53,7 @@ pub fn kubeconfig(data: &[u8]) {
         ..ConnectionSettings::default()
     };
     if let Err(error) = Cluster::kubeconfig_names(&settings) {
-        super::assert_plain(&error.to_string());
+        super::assert_plain(&error.to_string(), &String::from_utf8_lossy(data));
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -45,9 +45,9 @@ pub const TARGETS: [(&str, Target); 12] = [
     ("sandbox_web_socket", sandbox_web_socket),
 ];
 
-/// What no text that a user sees may hold: the words of a dump.
-fn assert_plain(text: &str) {
+/// What no text that a user sees may hold: the words of a dump, unless they stood in the input that it names.
+fn assert_plain(text: &str, input: &str) {
     for dump in ["Some(", "Error {", "Error(", "Os {"] {
-        assert!(!text.contains(dump), "{dump} in: {text}");
+        assert!(!text.contains(dump) || input.contains(dump), "{dump} in: {text}");
     }
 }

@@ -17,7 +17,7 @@ pub fn host_name(data: &[u8]) {
             assert!(!host.as_str().starts_with('-'));
             assert!(!host.covers(host));
         }
-        Err(error) => super::assert_plain(&error.to_string()),
+        Err(error) => super::assert_plain(&error.to_string(), &text),
     }
     let (Ok(one), Some(Ok(other))) = (first, words.next().map(str::parse::<HostName>)) else {
         return;

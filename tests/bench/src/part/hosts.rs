@@ -139,7 +139,8 @@ impl Times {
                 again.median,
             ),
         ];
-        let cleanup = Row::new(format!("cleanup of {hosts}"), self.cleanup.wall());
+        let what = format!("cleanup of {hosts}, until the namespace and its source pod are gone as well");
+        let cleanup = Row::new(what, self.cleanup.wall());
         rows.push(if self.delete.0.is_empty() {
             cleanup
         } else {

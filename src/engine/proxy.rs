@@ -145,14 +145,14 @@ impl ProxyAdmin {
     /// As [`Self::configuration`].
     pub(super) async fn transports(&mut self, filter: &str) -> Result<Transports> {
         let clusters = self
-            .get(&format!("/config_dump?resource=dynamic_active_clusters{filter}"))
+            .read(&format!("/config_dump?resource=dynamic_active_clusters{filter}"))
             .await?;
         let endpoints = self
-            .get(&format!(
+            .read(&format!(
                 "/config_dump?include_eds&resource=dynamic_endpoint_configs{filter}"
             ))
             .await?;
-        Ok(transports::transports(&clusters, &endpoints))
+        Ok(transports::transports(clusters, &endpoints))
     }
 
     /// Reads the certificates that the proxy holds now, as `config_dump` gives them: without private keys.

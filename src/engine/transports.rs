@@ -7,6 +7,7 @@ use crate::evidence::{LiveConfiguration, Transports};
 use crate::plan::GatewayTarget;
 use crate::vocabulary::{Encryption, PodName};
 use futures::future::join_all;
+use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -60,33 +61,86 @@ fn filter(gateway: &GatewayTarget, probes: &[Planned]) -> String {
     format!("&name_regex=.*({})", names.join("|"))
 }
 
-/// Reads Envoy's `config_dump` of clusters and of their endpoints.
-pub(super) fn transports(clusters: &Value, endpoints: &Value) -> Transports {
-    let dumped = items(clusters, "configs").iter();
-    let named = dumped.filter_map(|dumped| {
-        let cluster = &dumped["cluster"];
-        let name = cluster["name"].as_str()?;
-        Some((name.to_owned(), transport(cluster, endpoints)))
-    });
-    named.collect()
+/// What is looked at of `config_dump?resource=dynamic_active_clusters`; the rest of a thousand clusters is not kept.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Clusters {
+    configs: Vec<DumpedCluster>,
 }
 
-fn transport(cluster: &Value, endpoints: &Value) -> Encryption {
-    let matches = items(cluster, "transport_socket_matches");
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct DumpedCluster {
+    cluster: EnvoyCluster,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct EnvoyCluster {
+    name: String,
+    transport_socket: Value,
+    transport_socket_matches: Vec<Value>,
+    load_assignment: Assignment,
+}
+
+/// The same of `config_dump?include_eds&resource=dynamic_endpoint_configs`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Endpoints {
+    configs: Vec<DumpedAssignment>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct DumpedAssignment {
+    endpoint_config: Assignment,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Assignment {
+    cluster_name: String,
+    endpoints: Vec<Locality>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Locality {
+    lb_endpoints: Vec<Endpoint>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Endpoint {
+    metadata: Value,
+}
+
+/// How the clusters protect what they send.
+pub(super) fn transports(clusters: Clusters, endpoints: &Endpoints) -> Transports {
+    let dumped = clusters.configs.into_iter().map(|dumped| dumped.cluster);
+    dumped
+        .map(|cluster| {
+            let transport = transport(&cluster, endpoints);
+            (cluster.name, transport)
+        })
+        .collect()
+}
+
+fn transport(cluster: &EnvoyCluster, endpoints: &Endpoints) -> Encryption {
+    let matches = &cluster.transport_socket_matches;
     if matches.is_empty() {
-        return protection(&cluster["transport_socket"]);
+        return protection(&cluster.transport_socket);
     }
     // Istio's automatic mutual TLS: each endpoint's metadata chooses.
-    let assigned = items(endpoints, "configs")
-        .iter()
-        .map(|dumped| &dumped["endpoint_config"])
-        .filter(|assignment| assignment["cluster_name"] == cluster["name"]);
+    let assigned = (endpoints.configs.iter())
+        .map(|dumped| &dumped.endpoint_config)
+        .filter(|assignment| assignment.cluster_name == cluster.name);
     let chosen: BTreeSet<Encryption> = assigned
-        .chain([&cluster["load_assignment"]])
-        .flat_map(|assignment| items(assignment, "endpoints"))
-        .flat_map(|locality| items(locality, "lb_endpoints"))
+        .chain([&cluster.load_assignment])
+        .flat_map(|assignment| &assignment.endpoints)
+        .flat_map(|locality| &locality.lb_endpoints)
         .map(|endpoint| {
-            let given = &endpoint["metadata"]["filter_metadata"]["envoy.transport_socket_match"];
+            let given = &endpoint.metadata["filter_metadata"]["envoy.transport_socket_match"];
             let fits = |candidate: &&Value| {
                 candidate["match"]
                     .as_object()
@@ -94,7 +148,7 @@ fn transport(cluster: &Value, endpoints: &Value) -> Encryption {
             };
             match matches.iter().find(fits) {
                 Some(chosen) => protection(&chosen["transport_socket"]),
-                None => protection(&cluster["transport_socket"]),
+                None => protection(&cluster.transport_socket),
             }
         })
         .collect();
@@ -135,20 +189,21 @@ mod tests {
         json!({"name": "envoy.transport_sockets.tls", "typed_config": {"common_tls_context": context}})
     }
 
-    fn read(cluster: &Value, endpoints: &Value) -> Encryption {
-        transports(&json!({"configs": [{"cluster": cluster}]}), endpoints)["c"]
+    fn read(cluster: &Value, endpoints: Value) -> Encryption {
+        let clusters = serde_json::from_value(json!({"configs": [{"cluster": cluster}]})).unwrap();
+        transports(clusters, &serde_json::from_value(endpoints).unwrap())["c"]
     }
 
     #[test]
     fn a_socket_with_a_certificate_of_its_own_is_mutual() {
-        let with = |socket: Value| read(&json!({"name": "c", "transport_socket": socket}), &Value::Null);
+        let with = |socket: Value| read(&json!({"name": "c", "transport_socket": socket}), json!({}));
         assert_eq!(with(tls(true)), Encryption::Mtls);
         assert_eq!(with(tls(false)), Encryption::Tls);
         assert_eq!(
             with(json!({"name": "envoy.transport_sockets.internal_upstream"})),
             Encryption::Unknown
         );
-        assert_eq!(read(&json!({"name": "c"}), &Value::Null), Encryption::Plaintext);
+        assert_eq!(read(&json!({"name": "c"}), json!({})), Encryption::Plaintext);
     }
 
     /// As the lab's sidecars have it towards a gateway whose pods lack the label `security.istio.io/tlsMode`.
@@ -163,7 +218,7 @@ mod tests {
         };
         let with = |endpoints: Value| {
             let assignment = json!({"cluster_name": "c", "endpoints": [{"lb_endpoints": endpoints}]});
-            read(&cluster, &json!({"configs": [{"endpoint_config": assignment}]}))
+            read(&cluster, json!({"configs": [{"endpoint_config": assignment}]}))
         };
         assert_eq!(with(json!([endpoint(true)])), Encryption::Mtls);
         assert_eq!(with(json!([{"metadata": {}}])), Encryption::Plaintext);

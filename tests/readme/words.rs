@@ -6,7 +6,14 @@ use regex::Regex;
 use std::collections::BTreeSet;
 
 /// Flags of other programs: cargo, kubectl, sha256sum.
-const OF_OTHERS: &[&str] = &["--check", "--locked", "--prefix", "--test", "--workspace"];
+const OF_OTHERS: &[&str] = &[
+    "--check",
+    "--locked",
+    "--prefix",
+    "--server-side",
+    "--test",
+    "--workspace",
+];
 
 fn found(pattern: &str) -> BTreeSet<String> {
     let text = std::fs::read_to_string(readme()).unwrap();

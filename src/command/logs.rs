@@ -3,7 +3,7 @@
 use super::connection::{connect, or_interrupted};
 use super::log_lines::{self, Line};
 use crate::cli::{self, Connection};
-use crate::cluster::{Cluster, LogEvent, LogStart};
+use crate::cluster::{Cluster, LogEvent, LogStart, PodChange};
 use crate::engine::{access_logs, pods, sentinel, verify};
 use crate::error::{Error, Result};
 use crate::evidence::explanation::without_prefix;
@@ -12,6 +12,7 @@ use crate::istio::kinds;
 use crate::plan::GatewayTarget;
 use crate::report::{Printer, Tone};
 use crate::vocabulary::{ClusterCommand, ExitCode, HostName, PodName, names};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -20,7 +21,7 @@ use tokio::sync::mpsc;
 
 /// Lines to begin with when following.
 const FOLLOW_TAIL: u32 = 10;
-/// Lines to begin with otherwise.
+/// Lines to begin with otherwise, and of pods that come while others are followed.
 const ALL: u32 = u32::MAX >> 1;
 /// Without `-f`: after this long without a line everything there was has come.
 const QUIET: Duration = Duration::from_millis(700);
@@ -50,23 +51,18 @@ pub(super) async fn logs(
         .since
         .map_or(LogStart::Tail(tail), |age| LogStart::Since(age, tail));
     let (sender, mut receiver) = mpsc::channel::<(PodName, LogEvent)>(256);
+    let following = Following {
+        cluster: connected.cluster.clone(),
+        sender,
+    };
     for pod in &pods {
-        let mut log = connected.cluster.follow_log(pod, names::PROXY_CONTAINER, start);
-        let (pod, sender) = (pod.clone(), sender.clone());
-        tokio::spawn(async move {
-            loop {
-                let event = log.next().await;
-                let last = matches!(
-                    event,
-                    LogEvent::Forbidden(_) | LogEvent::Failed(_) | LogEvent::Ended
-                );
-                if sender.send((pod.clone(), event)).await.is_err() || last {
-                    return;
-                }
-            }
-        });
+        following.begin(pod.clone(), start);
     }
-    drop(sender);
+    if settings.follow {
+        tokio::spawn(following.keep_up(gateway.clone(), pods.into_iter().collect()));
+    } else {
+        drop(following);
+    }
     let mut shown = false;
     let printing = async {
         loop {
@@ -112,6 +108,56 @@ pub(super) async fn logs(
         }
     }
     Ok(ExitCode::Success)
+}
+
+/// Logs that are followed, into one channel.
+struct Following {
+    cluster: Cluster,
+    sender: mpsc::Sender<(PodName, LogEvent)>,
+}
+
+impl Following {
+    /// Follows one pod's log until it ends.
+    fn begin(&self, pod: PodName, start: LogStart) {
+        let mut log = self.cluster.follow_log(&pod, names::PROXY_CONTAINER, start);
+        let sender = self.sender.clone();
+        tokio::spawn(async move {
+            loop {
+                let event = log.next().await;
+                let last = matches!(
+                    event,
+                    LogEvent::Forbidden(_) | LogEvent::Failed(_) | LogEvent::Ended
+                );
+                if sender.send((pod.clone(), event)).await.is_err() || last {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Follows the gateway's pods that come later, from their first line on: a restart replaces all of them.
+    async fn keep_up(self, gateway: GatewayTarget, mut followed: BTreeSet<PodName>) {
+        let mut changes = self
+            .cluster
+            .watch_pods(&gateway.namespace, &gateway.label_selector());
+        while let Some(change) = changes.recv().await {
+            match change {
+                // Before its proxy runs there is no log.
+                PodChange::Present(pod)
+                    if pods::has_begun(&pod, names::PROXY_CONTAINER) && followed.insert(pods::name(&pod)) =>
+                {
+                    self.begin(pods::name(&pod), LogStart::Tail(ALL));
+                }
+                PodChange::Present(_) | PodChange::Gone(_) | PodChange::Synced => {}
+                PodChange::Failed(error) => {
+                    let nobody = PodName::new(&gateway.namespace, &gateway.service);
+                    // The printer is gone only when everything ends.
+                    let _ = self.sender.send((nobody, LogEvent::Failed(error))).await;
+                    return;
+                }
+            }
+        }
+    }
 }
 
 /// Prints lines of a saved log, in Istio's own formats, whatever kubectl wrote in front of them.

@@ -129,6 +129,47 @@ async fn a_watched_status_follows_every_object_of_the_plan() {
     watching.wait().unwrap();
 }
 
+/// `logs -f` goes on with the pods that a restart of the gateway brings, from their first line on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_followed_log_goes_on_at_the_pods_of_a_restarted_gateway() {
+    let cluster = served().await;
+    cluster.run(SET_UP).await.exits(0);
+    let mut following = cluster
+        .command("logs -f -n demo -o json")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines =
+        serde_json::Deserializer::from_reader(following.stdout.take().unwrap()).into_iter::<Value>();
+    let following = Arc::new(Mutex::new(following));
+    let limit = Arc::clone(&following);
+    // Should a line not come, the output ends, and with it the test.
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        limit.lock().unwrap().kill().unwrap();
+    });
+    let client = client(&cluster.sandbox);
+    let mut pods: Vec<String> = Vec::new();
+    for _ in 0..3 {
+        while cluster.run("probe kyma-project.io -n demo").await.code != Some(0) {}
+        let of_another = |line: &Value| !pods.iter().any(|pod| line["pod"] == pod.as_str());
+        let line = lines.by_ref().map(Result::unwrap).find(of_another).unwrap();
+        assert_eq!(line["host"], "kyma-project.io");
+        let pod = line["pod"].as_str().unwrap().to_owned();
+        let (namespace, name) = pod.split_once('/').unwrap();
+        let reference = ObjectReference::namespaced(kinds::pod(), namespace, name);
+        client
+            .delete(&reference, &DeleteOptions::default())
+            .await
+            .unwrap();
+        pods.push(pod);
+    }
+    let mut following = following.lock().unwrap();
+    following.kill().unwrap();
+    following.wait().unwrap();
+}
+
 /// The sandbox plays the modes, and refuses what it does not play by name rather than carry a request otherwise than Istio
 /// would.
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use super::granted::Grant;
 use super::recorded::Asked;
-use super::{CASES, Case, prepared, run_as};
+use super::{CASES, Case, INTERRUPTED, prepared, run_as};
 use crate::support::dump;
 use futures::future::join_all;
 
@@ -27,7 +27,12 @@ const QUICK: &[&str] = &[
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whichever_rule_is_missing_it_is_named_before_anything_is_changed() {
-    let cases = CASES.iter().filter(|case| QUICK.contains(&case.rbac));
+    // What has to be interrupted has the same rules as its like that ends.
+    let ends = |case: &&Case| !case.typed.iter().any(|typed| typed.contains(INTERRUPTED));
+    let cases = CASES
+        .iter()
+        .filter(|case| QUICK.contains(&case.rbac))
+        .filter(ends);
     let results = join_all(cases.map(each_left_out)).await;
     let tried: usize = results.iter().map(|(tried, _)| tried).sum();
     let wrong: Vec<String> = results.into_iter().flat_map(|(_, wrong)| wrong).collect();

@@ -12,6 +12,7 @@ use granted::Grant;
 use kubectl_egress::sandbox::{Fault, FaultKind, RecordedRequest, Sandbox, SandboxSettings};
 use recorded::Asked;
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Stdio;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -29,6 +30,9 @@ const ROUTED: &str = "setup kyma-project.io -n demo --create-namespace --no-prob
 const LOCKED: &[&str] = &[ROUTED, "lockdown -n demo --yes"];
 /// Its process is killed when the lock is proven and the dead-man's switch is about to be taken away.
 const KILLED: &str = "lockdown -n demo --yes # killed";
+
+/// It is ended by Ctrl-C.
+const INTERRUPTED: &str = " # interrupted";
 
 const CASES: &[Case] = &[
     Case {
@@ -148,6 +152,12 @@ const CASES: &[Case] = &[
     },
     Case {
         prepared: &[ROUTED],
+        rbac: "logs",
+        typed: &["logs -f -n demo # interrupted"],
+        code: 130,
+    },
+    Case {
+        prepared: &[ROUTED],
         rbac: "check",
         typed: &["check -n demo"],
         code: 0,
@@ -249,7 +259,36 @@ async fn kill_before_the_end(served: &Served, typed: &str) {
 
 async fn run_as(served: &Served, grant: &Grant, typed: &str) -> Run {
     let typed = typed.replace("{certs}", certificates());
-    served.run(&format!("{typed} --as {}", grant.user)).await
+    match typed.split_once(INTERRUPTED) {
+        Some((typed, _)) => interrupted(served, grant, typed).await,
+        None => served.run(&format!("{typed} --as {}", grant.user)).await,
+    }
+}
+
+/// What goes on for ever, until it watches the gateway's pods and Ctrl-C is pressed.
+async fn interrupted(served: &Served, grant: &Grant, typed: &str) -> Run {
+    let mut process = served
+        .command(&format!("{typed} --as {}", grant.user))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let watches = |sent: &RecordedRequest| {
+        sent.stream == Some("WATCH") && sent.impersonated.as_deref() == Some(&grant.user)
+    };
+    while !served.sandbox.requests().iter().any(watches) {
+        assert!(process.try_wait().unwrap().is_none(), "{typed} ended by itself");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let pid = process.id().to_string();
+    let pressed = std::process::Command::new("kill").args(["-INT", &pid]).status();
+    assert!(pressed.unwrap().success());
+    let output = process.wait_with_output().unwrap();
+    Run {
+        code: output.status.code(),
+        stdout: String::new(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
 }
 
 /// A folder with the certificates of target.example.com, made once.

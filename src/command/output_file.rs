@@ -117,6 +117,7 @@ fn beside(path: &Path, bytes: &[u8], readers: Readers) -> Result<NamedTempFile> 
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "there are no modes to set"))]
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(readers.mode()));

@@ -48,7 +48,8 @@ use super::event::Events;
 use super::lease::Lease;
 use super::probe_pod::{ProbePod, remove_probe_pod};
 use crate::cluster::Cluster;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::vocabulary::ExitCode;
 use changes::Changes;
 use work::Work;
 
@@ -62,7 +63,11 @@ pub async fn run(
     events: &Events,
     interrupted: impl Future<Output = ()> + Send,
 ) -> Result<Lockdown> {
-    let lease = Lease::acquire(cluster, &prepared.run.plan).await?;
+    let mut interrupted = std::pin::pin!(interrupted);
+    let lease = tokio::select! {
+        lease = Lease::acquire(cluster, &prepared.run.plan) => lease?,
+        () = &mut interrupted => return Err(Error::new(ExitCode::Interrupted, "interrupted").hint("nothing was changed")),
+    };
     let work = Work {
         cluster,
         prepared,

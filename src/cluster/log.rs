@@ -55,6 +55,20 @@ pub enum LogEvent {
 pub struct LogFollower(mpsc::Receiver<LogEvent>);
 
 impl LogFollower {
+    /// Passes everything on under a name, up to the final event, or until nobody listens any more.
+    pub async fn pass_on<Name: Clone>(mut self, name: Name, listener: mpsc::Sender<(Name, LogEvent)>) {
+        loop {
+            let event = self.next().await;
+            let is_final = matches!(
+                event,
+                LogEvent::Forbidden(_) | LogEvent::Failed(_) | LogEvent::Ended
+            );
+            if listener.send((name.clone(), event)).await.is_err() || is_final {
+                return;
+            }
+        }
+    }
+
     /// The next event. Nothing is lost if this is cancelled. After the final event it is `Ended` for ever.
     pub async fn next(&mut self) -> LogEvent {
         self.0.recv().await.unwrap_or(LogEvent::Ended)

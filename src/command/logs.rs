@@ -119,20 +119,8 @@ struct Following {
 impl Following {
     /// Follows one pod's log until it ends.
     fn begin(&self, pod: PodName, start: LogStart) {
-        let mut log = self.cluster.follow_log(&pod, names::PROXY_CONTAINER, start);
-        let sender = self.sender.clone();
-        tokio::spawn(async move {
-            loop {
-                let event = log.next().await;
-                let last = matches!(
-                    event,
-                    LogEvent::Forbidden(_) | LogEvent::Failed(_) | LogEvent::Ended
-                );
-                if sender.send((pod.clone(), event)).await.is_err() || last {
-                    return;
-                }
-            }
-        });
+        let log = self.cluster.follow_log(&pod, names::PROXY_CONTAINER, start);
+        tokio::spawn(log.pass_on(pod, self.sender.clone()));
     }
 
     /// Follows the gateway's pods that come later, from their first line on: a restart replaces all of them.

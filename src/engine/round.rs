@@ -154,20 +154,16 @@ impl<'run> Round<'run> {
         loop {
             let changed = self.witness.changed();
             let facts = self.witness.gateway_facts();
-            let mut evidence = self.evidence(sent, &open, live, asked_at, &facts);
+            let evidence = self.evidence(sent, &open, live, asked_at, &facts);
             let mut settled = evidence.iter().map(log_is_settled);
             open.retain(|_| settled.next() == Some(false));
             if open.is_empty() {
-                // All of them as they are now: a line that came since may be about one that had its line.
-                if evidence.len() < sent.len() {
-                    open = sent.iter().collect();
-                    evidence = self.evidence(sent, &open, live, asked_at, &self.witness.gateway_facts());
-                    let mut settled = evidence.iter().map(log_is_settled);
-                    open.retain(|_| settled.next() == Some(false));
-                }
-                if open.is_empty() {
+                if evidence.len() == sent.len() {
                     return evidence;
                 }
+                // All of them once more: a line that came since may be about one that had its line.
+                open = sent.iter().collect();
+                continue;
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {

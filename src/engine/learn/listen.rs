@@ -190,22 +190,10 @@ impl Watching<'_> {
         if !self.is_synced && pods::is_ready(pod) {
             self.awaited.insert(pod.name().to_owned());
         }
-        let mut log = self
+        let log = self
             .cluster
             .follow_log(&pods::name(pod), names::PROXY_CONTAINER, start);
-        let (name, sender) = (pod.name().to_owned(), self.sender.clone());
-        tokio::spawn(async move {
-            loop {
-                let event = log.next().await;
-                let is_last = matches!(
-                    event,
-                    LogEvent::Forbidden(_) | LogEvent::Failed(_) | LogEvent::Ended
-                );
-                if sender.send((name.clone(), event)).await.is_err() || is_last {
-                    return;
-                }
-            }
-        });
+        tokio::spawn(log.pass_on(pod.name().to_owned(), self.sender.clone()));
     }
 
     fn event(&mut self, pod: &str, event: LogEvent) {

@@ -199,11 +199,7 @@ fn owners<'world>(
     pod: &'world PodRecord,
     listening: Listening<'world>,
 ) -> impl Iterator<Item = &'world VirtualServiceRecord> {
-    let viewer = Viewer::gateway(pod);
-    viewer.virtual_services(world).filter(move |owner| {
-        let namespace = &owner.identity.namespace;
-        names(&owner.specification.gateways, namespace, listening.gateway)
-    })
+    Viewer::gateway(pod).virtual_services_of(world, listening.gateway)
 }
 
 /// Server names of a server that lets TLS pass, with the VirtualService and the route of each.

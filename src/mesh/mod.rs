@@ -32,6 +32,7 @@ mod predict;
 mod prediction;
 mod records;
 pub mod repair;
+mod route_index;
 mod scope;
 mod servers;
 mod sidecar;

@@ -4,6 +4,7 @@ use super::names::covers;
 use super::records::{GatewayRecord, Origin, PodRecord};
 use super::world::World;
 use crate::istio::Server;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a server does with TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,8 +64,13 @@ impl<'world> Listening<'world> {
 
 /// Servers on a target port of a pod, oldest Gateway first. Plain HTTP and TLS on one port exclude each other: what
 /// came first stays; of two servers with one server name the older keeps it.
-pub(super) fn servers<'world>(world: &'world World, pod: &PodRecord, port: u16) -> Vec<Listening<'world>> {
+pub(super) fn servers<'world>(
+    world: &'world World,
+    pod: &'world PodRecord,
+    port: u16,
+) -> Vec<Listening<'world>> {
     let mut found: Vec<Listening<'world>> = Vec::new();
+    let mut targets = Targets::of(world, pod);
     for gateway in &world.gateways {
         if !pod.has_labels(&gateway.specification.selector) {
             continue;
@@ -74,7 +80,7 @@ pub(super) fn servers<'world>(world: &'world World, pod: &PodRecord, port: u16) 
             let fits = found
                 .first()
                 .is_none_or(|first| first.kind().is_tls() == listening.kind().is_tls());
-            if fits && target_port(world, pod, server.port.number) == port {
+            if fits && targets.of_port(server.port.number) == port {
                 found.push(listening);
             }
         }
@@ -82,7 +88,33 @@ pub(super) fn servers<'world>(world: &'world World, pod: &PodRecord, port: u16) 
     found
 }
 
-/// The port on which the pod listens for a server's port: the target of the Service's port of that number.
+/// On which ports a pod listens for servers' ports: the target of the port of that number of the first Service that
+/// selects it.
+struct Targets<'world> {
+    world: &'world World,
+    pod: &'world PodRecord,
+    /// What was asked for already: a thousand servers have one port.
+    known: BTreeMap<u16, u16>,
+}
+
+impl<'world> Targets<'world> {
+    fn of(world: &'world World, pod: &'world PodRecord) -> Self {
+        Self {
+            world,
+            pod,
+            known: BTreeMap::new(),
+        }
+    }
+
+    fn of_port(&mut self, number: u16) -> u16 {
+        let (world, pod) = (self.world, self.pod);
+        *self
+            .known
+            .entry(number)
+            .or_insert_with(|| target_port(world, pod, number))
+    }
+}
+
 fn target_port(world: &World, pod: &PodRecord, number: u16) -> u16 {
     let of_service = world.services.iter().find_map(|service| match &service.origin {
         Origin::Pods(selector)
@@ -99,16 +131,15 @@ fn target_port(world: &World, pod: &PodRecord, number: u16) -> u16 {
 
 /// Target ports that a pod listens on.
 pub(super) fn listening_ports(world: &World, pod: &PodRecord) -> Vec<u16> {
-    let mut ports: Vec<u16> = world
+    let mut targets = Targets::of(world, pod);
+    let ports: BTreeSet<u16> = world
         .gateways
         .iter()
         .filter(|gateway| pod.has_labels(&gateway.specification.selector))
         .flat_map(|gateway| &gateway.specification.servers)
-        .map(|server| target_port(world, pod, server.port.number))
+        .map(|server| targets.of_port(server.port.number))
         .collect();
-    ports.sort_unstable();
-    ports.dedup();
-    ports
+    ports.into_iter().collect()
 }
 
 /// Whether a list of gateways (`name` or `namespace/name`) in a namespace names this Gateway.

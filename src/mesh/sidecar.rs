@@ -211,14 +211,12 @@ fn server_names(owner: &VirtualServiceRecord, port: u16) -> impl Iterator<Item =
 }
 
 /// The VirtualServices for a service.
-fn speaking<'world>(
+fn speaking<'world, 'service>(
     world: &'world World,
     viewer: &Viewer<'world>,
-    service: &ServiceRecord,
-) -> impl Iterator<Item = &'world VirtualServiceRecord> {
-    viewer
-        .virtual_services(world)
-        .filter(|owner| owner.is_for(&service.host))
+    service: &'service ServiceRecord,
+) -> impl Iterator<Item = &'world VirtualServiceRecord> + use<'world, 'service> {
+    viewer.virtual_services_for(world, &service.host)
 }
 
 /// Whether some route by server name is for the service: then it has no filter chain of its own.
@@ -293,11 +291,8 @@ fn http<'world>(world: &'world World, viewer: &Viewer<'world>, host: &str, port:
         _ => {}
     }
     let name = service.map_or(host, |service| &service.host);
-    for owner in viewer.virtual_services(world) {
+    for owner in viewer.virtual_services_for(world, name) {
         let specification = &owner.specification;
-        if !owner.is_for(name) {
-            continue;
-        }
         // One without a route for this port counts as not there (seen on the lab).
         let fitting = specification.http.iter().find(|route| {
             let unconditional = route.matches.is_empty() && for_mesh(&[], &specification.gateways);

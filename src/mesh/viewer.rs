@@ -1,13 +1,11 @@
 //! Whose eyes: what a proxy sees of the objects depends on its namespace, its kind and its `Sidecar` resource.
 
 use super::dns_proxy::DnsCapture;
-use super::names::{full_host, visible};
+use super::names::visible;
 use super::prediction::SourcePod;
-use super::records::{PodRecord, ServiceRecord, VirtualServiceRecord};
+use super::records::{GatewayRecord, PodRecord, ServiceRecord, VirtualServiceRecord};
 use super::scope::Scope;
-use super::sidecar::for_mesh;
 use super::world::World;
-use crate::istio::HttpMatch;
 use crate::vocabulary::PodName;
 use std::collections::BTreeMap;
 
@@ -121,33 +119,14 @@ impl<'world> Viewer<'world> {
     }
 
     fn routes_to(&self, world: &World, service: &ServiceRecord) -> bool {
-        self.virtual_services(world).any(|owner| {
-            let specification = &owner.specification;
-            let here = |gateways: &[String]| for_mesh(gateways, &specification.gateways);
-            let of_tls = specification.tls.iter().filter(|route| {
-                let mut matches = route.matches.iter();
-                matches.any(|one| here(&one.gateways))
-            });
-            let of_requests = |matches: &[HttpMatch]| match matches {
-                [] => here(&[]),
-                some => some.iter().any(|one| here(&one.gateways)),
-            };
-            let of_http = specification
-                .http
-                .iter()
-                .filter(|route| of_requests(&route.matches));
-            let of_tcp = specification
-                .tcp
-                .iter()
-                .filter(|route| of_requests(&route.matches));
-            let destinations = of_tls
-                .flat_map(|route| &route.route)
-                .chain(of_http.flat_map(|route| &route.route))
-                .chain(of_tcp.flat_map(|route| &route.route));
-            destinations
-                .map(|one| full_host(&one.destination.host, &owner.identity.namespace))
-                .any(|host| host == service.host)
-        })
+        let mut leading = world.routes.leading_to(&service.host).iter();
+        leading.any(|index| self.sees_virtual_service(&world.virtual_services[*index]))
+    }
+
+    fn sees_virtual_service(&self, service: &VirtualServiceRecord) -> bool {
+        let owner = &service.identity.namespace;
+        visible(&service.specification.export_to, owner, self.namespace)
+            && self.scope.is_none_or(|scope| scope.sees_virtual_service(service))
     }
 
     /// VirtualServices that it sees, oldest first.
@@ -155,10 +134,29 @@ impl<'world> Viewer<'world> {
         self,
         world: &'world World,
     ) -> impl Iterator<Item = &'world VirtualServiceRecord> {
-        world.virtual_services.iter().filter(move |service| {
-            let owner = &service.identity.namespace;
-            visible(&service.specification.export_to, owner, self.namespace)
-                && self.scope.is_none_or(|scope| scope.sees_virtual_service(service))
-        })
+        let all = world.virtual_services.iter();
+        all.filter(move |service| self.sees_virtual_service(service))
+    }
+
+    /// VirtualServices for a host that it sees, oldest first.
+    pub(super) fn virtual_services_for<'host>(
+        self,
+        world: &'world World,
+        host: &'host str,
+    ) -> impl Iterator<Item = &'world VirtualServiceRecord> + use<'world, 'host> {
+        let indexes = world.routes.of_host(host).into_iter();
+        let named = indexes.map(|index| &world.virtual_services[index]);
+        named.filter(move |service| service.is_for(host) && self.sees_virtual_service(service))
+    }
+
+    /// VirtualServices of a Gateway that it sees, oldest first.
+    pub(super) fn virtual_services_of(
+        self,
+        world: &'world World,
+        gateway: &GatewayRecord,
+    ) -> impl Iterator<Item = &'world VirtualServiceRecord> + use<'world> {
+        let indexes = world.routes.of_gateway(gateway).iter();
+        let named = indexes.map(|index| &world.virtual_services[*index]);
+        named.filter(move |service| self.sees_virtual_service(service))
     }
 }

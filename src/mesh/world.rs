@@ -10,6 +10,7 @@ use super::records::{
     DestinationRuleRecord, GatewayRecord, Identity, Origin, PodRecord, ServiceRecord, VirtualServiceRecord,
     text_map,
 };
+use super::route_index::RouteIndex;
 use super::scope::Scope;
 use super::viewer::Viewer;
 use crate::istio::mesh_configuration;
@@ -38,6 +39,7 @@ pub struct World {
     wildcards: Vec<usize>,
     pub(super) gateways: Vec<GatewayRecord>,
     pub(super) virtual_services: Vec<VirtualServiceRecord>,
+    pub(super) routes: RouteIndex,
     pub(super) destination_rules: Vec<DestinationRuleRecord>,
     pub(super) pods: Vec<PodRecord>,
     /// Policies below or beside routing, which the model does not know.
@@ -70,6 +72,7 @@ impl World {
         }
         world.put_in_order();
         world.index_services();
+        world.routes = RouteIndex::of(&world.virtual_services);
         world
     }
 
@@ -100,10 +103,21 @@ impl World {
     }
 
     /// Puts another state of a configuration object of Istio's in the place of the one that is there: asking what one
-    /// change does is much cheaper so than reading all objects anew.
+    /// change does is much cheaper so than reading all objects anew. What is not there, as istiod does not look at its
+    /// namespace, does not come so.
     pub(super) fn exchange(&mut self, object: &Object) {
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name());
         let other = |identity: &Identity| identity.namespace != namespace || identity.name != name;
+        let configured = |world: &Self| {
+            [
+                world.virtual_services.len(),
+                world.destination_rules.len(),
+                world.gateways.len(),
+                world.scopes.len(),
+                world.services.len(),
+            ]
+        };
+        let before = configured(self);
         match object.text("/kind") {
             "VirtualService" => self.virtual_services.retain(|record| other(&record.identity)),
             "DestinationRule" => self.destination_rules.retain(|record| other(&record.identity)),
@@ -115,10 +129,15 @@ impl World {
             // No other kind is changed.
             _ => return,
         }
+        if configured(self) == before {
+            return;
+        }
         self.add(object);
         self.put_in_order();
-        if object.text("/kind") == "ServiceEntry" {
-            self.index_services();
+        match object.text("/kind") {
+            "ServiceEntry" => self.index_services(),
+            "VirtualService" => self.routes = RouteIndex::of(&self.virtual_services),
+            _ => {}
         }
     }
 

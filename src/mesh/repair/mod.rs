@@ -18,7 +18,6 @@ use super::viewer::Viewer;
 use super::{Prediction, Request, World, predict};
 use crate::vocabulary::{BlockedBy, Object, Outcome};
 use candidates::Scene;
-use edit::Edit;
 use nearby::nearby;
 use std::collections::BTreeSet;
 
@@ -33,7 +32,7 @@ pub fn repairs(world: &mut World, objects: &[Object], request: &Request) -> Vec<
         return Vec::new();
     }
     let nearby = nearby(objects, request);
-    let before = World::new(&nearby);
+    let mut world_nearby = World::new(&nearby);
     let mut found: Vec<Repair> = Vec::new();
     for edit in Scene::of(&nearby, request).candidates() {
         if found.len() == PROPOSED {
@@ -43,13 +42,14 @@ pub fn repairs(world: &mut World, objects: &[Object], request: &Request) -> Vec<
         if found.iter().any(same) {
             continue;
         }
-        let Some(changed) = helpful(&nearby, &before, request, &edit) else {
-            continue;
+        let Some(changed) = edit.on(&nearby) else { continue };
+        let subject = Subject {
+            before: &nearby[edit.object],
+            changed: &changed,
+            request,
         };
-        world.exchange(&changed);
-        let also_among_all = is_mended(&predict(world, request));
-        world.exchange(&nearby[edit.object]);
-        if also_among_all {
+        let helps = subject.mends(&mut world_nearby) && subject.keeps_subsets(&mut world_nearby);
+        if helps && subject.mends(world) {
             found.push(edit.repair(&nearby));
         }
     }
@@ -65,17 +65,34 @@ fn is_on_purpose(prediction: &Prediction) -> bool {
             .is_some_and(|by| !told_too_little.contains(&by))
 }
 
-/// The object with the change, if the request goes through the gateway with it.
-fn helpful(objects: &[Object], before: &World, request: &Request, edit: &Edit) -> Option<Object> {
-    let changed = edit.on(objects)?;
-    let with = objects
-        .iter()
-        .enumerate()
-        .map(|(index, object)| if index == edit.object { &changed } else { object });
-    let world = World::new(with);
-    let helps = is_mended(&predict(&world, request))
-        && (changed.text("/kind") != "DestinationRule" || keeps_subsets(before, &world, request));
-    helps.then_some(changed)
+/// A change that is tried.
+struct Subject<'a> {
+    before: &'a Object,
+    changed: &'a Object,
+    request: &'a Request,
+}
+
+impl Subject<'_> {
+    /// Asks a world with the change, which is as before afterwards.
+    fn with<Answer>(&self, world: &mut World, ask: impl FnOnce(&World) -> Answer) -> Answer {
+        world.exchange(self.changed);
+        let answer = ask(world);
+        world.exchange(self.before);
+        answer
+    }
+
+    /// Whether the request goes through the gateway with it.
+    fn mends(&self, world: &mut World) -> bool {
+        self.with(world, |world| is_mended(&predict(world, self.request)))
+    }
+
+    /// Whether the source's sidecar still has every subset that it had: one that it loses would be another host's way.
+    fn keeps_subsets(&self, world: &mut World) -> bool {
+        self.changed.text("/kind") != "DestinationRule" || {
+            let had = subsets(world, self.request);
+            had.is_subset(&self.with(world, |world| subsets(world, self.request)))
+        }
+    }
 }
 
 fn is_mended(prediction: &Prediction) -> bool {
@@ -84,18 +101,14 @@ fn is_mended(prediction: &Prediction) -> bool {
         && prediction.not_modelled.is_empty()
 }
 
-/// Whether the source's sidecar still has every subset that it had: those that it lost would be other hosts' ways.
-fn keeps_subsets(before: &World, after: &World, request: &Request) -> bool {
-    let subsets = |world: &World| -> BTreeSet<(String, String)> {
-        let source = &request.source;
-        let viewer = || Viewer::of_source(world, source);
-        let of_service = |service: &ServiceRecord| {
-            let rules = destination_rules(world, viewer(), service);
-            let subsets = rules.into_iter().flat_map(|rule| &rule.specification.subsets);
-            let names = subsets.map(|subset| (service.host.clone(), subset.name.clone()));
-            names.collect::<Vec<_>>()
-        };
-        world.services.iter().flat_map(of_service).collect()
+/// Every subset that the source's sidecar has, with its host.
+fn subsets(world: &World, request: &Request) -> BTreeSet<(String, String)> {
+    let viewer = Viewer::of_source(world, &request.source);
+    let of_service = |service: &ServiceRecord| {
+        let rules = destination_rules(world, viewer, service);
+        let subsets = rules.into_iter().flat_map(|rule| &rule.specification.subsets);
+        let names = subsets.map(|subset| (service.host.clone(), subset.name.clone()));
+        names.collect::<Vec<_>>()
     };
-    subsets(before).is_subset(&subsets(after))
+    world.services.iter().flat_map(of_service).collect()
 }

@@ -1,7 +1,7 @@
 //! Makes the real cluster that kubectl-egress is tested on: a real Kubernetes with a real Istio and an outside world
 //! whose log is the ground truth, on one bare Linux machine, by one command.
 //!
-//! - `layout`: where everything of one cluster lives. `unavailable`: whether this machine can have one.
+//! - `layout`: where everything of one cluster lives. `unavailable`, `space`: whether this machine can have one.
 //! - `build`: the binaries. `image`: the container images. `cluster`: network, keys, kubeconfigs.
 //! - `component`: what runs in it, one file each. `world`: the servers outside, and their log.
 //! - `policy`: NetworkPolicy, enforced. `dns_relay`: the node's own resolver.
@@ -34,6 +34,7 @@ mod policy;
 mod process;
 pub mod release;
 mod shell;
+mod space;
 mod state;
 pub mod status;
 pub mod traffic;

@@ -17,6 +17,7 @@ use crate::image;
 use crate::kyma::Platform;
 use crate::layout::ClusterLayout;
 use crate::output;
+use crate::space;
 use crate::state::{Options, OutboundPolicy, Phase, State, lock};
 use crate::status;
 use crate::unavailable::check_run_tools;
@@ -69,6 +70,7 @@ fn one_cluster(layout: &ClusterLayout, options: Options, binaries: &Binaries) ->
     })?;
     network::check_addresses(layout)?;
     down::clean_with_target(layout)?;
+    space::check(&layout.data_dir(), &layout.state_dir())?;
     let state = State {
         phase: Phase::Starting,
         options,

@@ -1,8 +1,8 @@
 //! Where a request would go and why, as the mesh model says from objects.
 
 use crate::finding::Finding;
-use crate::mesh::repair::{Repair, repairs};
-use crate::mesh::{Carries, LegTls, PredictedHop, Prediction, Request, SourcePod, Upstream, World, predict};
+use crate::mesh::repair::{Repair, Trial};
+use crate::mesh::{Carries, LegTls, PredictedHop, Prediction, Request, SourcePod, Upstream, predict};
 use crate::vocabulary::{BlockedBy, Object, Outcome, Scheme, names};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -115,7 +115,7 @@ pub fn paths(
     places: &BTreeMap<String, String>,
     assumed: Vec<String>,
 ) -> Paths {
-    let mut world = World::new(objects);
+    let mut trial = Trial::of(objects);
     let mut path = |question: &Question| {
         let request = Request {
             source: source.clone(),
@@ -127,14 +127,13 @@ pub fn paths(
             tunnel: None,
         };
         let Question { scheme, host, port } = question;
-        let mut path = of_prediction(
-            format!("{scheme}://{host}:{port}"),
-            predict(&world, &request),
-            places,
-        );
-        let repairs = repairs(&mut world, objects, &request).into_iter();
-        path.repairs = repairs.map(|repair| path_repair(repair, places)).collect();
-        path
+        let prediction = predict(trial.world(), &request);
+        let repairs = trial.repairs(&request, &prediction).into_iter();
+        let repairs = repairs.map(|repair| path_repair(repair, places)).collect();
+        Path {
+            repairs,
+            ..of_prediction(format!("{scheme}://{host}:{port}"), prediction, places)
+        }
     };
     Paths {
         api_version: names::API_VERSION.to_owned(),

@@ -104,7 +104,7 @@ impl<'world> Traveller<'world> {
         step
     }
 
-    fn through(&self, pod: &'world PodRecord, hop: PredictedHop, passage: Passage<'_>) -> Step {
+    fn through(&self, pod: &'world PodRecord<'world>, hop: PredictedHop, passage: Passage<'_>) -> Step {
         let listener = Decision::new(Matter::Listener, passage.gateway.identity.title("Gateway"));
         let hop = hop.carrying(Carries::of(&passage.inner)).decided([listener]);
         let viewer = Viewer::gateway(pod);

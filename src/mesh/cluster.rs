@@ -157,7 +157,7 @@ fn add_tls(
 /// namespace, else in the service's, else in the root namespace. A proxy in the root namespace looks there first for
 /// rules that are private to it only (Istio's lookup path, `destinationRule` of its push context).
 pub(super) fn destination_rules<'world>(
-    world: &'world World,
+    world: &'world World<'world>,
     viewer: Viewer<'_>,
     service: &ServiceRecord,
 ) -> Vec<&'world DestinationRuleRecord> {

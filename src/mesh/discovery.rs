@@ -7,6 +7,7 @@ use crate::istio::mesh_configuration;
 use crate::vocabulary::names::ISTIO_NAMESPACE;
 use crate::vocabulary::{LabelSelector, Object};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// The namespaces that are left out.
@@ -15,7 +16,7 @@ pub(super) struct Discovery {
 }
 
 impl Discovery {
-    pub(super) fn read(objects: &[&Object]) -> Self {
+    pub(super) fn read(objects: &[Cow<'_, Object>]) -> Self {
         let mesh = objects.iter().find(|object| {
             object.text("/kind") == "ConfigMap"
                 && object.name() == "istio"

@@ -11,13 +11,14 @@ use crate::finding::{Finding, catalogue};
 use crate::istio::access_log::PASSTHROUGH_CLUSTER;
 use crate::vocabulary::{BlockedBy, Object, ObjectReference, Outcome, Protocol};
 use serde_json::json;
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 /// The network below the mesh, for one request.
 pub(super) struct Network<'world> {
-    world: &'world World,
+    world: &'world World<'world>,
     request: &'world Request,
-    source: Object,
+    source: Cow<'world, Object>,
 }
 
 /// How a leg fares.
@@ -31,14 +32,14 @@ enum Leg {
 
 /// Where a leg ends.
 enum End<'world> {
-    Pod(&'world PodRecord),
+    Pod(&'world PodRecord<'world>),
     Address(IpAddr),
     /// Outside, at an address that nobody told.
     Somewhere,
 }
 
 impl<'world> Network<'world> {
-    pub(super) fn new(world: &'world World, request: &'world Request) -> Self {
+    pub(super) fn new(world: &'world World<'world>, request: &'world Request) -> Self {
         let source = &request.source;
         let name = crate::vocabulary::PodName::new(&source.namespace, &source.name);
         // A pod that is only thought of has its labels and nothing else.
@@ -46,9 +47,9 @@ impl<'world> Network<'world> {
             || {
                 let metadata =
                     json!({"namespace": source.namespace, "name": source.name, "labels": source.labels});
-                Object(json!({"metadata": metadata}))
+                Cow::Owned(Object(json!({"metadata": metadata})))
             },
-            |pod| pod.object.clone(),
+            |pod| Cow::Borrowed(&*pod.object),
         );
         Self {
             world,
@@ -211,7 +212,7 @@ impl<'world> Network<'world> {
 
     fn leg(&self, from: &Object, to: &End<'_>, port: u16, protocol: Protocol) -> Leg {
         let (address, pod) = match to {
-            End::Pod(pod) => (address_of(&pod.object), Some(&pod.object)),
+            End::Pod(pod) => (address_of(&pod.object), Some(&*pod.object)),
             End::Address(address) => (*address, None),
             End::Somewhere => {
                 let policies = self.world.network_policies();

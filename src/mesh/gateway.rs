@@ -45,8 +45,8 @@ pub(super) struct Passage<'world> {
 
 /// Finds the way of a connection that arrived at a pod's port.
 pub(super) fn enter<'world>(
-    world: &'world World,
-    pod: &'world PodRecord,
+    world: &'world World<'world>,
+    pod: &'world PodRecord<'world>,
     port: u16,
     payload: &Payload,
 ) -> Entrance<'world> {
@@ -142,8 +142,8 @@ struct Chain<'world> {
 
 /// The filter chains of servers of TLS. A server of a stream without a route for a name has no chain for it.
 fn chains<'world>(
-    world: &'world World,
-    pod: &'world PodRecord,
+    world: &'world World<'world>,
+    pod: &'world PodRecord<'world>,
     servers: &[Listening<'world>],
 ) -> Vec<Chain<'world>> {
     let mut chains: Vec<Chain<'world>> = Vec::new();
@@ -195,8 +195,8 @@ fn bound(of_match: &[String], port: u16, owner: &Identity, listening: &Listening
 
 /// VirtualServices of a server.
 fn owners<'world>(
-    world: &'world World,
-    pod: &'world PodRecord,
+    world: &'world World<'world>,
+    pod: &'world PodRecord<'world>,
     listening: Listening<'world>,
 ) -> impl Iterator<Item = &'world VirtualServiceRecord> {
     Viewer::gateway(pod).virtual_services_of(world, listening.gateway)
@@ -204,8 +204,8 @@ fn owners<'world>(
 
 /// Server names of a server that lets TLS pass, with the VirtualService and the route of each.
 fn tls_matches<'world>(
-    world: &'world World,
-    pod: &'world PodRecord,
+    world: &'world World<'world>,
+    pod: &'world PodRecord<'world>,
     listening: Listening<'world>,
 ) -> Vec<(
     &'world str,
@@ -235,8 +235,8 @@ fn tls_matches<'world>(
 
 /// The first route of opaque TCP for a server: where a server ended TLS, `tls` routes have no effect (truth.md 3).
 fn tcp_route<'world>(
-    world: &'world World,
-    pod: &'world PodRecord,
+    world: &'world World<'world>,
+    pod: &'world PodRecord<'world>,
     listening: Listening<'world>,
 ) -> Option<(&'world VirtualServiceRecord, &'world [RouteDestination])> {
     for owner in owners(world, pod, listening) {
@@ -258,8 +258,8 @@ fn tcp_route<'world>(
 }
 
 fn http<'world>(
-    world: &'world World,
-    pod: &'world PodRecord,
+    world: &'world World<'world>,
+    pod: &'world PodRecord<'world>,
     servers: &[Listening<'world>],
     host: &str,
     inner: &Payload,

@@ -118,7 +118,7 @@ struct Resolved {
 
 /// A request on its way.
 pub(super) struct Traveller<'world> {
-    pub(super) world: &'world World,
+    pub(super) world: &'world World<'world>,
     pub(super) request: &'world Request,
 }
 

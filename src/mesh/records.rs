@@ -5,6 +5,7 @@ use super::names::covers;
 use crate::istio::{DestinationRuleSpec, Endpoint, GatewaySpec, ServiceEntrySpec, VirtualServiceSpec};
 use crate::vocabulary::{Object, PodName};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
 
@@ -256,9 +257,9 @@ impl ServiceRecord {
 
 /// A pod.
 #[derive(Debug, Clone)]
-pub(super) struct PodRecord {
+pub(super) struct PodRecord<'object> {
     /// As the API server gave it: NetworkPolicies look at all of it.
-    pub(super) object: Object,
+    pub(super) object: Cow<'object, Object>,
     pub(super) name: PodName,
     pub(super) labels: BTreeMap<String, String>,
     pub(super) address: String,
@@ -272,8 +273,8 @@ pub(super) struct PodRecord {
     named_ports: BTreeMap<String, u16>,
 }
 
-impl PodRecord {
-    pub(super) fn read(object: &Object) -> Self {
+impl<'object> PodRecord<'object> {
+    pub(super) fn read(object: Cow<'object, Object>) -> Self {
         let has_proxy = |pointer: &str| {
             object
                 .items(pointer)
@@ -305,9 +306,9 @@ impl PodRecord {
             ready: ready && object.at("/metadata/deletionTimestamp").is_null(),
             gateway: alone,
             dns: proxies.next().map(DnsCapture::of_container).unwrap_or_default(),
-            object: object.clone(),
             sidecar: !alone && (has_proxy("/spec/initContainers") || has_proxy("/spec/containers")),
             named_ports,
+            object,
         }
     }
 

@@ -65,8 +65,8 @@ impl<'world> Listening<'world> {
 /// Servers on a target port of a pod, oldest Gateway first. Plain HTTP and TLS on one port exclude each other: what
 /// came first stays; of two servers with one server name the older keeps it.
 pub(super) fn servers<'world>(
-    world: &'world World,
-    pod: &'world PodRecord,
+    world: &'world World<'world>,
+    pod: &'world PodRecord<'world>,
     port: u16,
 ) -> Vec<Listening<'world>> {
     let mut found: Vec<Listening<'world>> = Vec::new();
@@ -91,14 +91,14 @@ pub(super) fn servers<'world>(
 /// On which ports a pod listens for servers' ports: the target of the port of that number of the first Service that
 /// selects it.
 struct Targets<'world> {
-    world: &'world World,
-    pod: &'world PodRecord,
+    world: &'world World<'world>,
+    pod: &'world PodRecord<'world>,
     /// What was asked for already: a thousand servers have one port.
     known: BTreeMap<u16, u16>,
 }
 
 impl<'world> Targets<'world> {
-    fn of(world: &'world World, pod: &'world PodRecord) -> Self {
+    fn of(world: &'world World<'world>, pod: &'world PodRecord<'world>) -> Self {
         Self {
             world,
             pod,

@@ -79,7 +79,7 @@ pub(super) fn for_mesh(of_match: &[String], of_service: &[String]) -> bool {
 /// Services that have a port with a listener for all addresses, in the order in which istiod takes them: those that
 /// are exported to single namespaces before those for all, older before younger.
 fn on_port<'world>(
-    world: &'world World,
+    world: &'world World<'world>,
     viewer: &Viewer<'world>,
     port: u16,
 ) -> Vec<(&'world ServiceRecord, PortProtocol)> {
@@ -117,7 +117,7 @@ fn listens(on_port: &[(&ServiceRecord, PortProtocol)]) -> Listens {
 
 /// Finds the way of what an application sends to a port.
 pub(super) fn way<'world>(
-    world: &'world World,
+    world: &'world World<'world>,
     viewer: &Viewer<'world>,
     payload: &Payload,
     port: u16,
@@ -143,7 +143,7 @@ pub(super) fn way<'world>(
 
 /// TLS by server name; `None` if nothing on the port is for it.
 fn tls<'world>(
-    world: &'world World,
+    world: &'world World<'world>,
     viewer: &Viewer<'world>,
     server_name: &str,
     port: u16,
@@ -212,7 +212,7 @@ fn server_names(owner: &VirtualServiceRecord, port: u16) -> impl Iterator<Item =
 
 /// The VirtualServices for a service.
 fn speaking<'world, 'service>(
-    world: &'world World,
+    world: &'world World<'world>,
     viewer: &Viewer<'world>,
     service: &'service ServiceRecord,
 ) -> impl Iterator<Item = &'world VirtualServiceRecord> + use<'world, 'service> {
@@ -248,7 +248,7 @@ type NamedRoute<'world> = (
 
 /// The route of one service for a server name, and whether the service is routed at all.
 pub(super) fn server_name_route<'world>(
-    world: &'world World,
+    world: &'world World<'world>,
     viewer: &Viewer<'world>,
     service: &ServiceRecord,
     server_name: &str,
@@ -280,7 +280,7 @@ fn most_specific<'world>(
 }
 
 /// Plain HTTP by Host.
-fn http<'world>(world: &'world World, viewer: &Viewer<'world>, host: &str, port: u16) -> Way<'world> {
+fn http<'world>(world: &'world World<'world>, viewer: &Viewer<'world>, host: &str, port: u16) -> Way<'world> {
     let service = world.service(viewer, host, Some(port));
     match service {
         Some(service) if service.protocol(port) != Some(PortProtocol::Http) => {

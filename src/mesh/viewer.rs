@@ -16,12 +16,12 @@ pub(super) struct Viewer<'world> {
     pub(super) gateway: bool,
     scope: Option<&'world Scope>,
     /// Its pod, if it is one that is there.
-    pod: Option<&'world PodRecord>,
+    pod: Option<&'world PodRecord<'world>>,
 }
 
 impl<'world> Viewer<'world> {
     /// The sidecar of a pod.
-    pub(super) fn of_source(world: &'world World, source: &'world SourcePod) -> Self {
+    pub(super) fn of_source(world: &'world World<'world>, source: &'world SourcePod) -> Self {
         Self {
             pod: world.pod(&PodName::new(&source.namespace, &source.name)),
             ..Self::sidecar(world, &source.namespace, &source.labels)
@@ -29,7 +29,7 @@ impl<'world> Viewer<'world> {
     }
 
     /// The sidecar of a pod that is there.
-    pub(super) fn of_pod(world: &'world World, pod: &'world PodRecord) -> Self {
+    pub(super) fn of_pod(world: &'world World<'world>, pod: &'world PodRecord<'world>) -> Self {
         Self {
             pod: Some(pod),
             ..Self::sidecar(world, &pod.name.namespace, &pod.labels)
@@ -38,7 +38,7 @@ impl<'world> Viewer<'world> {
 
     /// The sidecar of a pod with these labels.
     pub(super) fn sidecar(
-        world: &'world World,
+        world: &'world World<'world>,
         namespace: &'world str,
         labels: &BTreeMap<String, String>,
     ) -> Self {
@@ -68,7 +68,7 @@ impl<'world> Viewer<'world> {
     }
 
     /// A gateway's pod. `Sidecar` resources do not hold for gateways.
-    pub(super) fn gateway(pod: &'world PodRecord) -> Self {
+    pub(super) fn gateway(pod: &'world PodRecord<'world>) -> Self {
         Self {
             namespace: &pod.name.namespace,
             gateway: true,
@@ -132,7 +132,7 @@ impl<'world> Viewer<'world> {
     /// VirtualServices that it sees, oldest first.
     pub(super) fn virtual_services(
         self,
-        world: &'world World,
+        world: &'world World<'world>,
     ) -> impl Iterator<Item = &'world VirtualServiceRecord> {
         let all = world.virtual_services.iter();
         all.filter(move |service| self.sees_virtual_service(service))
@@ -141,7 +141,7 @@ impl<'world> Viewer<'world> {
     /// VirtualServices for a host that it sees, oldest first.
     pub(super) fn virtual_services_for<'host>(
         self,
-        world: &'world World,
+        world: &'world World<'world>,
         host: &'host str,
     ) -> impl Iterator<Item = &'world VirtualServiceRecord> + use<'world, 'host> {
         let indexes = world.routes.of_host(host).into_iter();
@@ -152,7 +152,7 @@ impl<'world> Viewer<'world> {
     /// VirtualServices of a Gateway that it sees, oldest first.
     pub(super) fn virtual_services_of(
         self,
-        world: &'world World,
+        world: &'world World<'world>,
         gateway: &GatewayRecord,
     ) -> impl Iterator<Item = &'world VirtualServiceRecord> + use<'world> {
         let indexes = world.routes.of_gateway(gateway).iter();

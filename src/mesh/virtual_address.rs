@@ -11,7 +11,7 @@ use std::net::IpAddr;
 
 /// A ServiceEntry with addresses has listeners at these alone, unless it speaks HTTP.
 pub(super) fn at_virtual_address<'world>(
-    world: &'world World,
+    world: &'world World<'world>,
     viewer: &Viewer<'world>,
     payload: &Payload,
     port: u16,
@@ -50,7 +50,7 @@ fn contains(text: &str, address: IpAddr) -> bool {
 
 /// A service's own listener, or filter chains: by its routes, else to itself.
 fn of_service<'world>(
-    world: &'world World,
+    world: &'world World<'world>,
     viewer: &Viewer<'world>,
     service: &'world ServiceRecord,
     payload: &Payload,

@@ -17,6 +17,7 @@ use crate::istio::mesh_configuration;
 use crate::vocabulary::names::ISTIO_NAMESPACE;
 use crate::vocabulary::{Object, PodName};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
@@ -33,7 +34,7 @@ struct PolicyRecord {
 
 /// The objects of a cluster, as Istio sees them.
 #[derive(Debug, Clone, Default)]
-pub struct World {
+pub struct World<'object> {
     pub(super) services: Vec<ServiceRecord>,
     by_host: HashMap<String, Vec<usize>>,
     wildcards: Vec<usize>,
@@ -41,7 +42,7 @@ pub struct World {
     pub(super) virtual_services: Vec<VirtualServiceRecord>,
     pub(super) routes: RouteIndex,
     pub(super) destination_rules: Vec<DestinationRuleRecord>,
-    pub(super) pods: Vec<PodRecord>,
+    pub(super) pods: Vec<PodRecord<'object>>,
     /// Policies below or beside routing, which the model does not know.
     policies: Vec<PolicyRecord>,
     pub(super) authorizations: Vec<AuthorizationRecord>,
@@ -56,18 +57,28 @@ pub struct World {
     pub(super) root_namespace: String,
 }
 
-impl World {
-    /// Reads objects; kinds that carry no requests are skipped.
-    pub fn new<'object>(objects: impl IntoIterator<Item = &'object Object>) -> Self {
+impl<'object> World<'object> {
+    /// Reads objects; kinds that carry no requests are skipped. Pods, of which there are the most, are not copied.
+    pub fn new(objects: impl IntoIterator<Item = &'object Object>) -> Self {
+        Self::of(objects.into_iter().map(Cow::Borrowed).collect())
+    }
+
+    /// Reads objects that it keeps itself.
+    pub fn owned(objects: Vec<Object>) -> World<'static> {
+        World::of(objects.into_iter().map(Cow::Owned).collect())
+    }
+
+    fn of(objects: Vec<Cow<'object, Object>>) -> Self {
         let mut world = Self {
             root_namespace: ISTIO_NAMESPACE.to_owned(),
             ..Self::default()
         };
-        let objects: Vec<&Object> = objects.into_iter().collect();
         let discovery = Discovery::read(&objects);
         for object in objects {
-            if discovery.sees(object) {
-                world.add(object);
+            if object.text("/kind") == "Pod" && object.text("/apiVersion") == "v1" {
+                world.pods.push(PodRecord::read(object));
+            } else if discovery.sees(&object) {
+                world.add(&object);
             }
         }
         world.put_in_order();
@@ -107,36 +118,41 @@ impl World {
     /// namespace, does not come so.
     pub(super) fn exchange(&mut self, object: &Object) {
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name());
-        let other = |identity: &Identity| identity.namespace != namespace || identity.name != name;
-        let configured = |world: &Self| {
-            [
-                world.virtual_services.len(),
-                world.destination_rules.len(),
-                world.gateways.len(),
-                world.scopes.len(),
-                world.services.len(),
-            ]
-        };
-        let before = configured(self);
+        let is_it = |identity: &Identity| identity.namespace == namespace && identity.name == name;
+        let mut only = World::default();
+        only.add(object);
         match object.text("/kind") {
-            "VirtualService" => self.virtual_services.retain(|record| other(&record.identity)),
-            "DestinationRule" => self.destination_rules.retain(|record| other(&record.identity)),
-            "Gateway" => self.gateways.retain(|record| other(&record.identity)),
-            "Sidecar" => self.scopes.retain(|record| other(&record.identity)),
-            "ServiceEntry" => self
-                .services
-                .retain(|record| !record.is_external() || other(&record.identity)),
+            "VirtualService" => {
+                if exchange(&mut self.virtual_services, only.virtual_services, |record| {
+                    (&record.identity, is_it(&record.identity))
+                }) {
+                    self.routes = RouteIndex::of(&self.virtual_services);
+                }
+            }
+            "ServiceEntry" => {
+                if exchange(&mut self.services, only.services, |record| {
+                    let is_it = record.is_external() && is_it(&record.identity);
+                    (&record.identity, is_it)
+                }) {
+                    self.index_services();
+                }
+            }
+            "DestinationRule" => {
+                exchange(&mut self.destination_rules, only.destination_rules, |record| {
+                    (&record.identity, is_it(&record.identity))
+                });
+            }
+            "Gateway" => {
+                exchange(&mut self.gateways, only.gateways, |record| {
+                    (&record.identity, is_it(&record.identity))
+                });
+            }
+            "Sidecar" => {
+                exchange(&mut self.scopes, only.scopes, |record| {
+                    (&record.identity, is_it(&record.identity))
+                });
+            }
             // No other kind is changed.
-            _ => return,
-        }
-        if configured(self) == before {
-            return;
-        }
-        self.add(object);
-        self.put_in_order();
-        match object.text("/kind") {
-            "ServiceEntry" => self.index_services(),
-            "VirtualService" => self.routes = RouteIndex::of(&self.virtual_services),
             _ => {}
         }
     }
@@ -148,7 +164,6 @@ impl World {
             .map_or("", |(group, _)| group);
         match (group, object.text("/kind")) {
             ("", "Service") => self.services.push(ServiceRecord::of_service(object)),
-            ("", "Pod") => self.pods.push(PodRecord::read(object)),
             ("", "ConfigMap") if object.name() == "istio" => self.read_mesh_configuration(object),
             ("networking.istio.io", "ServiceEntry") => {
                 self.services.extend(ServiceRecord::of_entry(object));
@@ -298,7 +313,7 @@ impl World {
     }
 
     /// A pod by its name.
-    pub(super) fn pod(&self, name: &PodName) -> Option<&PodRecord> {
+    pub(super) fn pod(&self, name: &PodName) -> Option<&PodRecord<'_>> {
         self.pods.iter().find(|pod| pod.name == *name)
     }
 
@@ -308,7 +323,7 @@ impl World {
     }
 
     /// The pod that has an address of its own.
-    pub(super) fn pod_at(&self, address: IpAddr) -> Option<&PodRecord> {
+    pub(super) fn pod_at(&self, address: IpAddr) -> Option<&PodRecord<'_>> {
         let text = address.to_string();
         self.pods
             .iter()
@@ -317,7 +332,7 @@ impl World {
     }
 
     /// The ready pods of the cluster's DNS, with the port that they answer on; empty if they are not known.
-    pub(super) fn dns_pods(&self) -> Vec<(&PodRecord, u16)> {
+    pub(super) fn dns_pods(&self) -> Vec<(&PodRecord<'_>, u16)> {
         let of_service = |service: &ServiceRecord| {
             let Origin::Pods(selector) = &service.origin else {
                 return Vec::new();
@@ -365,4 +380,21 @@ impl World {
             .map(|policy| format!("not modelled: {}", policy.title))
             .collect()
     }
+}
+
+/// Puts an object's new records in the place of its old ones, oldest first as ever; whether there were any. `look` gives
+/// a record's identity, and whether it is an old one.
+fn exchange<Record>(
+    records: &mut Vec<Record>,
+    new: Vec<Record>,
+    look: impl Fn(&Record) -> (&Identity, bool),
+) -> bool {
+    let before = records.len();
+    records.retain(|record| !look(record).1);
+    let was_there = records.len() < before;
+    if was_there && let Some(first) = new.first() {
+        let at = records.partition_point(|record| look(record).0 <= look(first).0);
+        records.splice(at..at, new);
+    }
+    was_there
 }

@@ -135,7 +135,7 @@ pub(super) struct Inner {
     pub(super) settings: SandboxSettings,
     state: Mutex<State>,
     /// The mesh's view of the objects, at the revision it was made from.
-    world: Mutex<Option<(u64, Arc<World>)>>,
+    world: Mutex<Option<(u64, Arc<World<'static>>)>>,
     changed: watch::Sender<u64>,
     cuts: watch::Sender<u64>,
     /// How many connections are refused before one is taken again.
@@ -193,7 +193,7 @@ impl Inner {
     }
 
     /// The mesh's view of the objects as they are now.
-    pub(super) fn world(&self, state: &State) -> Arc<World> {
+    pub(super) fn world(&self, state: &State) -> Arc<World<'static>> {
         const KINDS: [(&str, &str); 12] = [
             ("", "services"),
             ("", "pods"),
@@ -223,7 +223,7 @@ impl Inner {
             .flat_map(|(group, plural)| state.store.list(group, plural, None))
             .map(|(_, object)| Object(object.clone()))
             .collect();
-        let world = Arc::new(World::new(&objects));
+        let world = Arc::new(World::owned(objects));
         *known = Some((revision, Arc::clone(&world)));
         world
     }

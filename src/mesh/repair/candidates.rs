@@ -9,14 +9,14 @@ use std::collections::BTreeSet;
 
 /// The objects, and what of them concerns the request.
 pub(super) struct Scene<'a> {
-    pub(super) objects: &'a [Object],
+    pub(super) objects: &'a [&'a Object],
     pub(super) request: &'a Request,
     /// Services that routes of the host lead to: index among the objects.
     pub(super) services: Vec<usize>,
 }
 
 impl<'a> Scene<'a> {
-    pub(super) fn of(objects: &'a [Object], request: &'a Request) -> Self {
+    pub(super) fn of(objects: &'a [&'a Object], request: &'a Request) -> Self {
         let mut scene = Self {
             objects,
             request,
@@ -48,7 +48,7 @@ impl<'a> Scene<'a> {
     }
 
     pub(super) fn of_kind(&self, kind: &'static str) -> impl Iterator<Item = (usize, &'a Object)> {
-        let objects = self.objects.iter().enumerate();
+        let objects = self.objects.iter().copied().enumerate();
         objects.filter(move |(_, object)| {
             object.text("/kind") == kind
                 && !object
@@ -59,7 +59,7 @@ impl<'a> Scene<'a> {
 
     /// Ports of the Services that routes lead to.
     pub(super) fn service_ports(&self) -> BTreeSet<u64> {
-        let services = self.services.iter().map(|index| &self.objects[*index]);
+        let services = self.services.iter().map(|index| self.objects[*index]);
         services
             .flat_map(|service| service.items("/spec/ports"))
             .filter_map(|port| port["port"].as_u64())
@@ -68,7 +68,7 @@ impl<'a> Scene<'a> {
 
     /// Namespaces that have to see what the host is about: the source's and those of the gateways.
     fn viewers(&self) -> BTreeSet<&'a str> {
-        let services = self.services.iter().map(|index| &self.objects[*index]);
+        let services = self.services.iter().map(|index| self.objects[*index]);
         services
             .filter_map(|service| service.namespace())
             .chain([self.request.source.namespace.as_str()])

@@ -64,8 +64,8 @@ impl Edit {
     }
 
     /// The object with the change; `None` if it changes nothing or cannot be made.
-    pub(super) fn on(&self, objects: &[Object]) -> Option<Object> {
-        let before = &objects[self.object];
+    pub(super) fn on(&self, objects: &[&Object]) -> Option<Object> {
+        let before = objects[self.object];
         let mut after = before.0.clone();
         let patch: json_patch::Patch = serde_json::from_value(json!(self.operations)).ok()?;
         json_patch::patch(&mut after, &patch).ok()?;
@@ -73,8 +73,8 @@ impl Edit {
     }
 
     /// The object's kind and name.
-    pub(super) fn title(&self, objects: &[Object]) -> String {
-        let object = &objects[self.object];
+    pub(super) fn title(&self, objects: &[&Object]) -> String {
+        let object = objects[self.object];
         format!(
             "{} {}/{}",
             object.text("/kind"),
@@ -84,8 +84,8 @@ impl Edit {
     }
 
     /// As it is proposed.
-    pub(super) fn repair(self, objects: &[Object]) -> Repair {
-        let object = &objects[self.object];
+    pub(super) fn repair(self, objects: &[&Object]) -> Repair {
+        let object = objects[self.object];
         Repair {
             object: self.title(objects),
             api_version: object.text("/apiVersion").to_owned(),

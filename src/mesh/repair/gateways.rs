@@ -17,7 +17,7 @@ impl Scene<'_> {
     pub(super) fn servers(&self) -> Vec<Edit> {
         let mut edits = Vec::new();
         for (index, gateway) in self.of_kind("Gateway") {
-            for service in self.services.iter().map(|index| &self.objects[*index]) {
+            for service in self.services.iter().map(|index| self.objects[*index]) {
                 let selector = service.at("/spec/selector");
                 let says = format!("select the pods of Service {}", service.name());
                 edits.push(Edit::of(index, says).replace("/spec/selector", selector));
@@ -72,7 +72,7 @@ impl Scene<'_> {
         let names: Vec<String> = self
             .services
             .iter()
-            .map(|index| service_host(&self.objects[*index]))
+            .map(|index| service_host(self.objects[*index]))
             .collect();
         let (mut edits, mut less) = (Vec::new(), Vec::new());
         for (index, rule) in self.of_kind("DestinationRule") {

@@ -15,45 +15,91 @@ pub use edit::Repair;
 use super::cluster::destination_rules;
 use super::records::ServiceRecord;
 use super::viewer::Viewer;
-use super::{Prediction, Request, World, predict};
+use super::{Prediction, Request, SourcePod, World, predict};
 use crate::vocabulary::{BlockedBy, Object, Outcome};
 use candidates::Scene;
-use nearby::nearby;
+use nearby::{Kinds, nearby};
 use std::collections::BTreeSet;
 
 /// How many changes are proposed for one request.
 const PROPOSED: usize = 2;
 
-/// Changes of one object each after which the model carries the request through the gateway, the likeliest first; none
-/// if it goes there already, or if a policy stops it. The world is that of the objects, and is so again afterwards.
-pub fn repairs(world: &mut World, objects: &[Object], request: &Request) -> Vec<Repair> {
-    let now = predict(world, request);
-    if now.outcome == Outcome::Routed || !request.source.meshed || is_on_purpose(&now) {
-        return Vec::new();
+/// Objects, and the world that they make, in which changes are tried.
+#[derive(Debug)]
+pub struct Trial<'a> {
+    kinds: Kinds<'a>,
+    world: World<'a>,
+    /// What can matter for the last host and source that were asked about.
+    nearby: Option<Nearby<'a>>,
+}
+
+/// The objects that can matter for requests from one source to one host.
+#[derive(Debug)]
+struct Nearby<'a> {
+    source: SourcePod,
+    host: String,
+    objects: Vec<&'a Object>,
+    world: World<'a>,
+}
+
+impl<'a> Trial<'a> {
+    /// Reads objects.
+    pub fn of(objects: &'a [Object]) -> Self {
+        Self {
+            kinds: Kinds::new(objects),
+            world: World::new(objects),
+            nearby: None,
+        }
     }
-    let nearby = nearby(objects, request);
-    let mut world_nearby = World::new(&nearby);
-    let mut found: Vec<Repair> = Vec::new();
-    for edit in Scene::of(&nearby, request).candidates() {
-        if found.len() == PROPOSED {
-            break;
+
+    /// The world of the objects, without any change.
+    pub fn world(&self) -> &World<'a> {
+        &self.world
+    }
+
+    /// Changes of one object each after which the model carries the request through the gateway, the likeliest first;
+    /// none if it goes there already, or if a policy stops it. `now` is what the model says of it without a change.
+    pub fn repairs(&mut self, request: &Request, now: &Prediction) -> Vec<Repair> {
+        if now.outcome == Outcome::Routed || !request.source.meshed || is_on_purpose(now) {
+            return Vec::new();
         }
-        let same = |repair: &Repair| repair.object == edit.title(&nearby);
-        if found.iter().any(same) {
-            continue;
-        }
-        let Some(changed) = edit.on(&nearby) else { continue };
-        let subject = Subject {
-            before: &nearby[edit.object],
-            changed: &changed,
-            request,
+        let Nearby { objects, world, .. } = match &mut self.nearby {
+            Some(known) if known.host == request.host && known.source == request.source => known,
+            other => other.insert(Nearby::of(&self.kinds, request)),
         };
-        let helps = subject.mends(&mut world_nearby) && subject.keeps_subsets(&mut world_nearby);
-        if helps && subject.mends(world) {
-            found.push(edit.repair(&nearby));
+        let mut found: Vec<Repair> = Vec::new();
+        for edit in Scene::of(objects, request).candidates() {
+            if found.len() == PROPOSED {
+                break;
+            }
+            let same = |repair: &Repair| repair.object == edit.title(objects);
+            if found.iter().any(same) {
+                continue;
+            }
+            let Some(changed) = edit.on(objects) else { continue };
+            let subject = Subject {
+                before: objects[edit.object],
+                changed: &changed,
+                request,
+            };
+            if subject.mends(world) && subject.keeps_subsets(world) && subject.mends(&mut self.world) {
+                found.push(edit.repair(objects));
+            }
+        }
+        found
+    }
+}
+
+impl<'a> Nearby<'a> {
+    fn of(kinds: &Kinds<'a>, request: &Request) -> Self {
+        let objects = nearby(kinds, request);
+        Self {
+            source: request.source.clone(),
+            host: request.host.clone(),
+            world: World::new(objects.iter().copied()),
+            objects,
         }
     }
-    found
 }
 
 /// Whether a policy stops it. A gateway or a sidecar that has no route for it has been told too little.
@@ -74,7 +120,7 @@ struct Subject<'a> {
 
 impl Subject<'_> {
     /// Asks a world with the change, which is as before afterwards.
-    fn with<Answer>(&self, world: &mut World, ask: impl FnOnce(&World) -> Answer) -> Answer {
+    fn with<Answer>(&self, world: &mut World<'_>, ask: impl FnOnce(&World<'_>) -> Answer) -> Answer {
         world.exchange(self.changed);
         let answer = ask(world);
         world.exchange(self.before);
@@ -82,12 +128,12 @@ impl Subject<'_> {
     }
 
     /// Whether the request goes through the gateway with it.
-    fn mends(&self, world: &mut World) -> bool {
+    fn mends(&self, world: &mut World<'_>) -> bool {
         self.with(world, |world| is_mended(&predict(world, self.request)))
     }
 
     /// Whether the source's sidecar still has every subset that it had: one that it loses would be another host's way.
-    fn keeps_subsets(&self, world: &mut World) -> bool {
+    fn keeps_subsets(&self, world: &mut World<'_>) -> bool {
         self.changed.text("/kind") != "DestinationRule" || {
             let had = subsets(world, self.request);
             had.is_subset(&self.with(world, |world| subsets(world, self.request)))
@@ -102,7 +148,7 @@ fn is_mended(prediction: &Prediction) -> bool {
 }
 
 /// Every subset that the source's sidecar has, with its host.
-fn subsets(world: &World, request: &Request) -> BTreeSet<(String, String)> {
+fn subsets(world: &World<'_>, request: &Request) -> BTreeSet<(String, String)> {
     let viewer = Viewer::of_source(world, &request.source);
     let of_service = |service: &ServiceRecord| {
         let rules = destination_rules(world, viewer, service);

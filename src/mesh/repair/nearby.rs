@@ -5,25 +5,15 @@ use crate::mesh::Request;
 use crate::mesh::names::{covers, full_host};
 use crate::vocabulary::{Object, names};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Kinds of which each object is judged; of others the namespace decides.
-const JUDGED: [&str; 6] = [
-    "VirtualService",
-    "ServiceEntry",
-    "Gateway",
-    "DestinationRule",
-    "Service",
-    "Pod",
-];
-
-/// The objects that can matter. Whatever is left out belongs to other hosts' ways, or to workloads that are not on it;
-/// what is proposed is asked of all objects once more.
-pub(super) fn nearby(objects: &[Object], request: &Request) -> Vec<Object> {
+/// The objects that can matter, of all by their kind. Whatever is left out belongs to other hosts' ways, or to workloads
+/// that are not on it; what is proposed is asked of all objects once more.
+pub(super) fn nearby<'a>(objects: &Kinds<'a>, request: &Request) -> Vec<&'a Object> {
     let host = request.host.as_str();
     let (mut own, mut others) = (Named::default(), Named::default());
     own.destinations.insert(host.to_owned());
-    for route in objects.iter().filter(|object| is_kind(object, "VirtualService")) {
+    for route in objects.of("VirtualService") {
         if is_for(route, host) {
             own.add(route);
         } else {
@@ -31,21 +21,21 @@ pub(super) fn nearby(objects: &[Object], request: &Request) -> Vec<Object> {
         }
     }
     let mut siblings = BTreeSet::new();
-    let kept: Vec<&Object> = objects
-        .iter()
-        .filter(|object| match object.text("/kind") {
-            "VirtualService" => is_for(object, host),
-            "ServiceEntry" => own.destinations.iter().any(|host| is_for(object, host)),
-            "Gateway" => is_gateway_near(object, host, &own, &others),
-            "DestinationRule" => is_rule_near(object, &own, &others) || is_first(object, &own, &mut siblings),
-            "Service" => {
-                own.destinations.contains(&service_host(object))
-                    // The cluster's DNS is among them.
-                    || object.namespace() == Some("kube-system")
-            }
-            _ => false,
-        })
-        .collect();
+    let mut kept: Vec<&'a Object> = Vec::new();
+    let routes = objects.of("VirtualService").iter().copied();
+    kept.extend(routes.filter(|route| is_for(route, host)));
+    let entries = objects.of("ServiceEntry").iter().copied();
+    kept.extend(entries.filter(|entry| own.destinations.iter().any(|host| is_for(entry, host))));
+    let gateways = objects.of("Gateway").iter().copied();
+    kept.extend(gateways.filter(|gateway| is_gateway_near(gateway, host, &own, &others)));
+    let rules = objects.of("DestinationRule").iter().copied();
+    kept.extend(
+        rules.filter(|rule| is_rule_near(rule, &own, &others) || is_first(rule, &own, &mut siblings)),
+    );
+    kept.extend(objects.of("Service").iter().copied().filter(|service| {
+        // The cluster's DNS is among them.
+        service.namespace() == Some("kube-system") || own.destinations.contains(&service_host(service))
+    }));
     let selectors: Vec<&Value> = kept
         .iter()
         .filter(|object| matches!(object.text("/kind"), "Gateway" | "Service"))
@@ -59,10 +49,8 @@ pub(super) fn nearby(objects: &[Object], request: &Request) -> Vec<Object> {
                 .iter()
                 .any(|selector| pod.labels_match("/metadata/labels", selector))
     };
-    let pods: Vec<&Object> = objects
-        .iter()
-        .filter(|object| is_kind(object, "Pod") && on_the_way(object))
-        .collect();
+    let pods = objects.of("Pod").iter().copied();
+    let pods: Vec<&Object> = pods.filter(|pod| on_the_way(pod)).collect();
     let places: BTreeSet<&str> = kept
         .iter()
         .chain(&pods)
@@ -70,13 +58,46 @@ pub(super) fn nearby(objects: &[Object], request: &Request) -> Vec<Object> {
         .chain([source.namespace.as_str(), names::ISTIO_NAMESPACE])
         .collect();
     let holds_there = |object: &&Object| {
-        !JUDGED.contains(&object.text("/kind"))
-            && object
-                .namespace()
-                .is_none_or(|namespace| places.contains(namespace))
+        object
+            .namespace()
+            .is_none_or(|namespace| places.contains(namespace))
     };
-    let rest = objects.iter().filter(holds_there);
-    kept.into_iter().chain(pods).chain(rest).cloned().collect()
+    let rest = objects.others.iter().copied().filter(holds_there);
+    kept.into_iter().chain(pods).chain(rest).collect()
+}
+
+/// All objects: those of kinds of which each is judged, and others, of which the namespace decides.
+#[derive(Debug)]
+pub(super) struct Kinds<'a> {
+    judged: BTreeMap<&'static str, Vec<&'a Object>>,
+    others: Vec<&'a Object>,
+}
+
+impl<'a> Kinds<'a> {
+    const JUDGED: [&'static str; 6] = [
+        "VirtualService",
+        "ServiceEntry",
+        "Gateway",
+        "DestinationRule",
+        "Service",
+        "Pod",
+    ];
+
+    pub(super) fn new(objects: &'a [Object]) -> Self {
+        let (mut judged, mut others) = (BTreeMap::<_, Vec<_>>::new(), Vec::new());
+        for object in objects {
+            let kind = object.text("/kind");
+            match Self::JUDGED.into_iter().find(|judged| *judged == kind) {
+                Some(kind) => judged.entry(kind).or_default().push(object),
+                None => others.push(object),
+            }
+        }
+        Self { judged, others }
+    }
+
+    fn of(&self, kind: &str) -> &[&'a Object] {
+        self.judged.get(kind).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// What VirtualServices name.
@@ -114,10 +135,6 @@ impl Named {
             self.destinations.insert(to.host);
         }
     }
-}
-
-fn is_kind(object: &Object, kind: &str) -> bool {
-    object.text("/kind") == kind
 }
 
 fn is_for(object: &Object, host: &str) -> bool {

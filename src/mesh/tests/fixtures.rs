@@ -122,9 +122,9 @@ pub(super) fn without(kind: &str, name: &str) -> Vec<Value> {
     objects
 }
 
-pub(super) fn world(objects: Vec<Value>) -> World {
+pub(super) fn world(objects: Vec<Value>) -> World<'static> {
     let objects: Vec<Object> = objects.into_iter().map(Object).collect();
-    World::new(&objects)
+    World::owned(objects)
 }
 
 pub(super) fn ask(world: &World, meshed: bool, url: &str) -> Prediction {

@@ -74,7 +74,7 @@ fn locked(rules: &[&str]) -> Vec<Value> {
     objects
 }
 
-fn with(mut objects: Vec<Value>, policies: impl IntoIterator<Item = Value>) -> World {
+fn with(mut objects: Vec<Value>, policies: impl IntoIterator<Item = Value>) -> World<'static> {
     objects.extend(policies);
     world(objects)
 }

@@ -66,7 +66,7 @@ fn a_pod_that_is_only_thought_of_is_as_its_namespace_makes_them(
     );
 }
 
-fn with_entry(pod: Value, change: impl FnOnce(&mut Value)) -> World {
+fn with_entry(pod: Value, change: impl FnOnce(&mut Value)) -> World<'static> {
     let mut objects = tutorial();
     let entry = objects
         .iter_mut()

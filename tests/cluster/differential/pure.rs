@@ -9,7 +9,7 @@ use super::objects::{is_allocated, pod, source_pod};
 use super::proxied::PROXY;
 use super::reality::{CAPTURING, ISOLATED, Places};
 use super::ways::Way;
-use kubectl_egress::mesh::repair::repairs;
+use kubectl_egress::mesh::repair::Trial;
 use kubectl_egress::mesh::{Request, SourcePod, World, predict};
 use kubectl_egress::vocabulary::{BlockedBy, Object, Outcome, Scheme};
 use serde_json::{Value, json};
@@ -87,18 +87,18 @@ fn a_single_mistake_has_a_repair_after_which_the_model_routes() {
             let ask = case.asks.iter().find(|ask| ask.scheme == scheme).unwrap().clone();
             let objects = objects(&places, &[case.clone()]);
             let request = request(&case, &ask);
-            let mut world = World::new(&objects);
-            let now = predict(&world, &request);
+            let mut trial = Trial::of(&objects);
+            let now = predict(trial.world(), &request);
             let by_policy = now.blocked_by == Some(BlockedBy::AuthorizationPolicy);
             if now.outcome == Outcome::Routed || by_policy {
                 assert!(
-                    repairs(&mut world, &objects, &request).is_empty(),
+                    trial.repairs(&request, &now).is_empty(),
                     "{way:?}: {}",
                     change.name
                 );
                 continue;
             }
-            let found = repairs(&mut world, &objects, &request);
+            let found = trial.repairs(&request, &now);
             if found.is_empty() {
                 assert!(WITHOUT_REPAIR.contains(&change.name), "{way:?}: {}", change.name);
                 without.insert(change.name);

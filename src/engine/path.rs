@@ -101,32 +101,31 @@ pub struct DecidedBy {
 pub struct Question {
     /// How.
     pub scheme: Scheme,
-    /// Which host.
-    pub host: String,
     /// Port, 1 to 65535.
     pub port: u16,
 }
 
-/// Asks the model. `places` says where an object (`Kind namespace/name`) was written.
+/// Asks the model about requests to one host. `places` says where an object (`Kind namespace/name`) was written.
 pub fn paths(
     objects: &[Object],
     source: &SourcePod,
+    host: &str,
     questions: &[Question],
     places: &BTreeMap<String, String>,
     assumed: Vec<String>,
 ) -> Paths {
-    let mut trial = Trial::of(objects);
+    let mut trial = Trial::of(objects, source, host);
     let mut path = |question: &Question| {
+        let Question { scheme, port } = question;
         let request = Request {
             source: source.clone(),
-            scheme: question.scheme,
-            host: question.host.clone(),
-            port: question.port,
+            scheme: *scheme,
+            host: host.to_owned(),
+            port: *port,
             address: None,
             asks_dns: true,
             tunnel: None,
         };
-        let Question { scheme, host, port } = question;
         let prediction = predict(trial.world(), &request);
         let repairs = trial.repairs(&request, &prediction).into_iter();
         let repairs = repairs.map(|repair| path_repair(repair, places)).collect();

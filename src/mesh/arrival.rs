@@ -20,7 +20,7 @@ const INTERCEPTS: &str =
 impl<'world> Traveller<'world> {
     /// It arrives at a pod.
     pub(super) fn at_gateway(&self, pod: &PodName, port: u16, payload: &Payload) -> Step {
-        let Some(record) = self.world.pod(pod).filter(|record| record.gateway) else {
+        let Some(record) = self.world.pod(pod).filter(|record| record.is_gateway()) else {
             return journey::unknown(&format!("{pod} is no gateway"));
         };
         let at = Proxy::Gateway(pod.clone());
@@ -99,7 +99,9 @@ impl<'world> Traveller<'world> {
             Entrance::Routed(passage) => self.through(record, hop, passage),
             Entrance::NotModelled(what) => journey::unknown(&what),
         };
-        let policies = self.world.unknown_policies(&pod.namespace, &record.labels, true);
+        let policies = self
+            .world
+            .unknown_policies(&pod.namespace, &record.labels(), true);
         step.prediction.not_modelled.extend(policies);
         step
     }

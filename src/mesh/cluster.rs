@@ -315,15 +315,15 @@ fn of_pods(
     selector: &std::collections::BTreeMap<String, String>,
 ) -> TargetState {
     let ready = world.pods.iter().find(|pod| {
-        pod.ready
-            && pod.name.namespace == service.identity.namespace
+        pod.name.namespace == service.identity.namespace
             && !selector.is_empty()
             && pod.has_labels(selector)
+            && pod.is_ready()
     });
     let upstream = ready.and_then(|pod| {
         Some(Upstream::Pod {
             pod: pod.name.clone(),
-            address: pod.address.clone(),
+            address: pod.address().to_owned(),
             port: pod.target_port(&declared.target)?,
         })
     });

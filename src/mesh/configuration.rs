@@ -54,17 +54,17 @@ pub fn configuration(world: &World, pod: &PodName) -> Option<ProxyConfiguration>
             })
             .collect(),
     };
-    let viewer = if record.gateway {
+    let viewer = if record.is_gateway() {
         Viewer::gateway(record)
     } else {
         Viewer::of_pod(world, record)
     };
-    let listeners = if record.gateway {
+    let listeners = if record.is_gateway() {
         servers::listening_ports(world, record)
             .into_iter()
             .map(|port| listener(port, gateway::tls_chains(world, record, port)))
             .collect()
-    } else if record.sidecar {
+    } else if record.has_sidecar() {
         tls_ports(world)
             .into_iter()
             .map(|port| listener(port, sidecar::tls_chains(world, &viewer, port)))
@@ -82,7 +82,7 @@ pub fn configuration(world: &World, pod: &PodName) -> Option<ProxyConfiguration>
 /// The cluster to which a gateway's pod sends requests for a host that come by HTTP to its port, plain or within TLS of
 /// the mesh; `None` if it has no route for them.
 pub fn http_route(world: &World, pod: &PodName, port: u16, host: &str) -> Option<String> {
-    let record = world.pod(pod).filter(|record| record.gateway)?;
+    let record = world.pod(pod).filter(|record| record.is_gateway())?;
     let plain = Payload::Http {
         host: host.to_owned(),
     };

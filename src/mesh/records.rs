@@ -255,61 +255,58 @@ impl ServiceRecord {
     }
 }
 
-/// A pod.
+/// A pod. There are more of them than of all the rest, and few are on a request's way: what is not asked of each is read
+/// when it is asked for.
 #[derive(Debug, Clone)]
 pub(super) struct PodRecord<'object> {
     /// As the API server gave it: NetworkPolicies look at all of it.
     pub(super) object: Cow<'object, Object>,
     pub(super) name: PodName,
-    pub(super) labels: BTreeMap<String, String>,
-    pub(super) address: String,
-    pub(super) ready: bool,
-    /// The proxy is an ordinary container: a gateway.
-    pub(super) gateway: bool,
-    /// The proxy stands beside an application.
-    pub(super) sidecar: bool,
-    /// What its sidecar does with the application's DNS.
-    pub(super) dns: DnsCapture,
-    named_ports: BTreeMap<String, u16>,
 }
 
 impl<'object> PodRecord<'object> {
     pub(super) fn read(object: Cow<'object, Object>) -> Self {
-        let has_proxy = |pointer: &str| {
-            object
-                .items(pointer)
-                .iter()
-                .any(|container| container["name"] == crate::vocabulary::names::PROXY_CONTAINER)
-        };
-        let containers = object.items("/spec/containers");
-        let mut proxies = containers
-            .iter()
-            .chain(object.items("/spec/initContainers"))
-            .filter(|container| container["name"] == crate::vocabulary::names::PROXY_CONTAINER);
-        let alone = containers.len() == 1 && has_proxy("/spec/containers");
-        let ready = object
-            .items("/status/conditions")
-            .iter()
-            .any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
-        let named_ports = containers
-            .iter()
-            .flat_map(|container| container["ports"].as_array().into_iter().flatten())
-            .filter_map(|port| {
-                let number = u16::try_from(port["containerPort"].as_u64()?).ok()?;
-                Some((port["name"].as_str()?.to_owned(), number))
-            })
-            .collect();
         Self {
             name: PodName::new(object.namespace().unwrap_or_default(), object.name()),
-            labels: text_map(object.at("/metadata/labels")),
-            address: object.text("/status/podIP").to_owned(),
-            ready: ready && object.at("/metadata/deletionTimestamp").is_null(),
-            gateway: alone,
-            dns: proxies.next().map(DnsCapture::of_container).unwrap_or_default(),
-            sidecar: !alone && (has_proxy("/spec/initContainers") || has_proxy("/spec/containers")),
-            named_ports,
             object,
         }
+    }
+
+    pub(super) fn labels(&self) -> BTreeMap<String, String> {
+        text_map(self.object.at("/metadata/labels"))
+    }
+
+    /// Its address; empty if it has none yet.
+    pub(super) fn address(&self) -> &str {
+        self.object.text("/status/podIP")
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        let mut conditions = self.object.items("/status/conditions").iter();
+        conditions.any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+            && self.object.at("/metadata/deletionTimestamp").is_null()
+    }
+
+    /// Whether the proxy is its ordinary and only container.
+    pub(super) fn is_gateway(&self) -> bool {
+        let containers = self.object.items("/spec/containers");
+        containers.len() == 1 && containers.iter().any(is_proxy)
+    }
+
+    /// Whether the proxy stands beside an application.
+    pub(super) fn has_sidecar(&self) -> bool {
+        !self.is_gateway() && self.proxy().is_some()
+    }
+
+    /// What its sidecar does with the application's DNS.
+    pub(super) fn dns(&self) -> DnsCapture {
+        self.proxy().map(DnsCapture::of_container).unwrap_or_default()
+    }
+
+    fn proxy(&self) -> Option<&Value> {
+        let containers = self.object.items("/spec/containers").iter();
+        let mut containers = containers.chain(self.object.items("/spec/initContainers"));
+        containers.find(|container| is_proxy(container))
     }
 
     /// Whether it is known to have addresses of IPv4 only.
@@ -317,24 +314,34 @@ impl<'object> PodRecord<'object> {
         let all = self.object.items("/status/podIPs").iter();
         let mut all = all
             .filter_map(|entry| entry["ip"].as_str())
-            .chain([self.address.as_str()]);
-        !self.address.is_empty() && all.all(|address| !is_ipv6(address))
+            .chain([self.address()]);
+        !self.address().is_empty() && all.all(|address| !is_ipv6(address))
     }
 
     /// The number of a target port, which may be a name.
     pub(super) fn target_port(&self, target: &Value) -> Option<u16> {
         match target {
             Value::Number(number) => u16::try_from(number.as_u64()?).ok(),
-            Value::String(name) => self.named_ports.get(name).copied(),
+            Value::String(name) => {
+                let containers = self.object.items("/spec/containers").iter();
+                let mut ports =
+                    containers.flat_map(|container| container["ports"].as_array().into_iter().flatten());
+                let named = ports.find(|port| port["name"] == name.as_str())?;
+                u16::try_from(named["containerPort"].as_u64()?).ok()
+            }
             _ => None,
         }
     }
 
     pub(super) fn has_labels(&self, selector: &BTreeMap<String, String>) -> bool {
-        selector
-            .iter()
-            .all(|(name, value)| self.labels.get(name) == Some(value))
+        let labels = self.object.at("/metadata/labels");
+        let mut pairs = selector.iter();
+        pairs.all(|(name, value)| labels.get(name).is_some_and(|label| label == value.as_str()))
     }
+}
+
+fn is_proxy(container: &Value) -> bool {
+    container["name"] == crate::vocabulary::names::PROXY_CONTAINER
 }
 
 /// Whether a text is an address, or a range of addresses, of IPv6.

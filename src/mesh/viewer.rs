@@ -32,7 +32,7 @@ impl<'world> Viewer<'world> {
     pub(super) fn of_pod(world: &'world World<'world>, pod: &'world PodRecord<'world>) -> Self {
         Self {
             pod: Some(pod),
-            ..Self::sidecar(world, &pod.name.namespace, &pod.labels)
+            ..Self::sidecar(world, &pod.name.namespace, &pod.labels())
         }
     }
 
@@ -84,7 +84,7 @@ impl<'world> Viewer<'world> {
 
     /// What it does with DNS; a pod that is not known does as the mesh configuration says.
     pub(super) fn dns(&self, world: &World) -> DnsCapture {
-        self.pod.map_or(world.dns, |pod| pod.dns)
+        self.pod.map_or(world.dns, PodRecord::dns)
     }
 
     /// Whether it is known to have addresses of IPv4 only.

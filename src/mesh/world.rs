@@ -73,13 +73,13 @@ impl<'object> World<'object> {
             root_namespace: ISTIO_NAMESPACE.to_owned(),
             ..Self::default()
         };
-        let discovery = Discovery::read(&objects);
-        for object in objects {
-            if object.text("/kind") == "Pod" && object.text("/apiVersion") == "v1" {
-                world.pods.push(PodRecord::read(object));
-            } else if discovery.sees(&object) {
-                world.add(&object);
-            }
+        let is_pod =
+            |object: &Cow<'_, Object>| object.text("/kind") == "Pod" && object.text("/apiVersion") == "v1";
+        let (pods, others): (Vec<_>, Vec<_>) = objects.into_iter().partition(is_pod);
+        world.pods = pods.into_iter().map(PodRecord::read).collect();
+        let discovery = Discovery::read(&others);
+        for object in others.iter().filter(|object| discovery.sees(object)) {
+            world.add(object);
         }
         world.put_in_order();
         world.index_services();
@@ -121,38 +121,30 @@ impl<'object> World<'object> {
         let is_it = |identity: &Identity| identity.namespace == namespace && identity.name == name;
         let mut only = World::default();
         only.add(object);
-        match object.text("/kind") {
-            "VirtualService" => {
-                if exchange(&mut self.virtual_services, only.virtual_services, |record| {
-                    (&record.identity, is_it(&record.identity))
-                }) {
-                    self.routes = RouteIndex::of(&self.virtual_services);
-                }
-            }
-            "ServiceEntry" => {
-                if exchange(&mut self.services, only.services, |record| {
-                    let is_it = record.is_external() && is_it(&record.identity);
-                    (&record.identity, is_it)
-                }) {
-                    self.index_services();
-                }
-            }
-            "DestinationRule" => {
-                exchange(&mut self.destination_rules, only.destination_rules, |record| {
-                    (&record.identity, is_it(&record.identity))
-                });
-            }
-            "Gateway" => {
-                exchange(&mut self.gateways, only.gateways, |record| {
-                    (&record.identity, is_it(&record.identity))
-                });
-            }
-            "Sidecar" => {
-                exchange(&mut self.scopes, only.scopes, |record| {
-                    (&record.identity, is_it(&record.identity))
-                });
-            }
+        let kind = object.text("/kind");
+        let was_there = match kind {
+            "VirtualService" => exchange(&mut self.virtual_services, only.virtual_services, |record| {
+                (&record.identity, is_it(&record.identity))
+            }),
+            "ServiceEntry" => exchange(&mut self.services, only.services, |record| {
+                let is_it = record.is_external() && is_it(&record.identity);
+                (&record.identity, is_it)
+            }),
+            "DestinationRule" => exchange(&mut self.destination_rules, only.destination_rules, |record| {
+                (&record.identity, is_it(&record.identity))
+            }),
+            "Gateway" => exchange(&mut self.gateways, only.gateways, |record| {
+                (&record.identity, is_it(&record.identity))
+            }),
+            "Sidecar" => exchange(&mut self.scopes, only.scopes, |record| {
+                (&record.identity, is_it(&record.identity))
+            }),
             // No other kind is changed.
+            _ => false,
+        };
+        match kind {
+            "VirtualService" if was_there => self.routes = RouteIndex::of(&self.virtual_services),
+            "ServiceEntry" if was_there => self.index_services(),
             _ => {}
         }
     }
@@ -327,8 +319,8 @@ impl<'object> World<'object> {
         let text = address.to_string();
         self.pods
             .iter()
-            .filter(|pod| pod.object.at("/spec/hostNetwork") != true)
-            .find(|pod| pod.address == text)
+            .filter(|pod| pod.address() == text)
+            .find(|pod| pod.object.at("/spec/hostNetwork") != true)
     }
 
     /// The ready pods of the cluster's DNS, with the port that they answer on; empty if they are not known.
@@ -339,10 +331,10 @@ impl<'object> World<'object> {
             };
             let target = service.port(53).map(|port| port.target.clone());
             let behind = self.pods.iter().filter(|pod| {
-                pod.ready
-                    && !selector.is_empty()
+                !selector.is_empty()
                     && pod.name.namespace == service.identity.namespace
                     && pod.has_labels(selector)
+                    && pod.is_ready()
             });
             behind
                 .filter_map(|pod| Some((pod, pod.target_port(target.as_ref()?)?)))

@@ -28,11 +28,7 @@ pub(super) async fn explain(
     } else {
         in_files(connection, settings)?
     };
-    let question = |scheme, port| Question {
-        scheme,
-        host: target.host.to_string(),
-        port,
-    };
+    let question = |scheme, port| Question { scheme, port };
     // Whoever routes one of both leaves the other open.
     let questions = if port_named {
         vec![question(target.scheme, target.port)]
@@ -40,7 +36,8 @@ pub(super) async fn explain(
         vec![question(Scheme::Https, 443), question(Scheme::Http, 80)]
     };
     let begin = Instant::now();
-    let document = paths(&objects, &source, &questions, &places, assumed);
+    let host = target.host.to_string();
+    let document = paths(&objects, &source, &host, &questions, &places, assumed);
     printer.events()(Event::WorkedOut(format!(
         "{} requests followed through {} objects ({} ms)",
         questions.len(),

@@ -24,32 +24,34 @@ use std::collections::BTreeSet;
 /// How many changes are proposed for one request.
 const PROPOSED: usize = 2;
 
-/// Objects, and the world that they make, in which changes are tried.
+/// The world of some objects, in which changes are tried for requests from one source to one host.
 #[derive(Debug)]
 pub struct Trial<'a> {
-    kinds: Kinds<'a>,
     world: World<'a>,
-    /// What can matter for the last host and source that were asked about.
-    nearby: Option<Nearby<'a>>,
-}
-
-/// The objects that can matter for requests from one source to one host.
-#[derive(Debug)]
-struct Nearby<'a> {
-    source: SourcePod,
-    host: String,
+    /// The objects that can matter for these requests.
     objects: Vec<&'a Object>,
-    world: World<'a>,
+    world_nearby: World<'a>,
 }
 
 impl<'a> Trial<'a> {
-    /// Reads objects.
-    pub fn of(objects: &'a [Object]) -> Self {
-        Self {
-            kinds: Kinds::new(objects),
-            world: World::new(objects),
-            nearby: None,
-        }
+    /// Reads objects: all of them, and beside it those that can matter for a host, as both take long in a large cluster.
+    pub fn of(objects: &'a [Object], source: &SourcePod, host: &str) -> Self {
+        std::thread::scope(|scope| {
+            let small = scope.spawn(|| {
+                let nearby = nearby(&Kinds::new(objects), source, host);
+                let world = World::new(nearby.iter().copied());
+                (nearby, world)
+            });
+            let world = World::new(objects);
+            match small.join() {
+                Ok((objects, world_nearby)) => Self {
+                    world,
+                    objects,
+                    world_nearby,
+                },
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })
     }
 
     /// The world of the objects, without any change.
@@ -58,15 +60,13 @@ impl<'a> Trial<'a> {
     }
 
     /// Changes of one object each after which the model carries the request through the gateway, the likeliest first;
-    /// none if it goes there already, or if a policy stops it. `now` is what the model says of it without a change.
+    /// none if it goes there already, or if a policy stops it. The request is of the source and the host of this trial;
+    /// `now` is what the model says of it without a change.
     pub fn repairs(&mut self, request: &Request, now: &Prediction) -> Vec<Repair> {
         if now.outcome == Outcome::Routed || !request.source.meshed || is_on_purpose(now) {
             return Vec::new();
         }
-        let Nearby { objects, world, .. } = match &mut self.nearby {
-            Some(known) if known.host == request.host && known.source == request.source => known,
-            other => other.insert(Nearby::of(&self.kinds, request)),
-        };
+        let objects = &self.objects;
         let mut found: Vec<Repair> = Vec::new();
         for edit in Scene::of(objects, request).candidates() {
             if found.len() == PROPOSED {
@@ -82,23 +82,12 @@ impl<'a> Trial<'a> {
                 changed: &changed,
                 request,
             };
-            if subject.mends(world) && subject.keeps_subsets(world) && subject.mends(&mut self.world) {
+            let nearby = &mut self.world_nearby;
+            if subject.mends(nearby) && subject.keeps_subsets(nearby) && subject.mends(&mut self.world) {
                 found.push(edit.repair(objects));
             }
         }
         found
-    }
-}
-
-impl<'a> Nearby<'a> {
-    fn of(kinds: &Kinds<'a>, request: &Request) -> Self {
-        let objects = nearby(kinds, request);
-        Self {
-            source: request.source.clone(),
-            host: request.host.clone(),
-            world: World::new(objects.iter().copied()),
-            objects,
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What can matter for a request: a cluster has thousands of pods and of other hosts, and the model is asked often.
 
 use super::candidates::{destinations, host_of, service_host};
-use crate::mesh::Request;
+use crate::mesh::SourcePod;
 use crate::mesh::names::{covers, full_host};
 use crate::vocabulary::{Object, names};
 use serde_json::Value;
@@ -9,8 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The objects that can matter, of all by their kind. Whatever is left out belongs to other hosts' ways, or to workloads
 /// that are not on it; what is proposed is asked of all objects once more.
-pub(super) fn nearby<'a>(objects: &Kinds<'a>, request: &Request) -> Vec<&'a Object> {
-    let host = request.host.as_str();
+pub(super) fn nearby<'a>(objects: &Kinds<'a>, source: &SourcePod, host: &str) -> Vec<&'a Object> {
     let (mut own, mut others) = (Named::default(), Named::default());
     own.destinations.insert(host.to_owned());
     for route in objects.of("VirtualService") {
@@ -42,7 +41,6 @@ pub(super) fn nearby<'a>(objects: &Kinds<'a>, request: &Request) -> Vec<&'a Obje
         .map(|object| object.at("/spec/selector"))
         .filter(|selector| selector.as_object().is_some_and(|pairs| !pairs.is_empty()))
         .collect();
-    let source = &request.source;
     let on_the_way = |pod: &Object| {
         (pod.name() == source.name && pod.namespace() == Some(&source.namespace))
             || selectors

@@ -87,7 +87,7 @@ fn a_single_mistake_has_a_repair_after_which_the_model_routes() {
             let ask = case.asks.iter().find(|ask| ask.scheme == scheme).unwrap().clone();
             let objects = objects(&places, &[case.clone()]);
             let request = request(&case, &ask);
-            let mut trial = Trial::of(&objects);
+            let mut trial = Trial::of(&objects, &request.source, &request.host);
             let now = predict(trial.world(), &request);
             let by_policy = now.blocked_by == Some(BlockedBy::AuthorizationPolicy);
             if now.outcome == Outcome::Routed || by_policy {

@@ -182,6 +182,11 @@ impl Failure {
         }
     }
 
+    /// Whether no connection came about, or it broke: the server may be restarting.
+    pub(super) fn is_of_network(&self) -> bool {
+        matches!(self, Self::Connection(Obstacle::Network, _))
+    }
+
     /// Whether the object itself is not there, in contrast to its kind or namespace.
     pub(super) fn is_absent_object(&self) -> bool {
         matches!(self, Self::Refused(status, _) if status.code == 404 && !names_no_object(status))

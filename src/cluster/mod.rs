@@ -18,6 +18,7 @@ mod objects;
 mod owned;
 mod path;
 mod pods;
+mod presence;
 mod proxy;
 mod replay;
 mod rollout;

@@ -53,6 +53,13 @@ pub enum Notice {
         /// Why, as a fragment.
         reason: String,
     },
+    /// No connection comes about to a server that has answered before; told once until it answers again.
+    Away {
+        /// Its address.
+        server: String,
+        /// How long it is tried again.
+        patience: Duration,
+    },
     /// A request was answered, or failed. Of a stream (watch, log, exec, port-forward) only its opening.
     Requested {
         /// HTTP method.

@@ -7,6 +7,7 @@
 use super::credential::Credential;
 use super::explain::{Destination, explain};
 use super::failure::{Failure, Obstacle, Status, Subject};
+use super::presence::{AWAY, Presence};
 use super::settings::{Notice, Observer};
 use crate::error::Error;
 use bytes::{Bytes, BytesMut};
@@ -28,6 +29,8 @@ const USER_AGENT: &str = concat!("kubectl-egress/", env!("CARGO_PKG_VERSION"));
 const TRIES: u32 = 3;
 /// How long all pauses between the tries of a request take together at most.
 const PAUSES: Duration = Duration::from_secs(2);
+/// The longest pause.
+const PAUSE: Duration = Duration::from_secs(2);
 /// A body that keeps dripping is given up after this many request timeouts.
 const BODY_TIMEOUTS: u32 = 10;
 
@@ -117,6 +120,7 @@ pub(super) struct Transport {
     permits: Semaphore,
     clock: Mutex<Option<(Timestamp, Instant)>>,
     sent: AtomicU64,
+    presence: Presence,
 }
 
 impl Transport {
@@ -136,6 +140,7 @@ impl Transport {
             permits: Semaphore::new(IN_FLIGHT),
             clock: Mutex::new(None),
             sent: AtomicU64::new(0),
+            presence: Presence::default(),
         }
     }
 
@@ -159,7 +164,8 @@ impl Transport {
         self.sent.load(Ordering::Relaxed)
     }
 
-    /// Sends a request and reads the whole answer. Idempotent requests are sent up to three times.
+    /// Sends a request and reads the whole answer. Idempotent requests are sent up to three times, and for longer while a
+    /// server that has answered before is away.
     pub(super) async fn plain(&self, call: &Call) -> Result<Reply, Failure> {
         let mut paused = Duration::ZERO;
         let mut tries = 1;
@@ -168,10 +174,27 @@ impl Transport {
                 Ok(answer) => return Ok(Reply { tries, ..answer }),
                 Err(failure) => failure,
             };
-            let pause = match pause_before_retry(call, &failure, tries) {
-                Some(pause) if paused < PAUSES => pause.min(PAUSES.saturating_sub(paused)),
-                _ => return Err(failure),
+            let is_away = self.presence.failed(&failure);
+            let (most, longest) = if is_away {
+                (u32::MAX, AWAY)
+            } else {
+                (TRIES, PAUSES)
             };
+            let pause = pause_before_retry(call, &failure, is_away, tries)
+                .filter(|_| tries < most && paused < longest)
+                .map(|pause| pause.min(longest.saturating_sub(paused)));
+            let Some(pause) = pause else {
+                if is_away && call.idempotent && failure.is_of_network() {
+                    self.presence.given_up();
+                }
+                return Err(failure);
+            };
+            if tries >= TRIES && failure.is_of_network() && self.presence.is_first_to_tell() {
+                (self.observer)(Notice::Away {
+                    server: self.destination.server.clone(),
+                    patience: AWAY,
+                });
+            }
             (self.observer)(Notice::Retrying {
                 method: call.method.to_string(),
                 path: without_query(&call.path),
@@ -307,6 +330,7 @@ impl Transport {
 
     /// Notes the server's clock and passes warnings on.
     fn hear(&self, headers: &HeaderMap) {
+        self.presence.answered();
         if let Some(date) = date_of(headers) {
             let mut clock = self
                 .clock
@@ -328,19 +352,21 @@ fn without_query(path: &str) -> String {
 }
 
 /// How long to wait before the next try, or `None` if there is to be none.
-fn pause_before_retry(call: &Call, failure: &Failure, tries: u32) -> Option<Duration> {
-    if !call.idempotent || tries >= TRIES {
+fn pause_before_retry(call: &Call, failure: &Failure, is_away: bool, tries: u32) -> Option<Duration> {
+    if !call.idempotent {
         return None;
     }
     let asked = match failure {
         Failure::Refused(status, retry_after) if matches!(status.code, 429 | 503 | 504) => *retry_after,
         Failure::Refused(status, _) if status.code == 404 && call.refers_to_new => None,
         Failure::Connection(Obstacle::Network | Obstacle::Proxy, _) => None,
+        Failure::Refused(..) if is_away => None,
         _ => return None,
     };
-    // 100 ms, then 400 ms; jitter keeps several of us from coming back at the same moment.
+    // 100 ms, then 400 ms, and so on; jitter keeps several of us from coming back at the same moment.
     let jitter = u64::from(Instant::now().elapsed().subsec_nanos() ^ jitter_seed()) % 50;
-    Some(asked.unwrap_or(Duration::from_millis(100 * 4_u64.pow(tries - 1) + jitter)))
+    let steps = Duration::from_millis(100 * 4_u64.saturating_pow(tries - 1)).min(PAUSE);
+    Some(asked.unwrap_or(steps + Duration::from_millis(jitter)))
 }
 
 fn jitter_seed() -> u32 {

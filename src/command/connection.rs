@@ -150,6 +150,10 @@ pub(super) fn observer(printer: &Printer) -> Observer {
             )));
         }
         Notice::Warning(text) => events(Event::Warning(format!("the API server warns: {text}"))),
+        Notice::Away { server, patience } => events(Event::Warning(format!(
+            "the API server {server} is away: trying again for {} s",
+            patience.as_secs()
+        ))),
         Notice::CredentialPluginStarts(_) => events(Event::ScreenPaused),
         Notice::CredentialPluginEnds => events(Event::ScreenResumed),
         Notice::Reconnected { what } => events(Event::Retrying(format!("reconnected {what}"))),

@@ -1,13 +1,13 @@
 //! Commands as they are typed, against the sandbox on a socket.
 
-use crate::served::{TOKEN, serve, served};
+use crate::served::{Served, TOKEN, serve, served};
 use crate::support::{client, differences, dump, quick};
 use kubectl_egress::cluster::{DeleteOptions, Deleted};
 use kubectl_egress::istio::kinds;
 use kubectl_egress::sandbox::{Denial, Fault, FaultKind, Sandbox, SandboxSettings};
 use kubectl_egress::vocabulary::ObjectReference;
 use serde_json::{Value, json};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -78,22 +78,8 @@ async fn a_killed_run_is_taken_over_at_once() {
 async fn a_watched_status_follows_every_object_of_the_plan() {
     let cluster = served().await;
     cluster.run(SET_UP).await.exits(0);
-    let mut watching = cluster
-        .command("status -n demo --watch -o json")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut shown =
-        serde_json::Deserializer::from_reader(watching.stdout.take().unwrap()).into_iter::<Value>();
-    // Should a change not show, the output ends, and with it the test.
-    let watching = Arc::new(Mutex::new(watching));
-    let limit = Arc::clone(&watching);
-    tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_secs(30)).await;
-        limit.lock().unwrap().kill().unwrap();
-    });
-    let first = shown.next().unwrap().unwrap();
+    let (watching, mut shown) = going_on(&cluster, "status -n demo --watch -o json");
+    let first = shown.next().unwrap();
     assert!(missing(&first).is_empty(), "{first}");
     let client = client(&cluster.sandbox);
     let mut gone = Vec::new();
@@ -114,10 +100,7 @@ async fn a_watched_status_follows_every_object_of_the_plan() {
         );
         gone.push(object.to_string());
         // In between pods come and go, which shows as well.
-        let next = shown
-            .by_ref()
-            .map(Result::unwrap)
-            .find(|next| missing(next).len() == gone.len());
+        let next = shown.find(|next| missing(next).len() == gone.len());
         let mut shown_missing = missing(&next.unwrap());
         shown_missing.sort();
         let mut expected = gone.clone();
@@ -134,27 +117,13 @@ async fn a_watched_status_follows_every_object_of_the_plan() {
 async fn a_followed_log_goes_on_at_the_pods_of_a_restarted_gateway() {
     let cluster = served().await;
     cluster.run(SET_UP).await.exits(0);
-    let mut following = cluster
-        .command("logs -f -n demo -o json")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut lines =
-        serde_json::Deserializer::from_reader(following.stdout.take().unwrap()).into_iter::<Value>();
-    let following = Arc::new(Mutex::new(following));
-    let limit = Arc::clone(&following);
-    // Should a line not come, the output ends, and with it the test.
-    tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_secs(30)).await;
-        limit.lock().unwrap().kill().unwrap();
-    });
+    let (following, mut lines) = going_on(&cluster, "logs -f -n demo -o json");
     let client = client(&cluster.sandbox);
     let mut pods: Vec<String> = Vec::new();
     for _ in 0..3 {
         while cluster.run("probe kyma-project.io -n demo").await.code != Some(0) {}
         let of_another = |line: &Value| !pods.iter().any(|pod| line["pod"] == pod.as_str());
-        let line = lines.by_ref().map(Result::unwrap).find(of_another).unwrap();
+        let line = lines.find(of_another).unwrap();
         assert_eq!(line["host"], "kyma-project.io");
         let pod = line["pod"].as_str().unwrap().to_owned();
         let (namespace, name) = pod.split_once('/').unwrap();
@@ -209,6 +178,24 @@ async fn modes_are_played_and_what_is_not_is_refused_by_name() {
             "{flags}"
         );
     }
+}
+
+fn going_on(cluster: &Served, arguments: &str) -> (Arc<Mutex<Child>>, impl Iterator<Item = Value>) {
+    let mut child = cluster
+        .command(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let documents = serde_json::Deserializer::from_reader(child.stdout.take().unwrap()).into_iter::<Value>();
+    let child = Arc::new(Mutex::new(child));
+    let limit = Arc::clone(&child);
+    // Should a line not come, the output ends, and with it the test.
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        limit.lock().unwrap().kill().unwrap();
+    });
+    (child, documents.map(Result::unwrap))
 }
 
 fn missing(status: &Value) -> Vec<String> {

@@ -1,12 +1,14 @@
 //! kube's retry layer sends any request up to 15 times and obeys any `Retry-After`; ours does neither.
 
 use super::harness::{Reply, Server, ok, refusal, status};
-use kubectl_egress::cluster::{ApplyOptions, DeleteOptions, Deleted, Notice};
+use kubectl_egress::cluster::{ApplyOptions, Cluster, DeleteOptions, Deleted, Notice};
 use kubectl_egress::error::Result;
 use kubectl_egress::istio::kinds;
 use kubectl_egress::vocabulary::{Change, ExitCode, Object, ObjectReference};
 use rstest::rstest;
 use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 fn reference() -> ObjectReference {
@@ -177,6 +179,106 @@ async fn in_process_services_get_the_same_treatment() {
         (cluster.context(), cluster.default_namespace()),
         ("sandbox", "demo")
     );
+}
+
+/// A client of a server that answers or not, by a clock that costs nothing while it waits.
+fn server_that_comes_and_goes(is_there: Arc<AtomicBool>) -> (Cluster, Arc<std::sync::Mutex<Vec<Notice>>>) {
+    let (observer, notices) = super::harness::observer();
+    let service = tower::service_fn(move |_: http::Request<kube::client::Body>| {
+        let is_there = is_there.load(Ordering::SeqCst);
+        async move {
+            if !is_there {
+                return Err(std::io::Error::from(std::io::ErrorKind::ConnectionRefused));
+            }
+            let body = http_body_util::Full::new(bytes::Bytes::from(object().0.to_string()));
+            Ok(http::Response::new(body))
+        }
+    });
+    let cluster = Cluster::over_service(service, "demo", "sandbox", observer);
+    (cluster, notices)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_has_answered_may_be_away_for_some_seconds() {
+    let is_there = Arc::new(AtomicBool::new(true));
+    let (cluster, notices) = server_that_comes_and_goes(Arc::clone(&is_there));
+    cluster.get(&reference()).await.unwrap();
+    is_there.store(false, Ordering::SeqCst);
+    let back = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        is_there.store(true, Ordering::SeqCst);
+    });
+    let reference = reference();
+    let (first, second) = tokio::join!(cluster.get(&reference), cluster.get(&reference));
+    assert!(first.unwrap().is_some() && second.unwrap().is_some());
+    back.await.unwrap();
+    // Told once, not for each request.
+    let notices = notices.lock().unwrap();
+    let away = notices
+        .iter()
+        .filter(|notice| matches!(notice, Notice::Away { .. }));
+    assert_eq!(away.count(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_is_back_may_have_internal_errors_for_a_moment() {
+    let full = || {
+        refusal(
+            500,
+            "InternalError",
+            "failed to allocate a serviceIP: range is full",
+            "",
+        )
+    };
+    let server = Server::start(move |_, before| match before {
+        1 => Reply::Cut,
+        2 | 3 => full(),
+        _ => ok(&object().0),
+    })
+    .await;
+    let cluster = server.client().await.cluster;
+    cluster.get(&reference()).await.unwrap();
+    cluster.get(&reference()).await.unwrap();
+    assert_eq!(server.requests().len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_stays_away_is_given_up_once_and_not_for_each_request() {
+    let is_there = Arc::new(AtomicBool::new(true));
+    let (cluster, _) = server_that_comes_and_goes(Arc::clone(&is_there));
+    cluster.get(&reference()).await.unwrap();
+    is_there.store(false, Ordering::SeqCst);
+    let begun = tokio::time::Instant::now();
+    let error = cluster.get(&reference()).await.unwrap_err();
+    assert_eq!(error.code(), ExitCode::Cluster);
+    let long = begun.elapsed();
+    assert!(
+        long > Duration::from_secs(14) && long < Duration::from_secs(20),
+        "{long:?}"
+    );
+    cluster.get(&reference()).await.unwrap_err();
+    assert!(
+        begun.elapsed() - long < Duration::from_secs(2),
+        "{:?}",
+        begun.elapsed()
+    );
+    // Back, and missed anew.
+    is_there.store(true, Ordering::SeqCst);
+    cluster.get(&reference()).await.unwrap();
+    is_there.store(false, Ordering::SeqCst);
+    let begun = tokio::time::Instant::now();
+    cluster.get(&reference()).await.unwrap_err();
+    assert!(begun.elapsed() > Duration::from_secs(14), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_never_answered_is_not_waited_for() {
+    let (cluster, notices) = server_that_comes_and_goes(Arc::default());
+    let begun = tokio::time::Instant::now();
+    cluster.get(&reference()).await.unwrap_err();
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    let notices = notices.lock().unwrap();
+    assert!(!notices.iter().any(|notice| matches!(notice, Notice::Away { .. })));
 }
 
 #[tokio::test]

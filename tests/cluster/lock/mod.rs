@@ -1,8 +1,10 @@
-//! The lock: proven by pods that it blocks, compared with what the outside world saw; and taken back whenever the
-//! proof is not complete.
+//! The lock: what it stops and what it lets through, proven by pods and compared with what the outside world saw.
+
+mod standing;
+mod taken_back;
 
 use crate::support::{Run, Stage, open};
-use kubectl_egress_lab::{EventKind, Mark, PolicyEngine, WorldEvent};
+use kubectl_egress_lab::{EventKind, Mark, WorldEvent};
 use std::net::IpAddr;
 
 /// A web server that every pod of the cluster reaches.
@@ -92,63 +94,6 @@ fn a_namespace_is_locked_proven_verified_and_cleaned_up() {
     assert!(locks(&stage).is_empty());
 }
 
-#[test]
-fn a_second_lockdown_changes_nothing() {
-    let stage = open!(shared).with_route();
-    stage.egress(LOCKDOWN).exits(0);
-    let second = stage.changes_nothing(LOCKDOWN);
-    assert_eq!(second.exits(0).json()["end"], "unchanged", "{second}");
-    stage.egress("unlock").exits(0);
-    mentions(stage.egress("unlock").exits(0), &["no lock"]);
-    assert!(locks(&stage).is_empty());
-    is_open(&stage);
-}
-
-#[test]
-fn another_policy_that_opens_a_way_out_is_named_before_and_after() {
-    let stage = open!(shared).with_route();
-    let open = format!(
-        r#"{{"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {{"name": "theirs", "namespace": "{}"}},
-            "spec": {{"podSelector": {{}}, "policyTypes": ["Egress"], "egress": [{{"to": [{{"ipBlock": {{"cidr": "203.0.113.0/24"}}}}]}}]}}}}"#,
-        stage.namespace
-    );
-    stage.kubectl.apply(&open);
-    let refused = stage.changes_nothing(LOCKDOWN);
-    mentions(refused.exits(1), &["EGR-501", "theirs", "203.0.113.0/24"]);
-    stage
-        .kubectl
-        .run(&format!("delete networkpolicy theirs -n {}", stage.namespace));
-    stage.egress(LOCKDOWN).exits(0);
-    stage.kubectl.apply(&open);
-    let verify = stage.egress("verify -o json");
-    assert_eq!(
-        verify.exits(1).json()["claims"]["enforced"],
-        "disproven",
-        "{verify}"
-    );
-    mentions(&verify, &["EGR-501", "theirs"]);
-}
-
-#[test]
-fn a_lock_that_was_weakened_since_is_noticed() {
-    let stage = open!(shared).with_route();
-    stage.egress(LOCKDOWN).exits(0);
-    let lock = locks(&stage).remove(0);
-    stage.kubectl.run(&format!(
-        "patch {lock} -n {} --type=json -p [{{\"op\":\"add\",\"path\":\"/spec/egress/-\",\"value\":{{}}}}]",
-        stage.namespace
-    ));
-    mentions(stage.egress("verify").exits(1), &["EGR-502"]);
-    mentions(stage.egress("status").exits(1), &["EGR-502"]);
-    stage
-        .kubectl
-        .run(&format!("delete {lock} -n {}", stage.namespace));
-    mentions(stage.egress("verify").exits(1), &["EGR-502", "gone"]);
-    let again = stage.egress(LOCKDOWN);
-    assert_eq!(again.exits(0).json()["end"], "locked", "{again}");
-    stage.egress("verify").exits(0);
-}
-
 /// Seed 003: the routing is one namespace's, the workloads and the lock are another's.
 #[test]
 fn a_namespace_is_routed_and_locked_by_the_plan_of_another() {
@@ -207,115 +152,6 @@ fn a_namespace_is_routed_and_locked_by_the_plan_of_another() {
         let left = stage.kubectl.run(&format!("get {kinds} -n {namespace} {ours}"));
         assert_eq!(left.trim(), "", "left in {namespace}");
     }
-}
-
-#[test]
-fn every_policy_engine_is_locked_or_the_lock_is_taken_back_with_its_reason() {
-    let mut stage = open!(alone).with_route();
-    for (engine, expected) in [
-        (PolicyEngine::BeforeDnat, None),
-        (PolicyEngine::Late, None),
-        (PolicyEngine::Reject, None),
-        (PolicyEngine::Cut, None),
-        (PolicyEngine::NoNodeBlocks, Some("EGR-509")),
-        (PolicyEngine::None, Some("EGR-503")),
-        (PolicyEngine::AfterDnat, None),
-    ] {
-        stage.lab().set_policy_engine(engine).unwrap();
-        let mark = stage.mark();
-        let run = stage.egress(LOCKDOWN);
-        match expected {
-            None => {
-                assert_eq!(run.exits(0).json()["end"], "locked", "{engine:?}: {run}");
-                let locked = stage.mark();
-                stage.egress("verify").exits(0);
-                is_empty(&strangers(&stage, locked), &format!("{engine:?}"));
-                stage.egress("unlock").exits(0);
-            }
-            Some(code) => {
-                mentions(run.exits(1), &[code]);
-                assert!(locks(&stage).is_empty(), "{engine:?}");
-                assert!(
-                    !strangers(&stage, mark).is_empty(),
-                    "{engine:?}: the control reached nobody"
-                );
-            }
-        }
-        nothing_is_left(&stage);
-    }
-}
-
-#[test]
-fn whatever_moment_the_client_is_killed_at_the_lock_goes_by_itself() {
-    let stage = open!(shared).with_route();
-    for moment in [
-        "pod without sidecar",
-        "dead-man's switch",
-        "the lock's rules on the switch's pod",
-        "without a proof it goes by itself",
-        "new pod with sidecar",
-    ] {
-        let mut running = stage.start("lockdown --yes --confirm-within 45s");
-        running.until_it_says(moment);
-        running.kill();
-        // By watch, and longer than announced only if the promise is broken.
-        stage.kubectl.run(&format!(
-            "wait --for=delete networkpolicy -n {} -l kubectl-egress.dev/role=lock --timeout=75s",
-            stage.namespace
-        ));
-        assert!(locks(&stage).is_empty(), "{moment}");
-        is_open(&stage);
-        stage.egress("unlock").exits(0);
-        nothing_is_left(&stage);
-    }
-    // And a run after all that comes to its end.
-    stage.egress(LOCKDOWN).exits(0);
-}
-
-#[test]
-fn what_the_lock_would_break_is_found_out_and_taken_back() {
-    let stage = open!(shared).with_route();
-    let namespace = &stage.namespace;
-    let closed = |place: &str, selector: &str, port: u16| {
-        // Everybody else may still come in; our namespace may not, at that port.
-        format!(
-            r#"{{"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {{"name": "closed-to-{namespace}", "namespace": "{place}"}},
-                "spec": {{"podSelector": {{"matchLabels": {selector}}}, "policyTypes": ["Ingress"],
-                "ingress": [{{"from": [{{"namespaceSelector": {{"matchExpressions": [{{"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["{namespace}"]}}]}}}},
-                                       {{"ipBlock": {{"cidr": "198.51.100.0/24"}}}}]}},
-                            {{"ports": [{{"port": 1, "endPort": {}}}, {{"port": {}, "endPort": 65535}}, {{"protocol": "UDP", "port": 1, "endPort": 52}}]}}]}}}}"#,
-            port - 1,
-            port + 1
-        )
-    };
-    for (place, selector, port, code) in [
-        ("istio-system", r#"{"app": "istiod"}"#, 15012, "EGR-505"),
-        ("kube-system", r#"{"k8s-app": "kube-dns"}"#, 53, "EGR-504"),
-    ] {
-        let mut running = stage.start(&format!("{LOCKDOWN} --timeout 30s"));
-        // The fault comes with the lock: before it everything works.
-        running.until_it_says("the lock's rules on the switch's pod");
-        stage.kubectl.apply(&closed(place, selector, port));
-        let run = running.finish();
-        stage
-            .kubectl
-            .run(&format!("delete networkpolicy closed-to-{namespace} -n {place}"));
-        mentions(run.exits(1), &[code]);
-        nothing_is_left(&stage);
-    }
-}
-
-#[test]
-fn ctrl_c_takes_everything_back_at_once() {
-    let stage = open!(shared).with_route();
-    for moment in ["dead-man's switch", "new pod with sidecar"] {
-        let mut running = stage.start("lockdown --yes");
-        running.until_it_says(moment);
-        running.interrupt();
-        running.finish().exits(130);
-        nothing_is_left(&stage);
-    }
-    is_open(&stage);
 }
 
 #[test]
@@ -422,26 +258,6 @@ fn answered(stage: &Stage, address: IpAddr) -> bool {
         stage.namespace
     ));
     code.is_ok_and(|code| code.trim() == "200")
-}
-
-#[test]
-fn what_cannot_be_locked_is_refused_before_anything_is_changed() {
-    let stage = open!(shared).with_namespace("istio-injection=enabled");
-    stage.changes_nothing(LOCKDOWN).exits(2).says(&["no plan"]);
-    let stage = stage.with_route();
-    stage
-        .changes_nothing(&format!("{LOCKDOWN} --selector app=nobody"))
-        .exits(2)
-        .says(&["app=nobody"]);
-    stage.changes_nothing("lockdown").exits(5);
-    stage.kubectl.run(&format!(
-        "create quota small --hard=pods=1 -n {}",
-        stage.namespace
-    ));
-    stage
-        .changes_nothing(LOCKDOWN)
-        .exits(4)
-        .says(&["quota", "dead-man's switch"]);
 }
 
 /// On either stream: findings are data.

@@ -1,0 +1,65 @@
+//! Whether the API server is there. A restart, or a replacement behind its load balancer, takes seconds; a command that
+//! has begun is worth that wait, and one that cannot even begin is not.
+
+use super::failure::Failure;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long the pauses between the tries of a request take together at most while the server is away, and for how long
+/// after its return it may still answer with an internal error: one that has just started has not read everything yet
+/// (seen on the lab: "failed to allocate a serviceIP: range is full").
+pub(super) const AWAY: Duration = Duration::from_secs(15);
+
+/// What is known of it. Requests are many at once, and go on by each other's news.
+#[derive(Debug, Default)]
+pub(super) struct Presence(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// It has answered, and was not given up since.
+    has_answered: bool,
+    /// The last connection failed.
+    is_failing: bool,
+    /// That it is away was said, and it has not answered since.
+    is_told: bool,
+    /// When it answered again after a failure.
+    back: Option<Instant>,
+}
+
+impl Presence {
+    /// It answered, whatever it said.
+    pub(super) fn answered(&self) {
+        let mut known = self.known();
+        if std::mem::take(&mut known.is_failing) {
+            known.back = Some(Instant::now());
+        }
+        known.has_answered = true;
+        known.is_told = false;
+    }
+
+    /// A request failed so. Whether that may be a restart.
+    pub(super) fn failed(&self, failure: &Failure) -> bool {
+        let mut known = self.known();
+        let is_back = known.back.is_some_and(|back| back.elapsed() < AWAY);
+        if failure.is_of_network() {
+            known.is_failing = true;
+            return known.has_answered;
+        }
+        is_back && matches!(failure.code(), Some(500 | 503))
+    }
+
+    /// The next requests have no more patience than with a server that was never there.
+    pub(super) fn given_up(&self) {
+        self.known().has_answered = false;
+    }
+
+    /// Whether this is the first to tell that it is away.
+    pub(super) fn is_first_to_tell(&self) -> bool {
+        !std::mem::replace(&mut self.known().is_told, true)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -220,7 +220,11 @@ struct Stat {
 }
 
 fn stat(pid: i32) -> Option<Stat> {
-    parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    let mut stat = parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
+    // Its first thread may have ended before the others, which still hold its sockets: a new one could not listen.
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    stat.ended &= threads <= 1;
+    Some(stat)
 }
 
 /// Reads `/proc/PID/stat`; the program's name in it may hold spaces and parentheses.

@@ -158,7 +158,7 @@ fn what_was_not_survived_once_is_survived() {
 fn every_request_of_every_command_fails_in_every_way() {
     if std::env::var_os("SURVIVAL").is_none() {
         // Minutes: a part of its own in .ci/run.
-        println!("skipped: SURVIVAL=200 or SURVIVAL=all tries it");
+        println!("skipped: SURVIVAL=1000 or SURVIVAL=all tries it");
         return;
     }
     case::note_panics();

@@ -8,7 +8,7 @@ use crate::istio::kinds;
 use crate::istio::mesh_configuration;
 use crate::plan::GatewayTarget;
 use crate::plan::journal::Journal;
-use crate::vocabulary::{ExitCode, Kind, LabelSelector, Object, ObjectReference, PlanIdentity, names};
+use crate::vocabulary::{Kind, LabelSelector, Object, ObjectReference, PlanIdentity, names};
 use serde_json::{Value, json};
 
 /// What the cluster said.
@@ -315,23 +315,22 @@ async fn version_of(cluster: &Cluster, control_planes: &[&Object], installed: bo
     }
 }
 
-/// Lists in all namespaces; where that is not allowed, in the plan's and Istio's.
+/// Lists in all namespaces; where that is not allowed, in the plan's, Istio's and that of the cluster's DNS.
 async fn list_visible(
     cluster: &Cluster,
     kind: &crate::vocabulary::Kind,
     plan: &PlanIdentity,
 ) -> Result<Vec<Object>> {
-    match cluster.list(kind, None, None).await {
-        Err(error) if error.code() == ExitCode::Cluster => {
-            let own = cluster.list(kind, Some(&plan.namespace), None).await?;
-            let istio = cluster
-                .list(kind, Some(names::ISTIO_NAMESPACE), None)
-                .await
-                .unwrap_or_default();
-            Ok(own.into_iter().chain(istio).collect())
-        }
-        result => result,
+    if let Ok(all) = cluster.list_if_permitted(kind, None, None).await? {
+        return Ok(all);
     }
+    let mut visible = cluster.list(kind, Some(&plan.namespace), None).await?;
+    for namespace in [names::ISTIO_NAMESPACE, names::DNS_NAMESPACE] {
+        if let Ok(objects) = cluster.list_if_permitted(kind, Some(namespace), None).await? {
+            visible.extend(objects);
+        }
+    }
+    Ok(visible)
 }
 
 async fn check_istio(

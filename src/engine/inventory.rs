@@ -13,9 +13,6 @@ use futures::future;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Namespace of the cluster's DNS.
-const DNS_NAMESPACE: &str = "kube-system";
-
 /// Where is looked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
@@ -115,7 +112,7 @@ fn kinds_of_mesh() -> Vec<Kind> {
 /// If the API server cannot be reached. What it refuses to show is in [`Inventory::unread`].
 pub async fn inventory(cluster: &Cluster, scope: &Scope) -> Result<Inventory> {
     let mut places: Vec<String> = scope.namespace().map(str::to_owned).into_iter().collect();
-    for place in [names::ISTIO_NAMESPACE, DNS_NAMESPACE] {
+    for place in [names::ISTIO_NAMESPACE, names::DNS_NAMESPACE] {
         if !places.iter().any(|known| known == place) {
             places.push(place.to_owned());
         }

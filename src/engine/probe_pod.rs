@@ -68,7 +68,8 @@ impl ProbePod {
         self
     }
 
-    fn reference(&self, namespace: &str) -> ObjectReference {
+    /// Names it in a namespace.
+    pub fn reference(&self, namespace: &str) -> ObjectReference {
         ObjectReference::namespaced(kinds::pod(), namespace, &self.name)
     }
 }

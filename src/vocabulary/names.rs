@@ -28,6 +28,8 @@ pub const SOURCE_IMAGE: &str = "docker.io/curlimages/curl:8.18.0";
 pub const PROXY_CONTAINER: &str = "istio-proxy";
 /// Istio's root namespace unless the mesh configuration says otherwise.
 pub const ISTIO_NAMESPACE: &str = "istio-system";
+/// Namespace of the cluster's DNS.
+pub const DNS_NAMESPACE: &str = "kube-system";
 /// Host that must not be reachable unless the user names others.
 pub const DEFAULT_FORBIDDEN_HOST: &str = "www.google.com";
 /// Label of every object of one lockdown run (lock, canary, switch), with the run's id.

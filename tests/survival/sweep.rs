@@ -128,13 +128,21 @@ fn tried(
 }
 
 /// What was not survived once: scenario, part of the request's path, and how that failed.
-const KEPT: [(&str, &str, &str); 1] = [
-    // A watch that is refused is no proof that the lock keeps a sidecar from its start.
+const KEPT: [(&str, &str, &str); 4] = [
+    // A watch that is refused is no proof that the lock keeps a sidecar from its start; nor is a request without answer.
     (
         "lockdown, changed",
         "fieldSelector=metadata.name%3Dkubectl-egress-meshed-",
         "409 AlreadyExists",
     ),
+    (
+        "lockdown, changed",
+        "pods/kubectl-egress-meshed-",
+        "hang in the body",
+    ),
+    // A list that fails is no list that is forbidden: the lock was derived without the cluster's DNS.
+    ("lockdown", "/api/v1/services?limit=500", "422"),
+    ("lockdown", "/api/v1/services?limit=500", "garbage, 502"),
 ];
 
 #[test]

@@ -12,9 +12,6 @@ use crate::vocabulary::{Object, names};
 use futures::future::{try_join_all, try_join4};
 use serde_json::Value;
 
-/// Where the cluster's DNS runs, unless somebody moved it.
-const DNS_NAMESPACE: &str = "kube-system";
-
 /// The lock of a namespace as it stands now.
 #[derive(Debug, Clone, Default)]
 pub struct Standing {
@@ -51,7 +48,7 @@ pub async fn standing(cluster: &Cluster, journal: &Journal, namespace: &str) -> 
     let around = [
         journal.gateway.namespace.as_str(),
         names::ISTIO_NAMESPACE,
-        DNS_NAMESPACE,
+        names::DNS_NAMESPACE,
     ];
     let reference = record.reference();
     let (live, policies, pods, outdated) = try_join4(
@@ -71,7 +68,7 @@ pub async fn standing(cluster: &Cluster, journal: &Journal, namespace: &str) -> 
     let pods: Vec<Object> = pods.into_iter().flatten().collect();
     let proxies: Vec<Object> = pods
         .iter()
-        .filter(|pod| pod.namespace() != Some(DNS_NAMESPACE))
+        .filter(|pod| pod.namespace() != Some(names::DNS_NAMESPACE))
         .cloned()
         .collect();
     let allowed = holes::allowed_by(&record.spec, &pods);

@@ -159,6 +159,10 @@ impl Work<'_> {
             // The API server's affair, or somebody else's who deleted it, which says nothing about the lock.
             Err(error) if error.code() != ExitCode::TimedOut => return Err(error),
             Err(error) => {
+                let made = cluster.get(&fresh_pod.reference(&prepared.run.namespace)).await?;
+                if made.is_none_or(|pod| pods::are_containers_ready(&pod)) {
+                    return Err(error);
+                }
                 document
                     .findings
                     .push(proof::why_no_start(cluster, prepared, &bare, &error).await);

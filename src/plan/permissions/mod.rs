@@ -12,8 +12,6 @@ use std::collections::BTreeSet;
 use std::fmt;
 use table::{Name, Place};
 
-/// Namespace of the cluster's DNS, unless somebody moved it.
-const DNS_NAMESPACE: &str = "kube-system";
 /// Namespace of the Service `kubernetes`.
 const API_NAMESPACE: &str = "default";
 
@@ -129,7 +127,7 @@ fn resources(row: &table::Row, scope: &Scope<'_>) -> Vec<(String, String, Option
         Place::Work => Some(scope.namespace),
         Place::Gateway => Some(scope.gateway),
         Place::Istio => Some(names::ISTIO_NAMESPACE),
-        Place::Dns => Some(DNS_NAMESPACE),
+        Place::Dns => Some(names::DNS_NAMESPACE),
         Place::Api => Some(API_NAMESPACE),
         Place::Kyma => Some(kyma::NAMESPACE),
         Place::Everywhere => None,

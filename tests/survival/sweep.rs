@@ -128,7 +128,7 @@ fn tried(
 }
 
 /// What was not survived once: scenario, part of the request's path, and how that failed.
-const KEPT: [(&str, &str, &str); 4] = [
+const KEPT: [(&str, &str, &str); 5] = [
     // A watch that is refused is no proof that the lock keeps a sidecar from its start; nor is a request without answer.
     (
         "lockdown, changed",
@@ -143,6 +143,8 @@ const KEPT: [(&str, &str, &str); 4] = [
     // A list that fails is no list that is forbidden: the lock was derived without the cluster's DNS.
     ("lockdown", "/api/v1/services?limit=500", "422"),
     ("lockdown", "/api/v1/services?limit=500", "garbage, 502"),
+    // A port-forward that breaks is no server that refuses the client's certificate.
+    ("deploy-target", "portforward?ports=8443", "cut in the body"),
 ];
 
 #[test]

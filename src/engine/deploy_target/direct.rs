@@ -22,6 +22,8 @@ use tokio_rustls::TlsConnector;
 
 /// How long one request may take.
 const LIMIT: Duration = Duration::from_secs(15);
+/// How often a request is sent whose connection broke.
+const TRIES: u32 = 2;
 /// Longest answer that is read, in bytes.
 const LONGEST_ANSWER: usize = 1024 * 1024;
 
@@ -94,6 +96,14 @@ impl DirectAnswer {
         };
         matches!(self, Self::Refused { reason, .. } if said(reason))
     }
+
+    /// Whether the connection ended without a word about TLS.
+    fn is_cut(&self) -> bool {
+        match self {
+            Self::Refused { stage, .. } => *stage != Stage::Handshake && !self.demands_client_certificate(),
+            Self::Answered { .. } => false,
+        }
+    }
 }
 
 /// Sends it. A refusal is an answer, not an error.
@@ -107,14 +117,21 @@ pub async fn ask(
     request: &DirectRequest<'_>,
 ) -> Result<DirectAnswer> {
     let connector = TlsConnector::from(Arc::new(configuration(request)?));
-    let stream = cluster.port_forward(pod, port).await?;
-    let work = exchange(connector, stream, request);
-    Ok(tokio::time::timeout(LIMIT, work).await.unwrap_or_else(|_| {
-        refused(
-            Stage::Connection,
-            format!("no answer within {} s", LIMIT.as_secs()),
-        )
-    }))
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let stream = cluster.port_forward(pod, port).await?;
+        let work = exchange(connector.clone(), stream, request);
+        match tokio::time::timeout(LIMIT, work).await {
+            // A port-forward that broke says nothing about the server; one that the server cut breaks again.
+            Ok(answer) if answer.is_cut() && tries < TRIES => {}
+            Ok(answer) => return Ok(answer),
+            Err(_) => {
+                let reason = format!("no answer within {} s", LIMIT.as_secs());
+                return Ok(refused(Stage::Connection, reason));
+            }
+        }
+    }
 }
 
 fn refused(stage: Stage, reason: String) -> DirectAnswer {

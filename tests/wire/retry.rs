@@ -256,12 +256,9 @@ async fn a_server_that_stays_away_is_given_up_once_and_not_for_each_request() {
         long > Duration::from_secs(14) && long < Duration::from_secs(20),
         "{long:?}"
     );
+    let begun = tokio::time::Instant::now();
     cluster.get(&reference()).await.unwrap_err();
-    assert!(
-        begun.elapsed() - long < Duration::from_secs(2),
-        "{:?}",
-        begun.elapsed()
-    );
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     // Back, and missed anew.
     is_there.store(true, Ordering::SeqCst);
     cluster.get(&reference()).await.unwrap();

@@ -159,6 +159,7 @@ impl Work<'_> {
             // The API server's affair, or somebody else's who deleted it, which says nothing about the lock.
             Err(error) if error.code() != ExitCode::TimedOut => return Err(error),
             Err(error) => {
+                // Only a pod that is there and not ready says something: else the API server did not answer in time.
                 let made = cluster.get(&fresh_pod.reference(&prepared.run.namespace)).await?;
                 if made.is_none_or(|pod| pods::are_containers_ready(&pod)) {
                     return Err(error);

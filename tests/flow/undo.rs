@@ -48,6 +48,7 @@ async fn a_restore_that_was_cut_anywhere_is_continued_with_and_without_the_journ
                     nth > 1 || cut.is_err() || kind == FaultKind::CutAfterWork,
                     "no request was cut"
                 );
+                sandbox.mend();
                 if without_journal {
                     let journal = Journal::reference_of(&plan());
                     let _ = cluster.delete(&journal, &DeleteOptions::default()).await;

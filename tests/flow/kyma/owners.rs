@@ -106,6 +106,7 @@ async fn a_clean_up_that_was_cut_at_the_resource_is_continued_by_the_next() {
         sandbox.inject(Fault::new("/istios/default", FaultKind::Status(403, None)).nth(nth));
         // It may fail or not; the other requests are the business of the tests of faults.
         let _ = clean_up(&cluster).await;
+        sandbox.mend();
         nothing_is_left(&sandbox, &cluster, &before).await;
         let owners = owners_of(&resource(&sandbox), kyma::GATEWAY_SWITCH);
         assert_eq!(owners[0].manager, "flux", "cut at request {nth}");
@@ -136,6 +137,7 @@ async fn a_failure_of_each_request_about_the_resource_is_survived() {
             let before = dump(&sandbox);
             sandbox.inject(Fault::new("/istios", kind.clone()).nth(nth));
             let _ = set_up(&cluster, hosts()).await;
+            sandbox.mend();
             set_up(&cluster, hosts()).await.unwrap();
             assert!(has_gateway(&sandbox), "{kind:?} at request {nth}");
             nothing_is_left(&sandbox, &cluster, &before).await;

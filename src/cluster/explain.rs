@@ -76,7 +76,7 @@ fn refused(status: &Status, attempt: &str, subject: &Subject, destination: &Dest
             destination.flag
         )),
         403 => forbidden(message, attempt, subject, destination),
-        404 => absent(status, attempt, subject),
+        404 => absent(status, attempt, subject, destination),
         409 => Error::consent(attempt)
             .because(with_default(message, "somebody else changed it meanwhile"))
             .hint("run the command again; it reads the object afresh"),
@@ -86,7 +86,7 @@ fn refused(status: &Status, attempt: &str, subject: &Subject, destination: &Dest
                 "the server no longer has the version asked for",
             ))
             .hint("run the command again"),
-        400 if subject.api_version.is_none() => Error::cluster(attempt)
+        400 if subject.kind.is_none() => Error::cluster(attempt)
             .because(with_default(message, "bad request"))
             .hint("look at the pod and its containers: `kubectl describe pod`"),
         400 | 422 => invalid(status, attempt),
@@ -167,16 +167,27 @@ fn forbidden(message: &str, attempt: &str, subject: &Subject, destination: &Dest
     ))
 }
 
-fn absent(status: &Status, attempt: &str, subject: &Subject) -> Error {
+fn absent(status: &Status, attempt: &str, subject: &Subject, destination: &Destination) -> Error {
     let details = status.details.as_ref().filter(|details| !details.name.is_empty());
-    match (details, &subject.api_version) {
+    match (details, &subject.kind) {
         (Some(details), _) if details.kind == "namespaces" => Error::cluster(attempt)
             .because(format!("the namespace `{}` does not exist", details.name))
             .hint(format!("create it: `kubectl create namespace {}`", details.name)),
-        (None, Some(api_version)) => Error::cluster(attempt)
+        (None, Some(kind)) if kind.is_always_served() => Error::cluster(attempt)
             .because(format!(
-                "the cluster does not serve {} in {api_version} (no such resource definition)",
-                subject.resource
+                "{} answers like no Kubernetes API server: {}",
+                destination.server,
+                with_default(&status.message, "HTTP 404")
+            ))
+            .hint(format!(
+                "another server, or a proxy on the way, may have answered: check `server` and `proxy-url` in the kubeconfig, and `kubectl get --raw /version{}`",
+                destination.flag
+            )),
+        (None, Some(kind)) => Error::cluster(attempt)
+            .because(format!(
+                "the cluster does not serve {} in {} (no such resource definition)",
+                subject.resource,
+                kind.api_version()
             ))
             .hint("for Istio's kinds, install Istio; `kubectl api-resources` lists what is served"),
         _ => Error::cluster(attempt)
@@ -303,6 +314,25 @@ mod tests {
         assert_eq!(error.code(), ExitCode::Cluster);
         assert!(error.to_string().contains(says), "{error}");
         assert!(error.hints().join(" ").contains(hint), "{:?}", error.hints());
+    }
+
+    #[test]
+    fn a_path_that_every_api_server_has_is_not_missing_at_one() {
+        let subject = Subject::object("get", &ObjectReference::namespaced(kinds::pod(), "demo", "curl"));
+        let status = Status::read(404, b"404 page not found\n");
+        let destination = Destination {
+            server: "https://api:6443".into(),
+            context: "prod".into(),
+            flag: String::new(),
+        };
+        let error = explain(Failure::Refused(Box::new(status), None), &subject, &destination);
+        assert_eq!(error.code(), ExitCode::Cluster);
+        assert!(
+            error
+                .to_string()
+                .contains("https://api:6443 answers like no Kubernetes"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -17,8 +17,8 @@ pub(super) struct Subject {
     pub(super) attempt: String,
     /// The namespace, if it has one.
     pub(super) namespace: Option<String>,
-    /// `group/version`, if it is an API object.
-    pub(super) api_version: Option<String>,
+    /// The kind, if it is an API object.
+    pub(super) kind: Option<Kind>,
 }
 
 impl Subject {
@@ -45,7 +45,7 @@ impl Subject {
             },
             resource,
             namespace: namespace.map(str::to_owned),
-            api_version: Some(kind.api_version()),
+            kind: Some(kind.clone()),
         }
     }
 
@@ -56,7 +56,7 @@ impl Subject {
             resource: resource.to_owned(),
             attempt: format!("cannot {doing} pod {pod}"),
             namespace: Some(pod.namespace.clone()),
-            api_version: None,
+            kind: None,
         }
     }
 
@@ -67,7 +67,7 @@ impl Subject {
             resource: path.to_owned(),
             attempt: format!("cannot get {path}"),
             namespace: None,
-            api_version: None,
+            kind: None,
         }
     }
 }
@@ -192,9 +192,16 @@ impl Failure {
         matches!(self, Self::Refused(status, _) if status.code == 404 && !names_no_object(status))
     }
 
-    /// Whether the server does not know the kind.
-    pub(super) fn is_unknown_kind(&self) -> bool {
+    /// Whether the server does not know the kind. Of a kind that every server knows nobody can say that, and what did
+    /// stands in the server's place: a proxy, or another server.
+    pub(super) fn is_unknown_kind(&self, kind: &Kind) -> bool {
         matches!(self, Self::Refused(status, _) if status.code == 404 && names_no_object(status))
+            && !kind.is_always_served()
+    }
+
+    /// Whether there is no such object, for whatever reason.
+    pub(super) fn is_absent(&self, kind: &Kind) -> bool {
+        self.is_absent_object() || self.is_unknown_kind(kind)
     }
 
     /// Whether the same request may succeed a moment later.
@@ -304,14 +311,17 @@ fn tls_problem(error: &(dyn StandardError + 'static)) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::istio::kinds;
 
     #[test]
     fn a_missing_kind_is_not_a_missing_object() {
         let kind = Failure::Refused(Box::new(Status::read(404, b"404 page not found\n")), None);
-        assert!(kind.is_unknown_kind() && !kind.is_absent_object());
+        let (theirs, istios) = (kinds::config_map(), kinds::gateway());
+        assert!(kind.is_unknown_kind(&istios) && kind.is_absent(&istios) && !kind.is_absent_object());
+        assert!(!kind.is_unknown_kind(&theirs) && !kind.is_absent(&theirs));
         let body = br#"{"kind":"Status","reason":"NotFound","message":"pods \"a\" not found","details":{"name":"a","kind":"pods"},"code":404}"#;
         let object = Failure::Refused(Box::new(Status::read(404, body)), None);
-        assert!(object.is_absent_object() && !object.is_unknown_kind());
+        assert!(object.is_absent_object() && object.is_absent(&theirs) && !object.is_unknown_kind(&istios));
     }
 
     #[test]

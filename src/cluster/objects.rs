@@ -52,7 +52,7 @@ impl Cluster {
         let call = Call::get(path, Subject::object("get", object));
         match self.transport().plain(&call).await {
             Ok(reply) => self.keep(object, &call, &reply).map(Some),
-            Err(failure) if failure.code() == Some(404) => {
+            Err(failure) if failure.is_absent(&object.kind) => {
                 self.seen().forget(object);
                 Ok(None)
             }
@@ -88,7 +88,7 @@ impl Cluster {
         let listed = self.list_versioned(kind, namespace, label_selector).await;
         match listed {
             Ok((objects, _)) => Ok(Some(objects)),
-            Err(failure) if failure.is_unknown_kind() => Ok(None),
+            Err(failure) if failure.is_unknown_kind(kind) => Ok(None),
             Err(failure) => {
                 let subject = Subject::collection("list", kind, namespace);
                 Err(self.transport().explain(failure, &subject))
@@ -112,7 +112,7 @@ impl Cluster {
         };
         match self.list_versioned(kind, namespace, label_selector).await {
             Ok((objects, _)) => Ok(Ok(objects)),
-            Err(failure) if failure.is_unknown_kind() => Ok(Ok(Vec::new())),
+            Err(failure) if failure.is_unknown_kind(kind) => Ok(Ok(Vec::new())),
             Err(failure) if failure.code() == Some(403) => Ok(Err(explain(failure))),
             Err(failure) => Err(explain(failure)),
         }
@@ -291,7 +291,7 @@ impl Cluster {
             Ok(reply) => {
                 deleted(&reply).map_err(|failure| self.transport().explain(failure, &call.subject))?
             }
-            Err(failure) if failure.code() == Some(404) => Deleted::NotThere,
+            Err(failure) if failure.is_absent(&reference.kind) => Deleted::NotThere,
             Err(failure) => match failed_precondition(&failure) {
                 Some(differs) => differs,
                 None => return Err(self.transport().explain(failure, &call.subject)),

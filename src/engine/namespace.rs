@@ -11,14 +11,13 @@ use crate::error::{Error, Result};
 use crate::istio::kinds;
 use crate::plan::journal::{Entry, Journal};
 use crate::plan::ownership::{self, Manifest};
-use crate::vocabulary::{Change, ExitCode, Object, ObjectReference, PlanIdentity, names};
+use crate::vocabulary::{Change, ExitCode, Kind, Object, ObjectReference, PlanIdentity, names};
 use futures::future::try_join_all;
 use serde_json::json;
 use std::collections::BTreeSet;
 
 /// Kinds whose objects keep a namespace from being called empty.
-pub(super) fn content_kinds() -> Vec<crate::vocabulary::Kind> {
-    use crate::vocabulary::Kind;
+pub(super) fn content_kinds() -> Vec<Kind> {
     vec![
         kinds::pod(),
         kinds::service(),
@@ -29,10 +28,10 @@ pub(super) fn content_kinds() -> Vec<crate::vocabulary::Kind> {
         kinds::stateful_set(),
         kinds::daemon_set(),
         kinds::replica_set(),
-        Kind::new("batch", "v1", "Job", "jobs", true),
-        Kind::new("batch", "v1", "CronJob", "cronjobs", true),
-        Kind::new("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", true),
-        Kind::new("networking.k8s.io", "v1", "Ingress", "ingresses", true),
+        kinds::job(),
+        kinds::cron_job(),
+        kinds::persistent_volume_claim(),
+        kinds::ingress(),
         kinds::network_policy(),
         kinds::role(),
         kinds::role_binding(),

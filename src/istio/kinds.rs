@@ -59,6 +59,12 @@ kinds! {
     daemon_set = "apps" "v1" "DaemonSet" "daemonsets" true;
     /// Job.
     job = "batch" "v1" "Job" "jobs" true;
+    /// CronJob.
+    cron_job = "batch" "v1" "CronJob" "cronjobs" true;
+    /// PersistentVolumeClaim.
+    persistent_volume_claim = "" "v1" "PersistentVolumeClaim" "persistentvolumeclaims" true;
+    /// Ingress.
+    ingress = "networking.k8s.io" "v1" "Ingress" "ingresses" true;
     /// Lease.
     lease = "coordination.k8s.io" "v1" "Lease" "leases" true;
     /// Role.

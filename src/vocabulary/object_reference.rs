@@ -39,7 +39,23 @@ impl Kind {
             format!("{}/{}", self.group, self.version)
         }
     }
+
+    /// Whether every Kubernetes since 1.21 serves it in `v1`, so that "no such path" is not an API server's answer.
+    pub fn is_always_served(&self) -> bool {
+        self.version == "v1" && ALWAYS_SERVED.contains(&self.group.as_str())
+    }
 }
+
+/// The groups whose kinds belong to Kubernetes itself and cannot be missing.
+const ALWAYS_SERVED: [&str; 7] = [
+    "",
+    "apps",
+    "batch",
+    "coordination.k8s.io",
+    "discovery.k8s.io",
+    "networking.k8s.io",
+    "rbac.authorization.k8s.io",
+];
 
 /// One object: its kind, where it lives and what it is called.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! What the server is and says: its clock, its version, its lists.
 
 use super::harness::{Act, Reply, Server, ok, refusal};
-use kubectl_egress::cluster::Answer;
+use kubectl_egress::cluster::{Answer, DeleteOptions};
 use kubectl_egress::istio::kinds;
 use kubectl_egress::vocabulary::{Object, ObjectReference, PodName};
 use serde_json::json;
@@ -121,6 +121,29 @@ async fn kinds_that_are_not_served_are_empty_and_absent() {
     );
     let reference = ObjectReference::namespaced(kinds::gateway(), "demo", "g");
     assert!(client.cluster.get(&reference).await.unwrap().is_none());
+}
+
+/// Whoever takes "no such path" for "no such object" leaves things behind, as cleaning up did.
+#[tokio::test]
+async fn kinds_that_every_server_has_are_not_absent_because_a_path_is() {
+    let server = Server::start(|_, _| Reply::Whole(404, Vec::new(), b"404 page not found\n".to_vec())).await;
+    let client = server.client().await;
+    let reference = ObjectReference::namespaced(kinds::deployment(), "demo", "httpbin");
+    let said = [
+        client.cluster.get(&reference).await.unwrap_err(),
+        client.cluster.list(&kinds::pod(), None, None).await.unwrap_err(),
+        client
+            .cluster
+            .delete(&reference, &DeleteOptions::default())
+            .await
+            .unwrap_err(),
+    ];
+    for error in said {
+        assert!(
+            error.to_string().contains("like no Kubernetes API server"),
+            "{error}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ use tokio_rustls::TlsConnector;
 
 /// How long one request may take.
 const LIMIT: Duration = Duration::from_secs(15);
-/// How often a request is sent whose connection broke.
+/// How often a request is sent that failed for what may have been the way there.
 const TRIES: u32 = 2;
 /// Longest answer that is read, in bytes.
 const LONGEST_ANSWER: usize = 1024 * 1024;
@@ -97,12 +97,9 @@ impl DirectAnswer {
         matches!(self, Self::Refused { reason, .. } if said(reason))
     }
 
-    /// Whether the connection ended without a word about TLS.
-    fn is_cut(&self) -> bool {
-        match self {
-            Self::Refused { stage, .. } => *stage != Stage::Handshake && !self.demands_client_certificate(),
-            Self::Answered { .. } => false,
-        }
+    /// Whether the way there may have done this: a port-forward that broke, hung or mixed something in.
+    fn may_be_of_the_way(&self) -> bool {
+        matches!(self, Self::Refused { .. }) && !self.demands_client_certificate()
     }
 }
 
@@ -122,14 +119,13 @@ pub async fn ask(
         tries += 1;
         let stream = cluster.port_forward(pod, port).await?;
         let work = exchange(connector.clone(), stream, request);
-        match tokio::time::timeout(LIMIT, work).await {
-            // A port-forward that broke says nothing about the server; one that the server cut breaks again.
-            Ok(answer) if answer.is_cut() && tries < TRIES => {}
-            Ok(answer) => return Ok(answer),
-            Err(_) => {
-                let reason = format!("no answer within {} s", LIMIT.as_secs());
-                return Ok(refused(Stage::Connection, reason));
-            }
+        let answer = tokio::time::timeout(LIMIT, work).await.unwrap_or_else(|_| {
+            let reason = format!("no answer within {} s", LIMIT.as_secs());
+            refused(Stage::Connection, reason)
+        });
+        // A port-forward that broke says nothing about the server; what the server does, it does again.
+        if tries == TRIES || !answer.may_be_of_the_way() {
+            return Ok(answer);
         }
     }
 }

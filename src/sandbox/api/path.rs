@@ -53,7 +53,6 @@ fn further_kinds() -> Vec<Kind> {
         ),
         Kind::new(RBAC, "v1", "ClusterRole", "clusterroles", false),
         Kind::new(RBAC, "v1", "ClusterRoleBinding", "clusterrolebindings", false),
-        Kind::new("batch", "v1", "Job", "jobs", true),
         Kind::new(
             "policy",
             "v1",

@@ -52,6 +52,11 @@ impl Error {
         Self::new(ExitCode::TimedOut, message)
     }
 
+    /// Somebody wanted this program to end (exit 130).
+    pub fn interrupted() -> Self {
+        Self::new(ExitCode::Interrupted, "interrupted")
+    }
+
     /// A bug of ours (exit 70).
     pub fn bug(message: impl Into<String>) -> Self {
         Self::new(ExitCode::Bug, message)

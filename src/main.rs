@@ -51,7 +51,7 @@ fn run(invocation: Invocation, printer: &Printer) -> Result<ExitCode> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime =
         runtime().map_err(|error| Error::bug(error.to_string()).because(error.root_cause().to_string()))?;
-    let result = runtime.block_on(kubectl_egress::command::run(invocation, printer));
+    let result = runtime.block_on(kubectl_egress::command::run_obediently(invocation, printer));
     // A thread that waits for an answer on standard input would never end by itself.
     runtime.shutdown_background();
     result

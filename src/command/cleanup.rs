@@ -148,12 +148,16 @@ async fn undo(connected: &Connected, settings: &cli::Cleanup, printer: &Printer)
         keep_namespace: settings.keep_namespace,
         timeout: settings.plan.timeout,
     };
-    let remains = or_interrupted(undo::whole_plan(cluster, plan, how, &printer.events()), plan).await?;
-    let leftovers = if settings.verify && !how.dry_run.is_dry() {
-        Some(undo::leftovers(cluster, plan).await?)
-    } else {
-        None
+    let events = printer.events();
+    let undoing = async {
+        if settings.verify && !how.dry_run.is_dry() {
+            let (remains, left) = undo::whole_plan_and_look(cluster, plan, how, &events).await?;
+            return Ok((remains, Some(left)));
+        }
+        let remains = undo::whole_plan(cluster, plan, how, &events).await?;
+        Ok((remains, None))
     };
+    let (remains, leftovers) = or_interrupted(undoing, plan).await?;
     Ok(Undone { remains, leftovers })
 }
 

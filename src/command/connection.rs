@@ -7,7 +7,7 @@ use crate::engine::{Event, permissions};
 use crate::error::{Error, Result};
 use crate::plan::{self, Plan};
 use crate::report::{Printer, interruption};
-use crate::vocabulary::{Circumstance, ClusterCommand, ExitCode, PlanIdentity};
+use crate::vocabulary::{Circumstance, ClusterCommand, PlanIdentity};
 use std::io::Read as _;
 use std::sync::Arc;
 
@@ -188,7 +188,7 @@ pub(super) async fn or_interrupted<T>(
 }
 
 fn interrupted(plan: &PlanIdentity) -> Error {
-    Error::new(ExitCode::Interrupted, "interrupted")
+    Error::interrupted()
         .because("what was changed by then is in the plan's journal")
         .hint(format!(
             "go on: run the same command again; take it back: kubectl egress cleanup -n {} --plan {}",
@@ -199,6 +199,7 @@ fn interrupted(plan: &PlanIdentity) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vocabulary::ExitCode;
 
     fn typed(namespace: Option<&str>) -> PlanArgument {
         PlanArgument {

@@ -36,8 +36,8 @@ mod version;
 pub use completion::answers_shell;
 
 use crate::cli::{Command, Invocation};
-use crate::error::Result;
-use crate::report::Printer;
+use crate::error::{Error, Result};
+use crate::report::{Printer, unheard};
 use crate::sandbox::Sandbox;
 use crate::vocabulary::ExitCode;
 
@@ -78,6 +78,20 @@ pub async fn run(invocation: Invocation, printer: &Printer) -> Result<ExitCode> 
         Command::Complete(settings) => Ok(completion::complete_for_kubectl(settings, printer)),
         Command::Values(settings) => Ok(completion::values(&connection, settings, printer).await),
         Command::Version(settings) => version::version(&settings, printer),
+    }
+}
+
+/// The same for a process of its own: it ends as soon as somebody wants it to, wherever nothing is to be taken back.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_obediently(invocation: Invocation, printer: &Printer) -> Result<ExitCode> {
+    tokio::select! {
+        biased;
+        () = unheard() => Err(Error::interrupted()
+            .because("what was changed by then, and not taken back, is in the plan's journal")
+            .hint("what is there: kubectl egress status; take it back: kubectl egress cleanup")),
+        result = run(invocation, printer) => result,
     }
 }
 

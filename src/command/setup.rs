@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::evidence::Verification;
 use crate::plan::gateway_workload::GatewaySettings;
 use crate::plan::{Plan, PlanSettings};
-use crate::report::{Printer, view};
+use crate::report::{Printer, interruption, view};
 use crate::vocabulary::{ExitCode, OutputFormat, PlanIdentity, Verdict, names};
 use serde_json::json;
 
@@ -372,6 +372,8 @@ async fn take_back(
     error: Error,
     printer: &Printer,
 ) -> Error {
+    // Whoever closed the terminal may say so twice; who presses Ctrl-C once more means it.
+    let _answers = interruption();
     let settings = UndoSettings {
         dry_run: DryRun::No,
         keep_namespace: false,

@@ -176,6 +176,32 @@ pub async fn whole_plan(
     Ok(remains)
 }
 
+/// Undoes it, then looks whether anything of it is left. What the journal did not know of, or what was said not to be
+/// there, is found by its labels then, and undone as well.
+///
+/// # Errors
+/// As [`whole_plan`].
+pub async fn whole_plan_and_look(
+    cluster: &Cluster,
+    plan: &PlanIdentity,
+    settings: UndoSettings,
+    events: &Events,
+) -> Result<(Remains, Vec<String>)> {
+    let mut remains = whole_plan(cluster, plan, settings, events).await?;
+    let left = leftovers(cluster, plan).await?;
+    if left.is_empty() || !remains.is_settled() {
+        return Ok((remains, left));
+    }
+    match whole_plan(cluster, plan, settings, events).await {
+        Ok(more) => remains.add(more),
+        // By now it is gone, or it does not say what it belongs to.
+        Err(error) if error.code() == ExitCode::Usage => {}
+        Err(error) => return Err(error),
+    }
+    let left = leftovers(cluster, plan).await?;
+    Ok((remains, left))
+}
+
 async fn under_lease(
     cluster: &Cluster,
     plan: &PlanIdentity,

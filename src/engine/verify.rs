@@ -20,7 +20,7 @@ use crate::finding::{Finding, Severity};
 use crate::plan::PlannedHost;
 use crate::plan::journal::Journal;
 use crate::plan::lock::ReachedBefore;
-use crate::vocabulary::{ClaimState, ExitCode, HostName, Outcome, PlanIdentity, names};
+use crate::vocabulary::{ClaimState, HostName, Outcome, PlanIdentity, names};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -114,8 +114,13 @@ async fn judge(
     events: &Events,
     interrupted: impl Future<Output = ()> + Send,
 ) -> Result<Verification> {
+    // Kept to the end: whoever interrupts the run waits until its pods are gone.
+    let mut interrupted = std::pin::pin!(interrupted);
     let hosts = chosen_hosts(&journal, settings)?;
-    let standing = lockdown::standing(cluster, &journal, &settings.namespace).await?;
+    let standing = tokio::select! {
+        standing = lockdown::standing(cluster, &journal, &settings.namespace) => standing?,
+        () = &mut interrupted => return Err(Error::interrupted()),
+    };
     let labels = labels_of_lock(&standing);
     let work = Work {
         cluster,
@@ -141,7 +146,7 @@ async fn judge(
     };
     let result = tokio::select! {
         result = work.run() => result,
-        () = interrupted => Err(Error::new(ExitCode::Interrupted, "interrupted")),
+        () = &mut interrupted => Err(Error::interrupted()),
     };
     work.remove_pods().await;
     result

@@ -1,54 +1,142 @@
-//! Being told to end.
+//! Being told to end: Ctrl-C; SIGTERM, with which Kubernetes ends a container; SIGHUP, when the terminal is closed; on
+//! Windows Ctrl-C, Ctrl-Break, and a console window that is closed (which leaves five seconds).
+//!
+//! A SIGHUP that whoever started us had ignored, as `nohup` does, stays ignored where that can be seen (Linux).
 
-/// Listens from now on; the future ends when somebody wants this program to end: Ctrl-C; SIGTERM, with which Kubernetes ends
-/// a container; or SIGHUP, when the terminal is closed. Whoever waits for it takes back what is half done; nobody else of
-/// this process is ended by these signals from then on.
-///
-/// A SIGHUP that whoever started us had ignored, as `nohup` does, stays ignored where that can be seen (Linux).
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+/// How many [`Interruption`]s there are in this process.
+static LISTENING: AtomicUsize = AtomicUsize::new(0);
+/// A signal so soon after another is the same wish: a key that was hit twice, a shell that passes on what we have heard.
+const SAME_WISH: Duration = Duration::from_millis(500);
+
+/// Ends when somebody wants this program to end. Whoever has one takes back what is half done, and answers for the time
+/// that takes: until it is dropped, [`unheard`] leaves the first wish to it.
+pub struct Interruption {
+    arrival: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+/// Listens from now on; nobody else of this process is ended by these signals from then on.
 ///
 /// # Panics
 /// Outside of a runtime.
+pub fn interruption() -> Interruption {
+    LISTENING.fetch_add(1, Ordering::SeqCst);
+    let mut signals = Signals::listen();
+    Interruption {
+        arrival: Box::pin(async move {
+            signals.next().await;
+        }),
+    }
+}
+
+impl Future for Interruption {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        self.arrival.as_mut().poll(context)
+    }
+}
+
+impl Drop for Interruption {
+    fn drop(&mut self) {
+        LISTENING.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Ends when the program is to end and nobody listens, or when whoever listened still takes back and somebody insists.
+/// To be looked at before whatever may listen, as who has heard a signal stops listening.
+///
+/// # Panics
+/// Outside of a runtime.
+pub async fn unheard() {
+    let mut signals = Signals::listen();
+    let mut heard: Option<Instant> = None;
+    loop {
+        let wish = signals.next().await;
+        let insists = wish == Wish::Typed && heard.is_some_and(|at| at.elapsed() > SAME_WISH);
+        if insists || LISTENING.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        heard.get_or_insert_with(Instant::now);
+    }
+}
+
+/// Who wants it to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    /// Somebody who can say it again.
+    Typed,
+    /// The terminal is gone: shell and kernel may both say so.
+    Closed,
+}
+
+/// The signals of this system; those that cannot be listened for never come: then they end the program by themselves.
 #[cfg(unix)]
-pub fn interruption() -> impl Future<Output = ()> + Send {
-    use tokio::signal::unix::{SignalKind, signal};
-    // Looked at before the first handler is there, which would hide it.
-    static OBEYS_HANGUP: std::sync::LazyLock<bool> = std::sync::LazyLock::new(obeys_hangup);
-    let hangup = OBEYS_HANGUP.then(|| signal(SignalKind::hangup()).ok()).flatten();
-    let terminate = signal(SignalKind::terminate()).ok();
-    let interrupt = signal(SignalKind::interrupt()).ok();
-    async move {
+struct Signals {
+    interrupt: Option<tokio::signal::unix::Signal>,
+    terminate: Option<tokio::signal::unix::Signal>,
+    hangup: Option<tokio::signal::unix::Signal>,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        // Looked at before the first handler is there, which would hide it.
+        static OBEYS_HANGUP: std::sync::LazyLock<bool> = std::sync::LazyLock::new(obeys_hangup);
+        Self {
+            hangup: OBEYS_HANGUP.then(|| signal(SignalKind::hangup()).ok()).flatten(),
+            terminate: signal(SignalKind::terminate()).ok(),
+            interrupt: signal(SignalKind::interrupt()).ok(),
+        }
+    }
+
+    async fn next(&mut self) -> Wish {
+        async fn received(signal: &mut Option<tokio::signal::unix::Signal>) {
+            match signal {
+                Some(signal) => {
+                    signal.recv().await;
+                }
+                None => std::future::pending().await,
+            }
+        }
         tokio::select! {
-            () = received(interrupt) => {}
-            () = received(terminate) => {}
-            () = received(hangup) => {}
+            () = received(&mut self.interrupt) => Wish::Typed,
+            () = received(&mut self.terminate) => Wish::Typed,
+            () = received(&mut self.hangup) => Wish::Closed,
         }
     }
 }
 
-/// The same on Windows: Ctrl-C, Ctrl-Break, and a console window that is closed (which leaves five seconds).
 #[cfg(windows)]
-pub fn interruption() -> impl Future<Output = ()> + Send {
-    use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close};
-    let (pressed, broken, closed) = (ctrl_c(), ctrl_break(), ctrl_close());
-    async move {
+struct Signals {
+    pressed: Option<tokio::signal::windows::CtrlC>,
+    broken: Option<tokio::signal::windows::CtrlBreak>,
+    closed: Option<tokio::signal::windows::CtrlClose>,
+}
+
+#[cfg(windows)]
+impl Signals {
+    fn listen() -> Self {
+        use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close};
+        Self {
+            pressed: ctrl_c().ok(),
+            broken: ctrl_break().ok(),
+            closed: ctrl_close().ok(),
+        }
+    }
+
+    async fn next(&mut self) -> Wish {
         tokio::select! {
-            // What cannot be listened for never comes: then it ends the program by itself.
-            Some(()) = async { pressed.ok()?.recv().await } => {}
-            Some(()) = async { broken.ok()?.recv().await } => {}
-            Some(()) = async { closed.ok()?.recv().await } => {}
+            Some(()) = async { self.pressed.as_mut()?.recv().await } => Wish::Typed,
+            Some(()) = async { self.broken.as_mut()?.recv().await } => Wish::Typed,
+            Some(()) = async { self.closed.as_mut()?.recv().await } => Wish::Closed,
             else => std::future::pending().await,
         }
-    }
-}
-
-/// Waits for the signal; for ever, if it cannot be listened for: then it ends the program by itself.
-#[cfg(unix)]
-async fn received(signal: Option<tokio::signal::unix::Signal>) {
-    match signal {
-        Some(mut signal) => {
-            signal.recv().await;
-        }
-        None => std::future::pending().await,
     }
 }
 

@@ -22,7 +22,7 @@ pub mod view;
 #[cfg(test)]
 mod tests;
 
-pub use interruption::interruption;
+pub use interruption::{Interruption, interruption, unheard};
 pub use panic::end_on_panic;
 pub use printer::{Captured, Printer, ReportSettings};
 pub use style::{Mark, Style, Tone};

@@ -8,7 +8,7 @@ use super::style::{Mark, Style, Tone, locale_is_unicode};
 use super::{error_text, escape};
 use crate::engine::Events;
 use crate::error::{Error, Result};
-use crate::vocabulary::{ColorChoice, ExitCode, OutputFormat, ProgressStyle};
+use crate::vocabulary::{ColorChoice, OutputFormat, ProgressStyle};
 use anstream::AutoStream;
 use serde::Serialize;
 use std::io::IsTerminal;
@@ -299,7 +299,7 @@ impl Printer {
         let answer = tokio::select! {
             answer = reading => answer,
             () = interrupted => {
-                return Err(Error::new(ExitCode::Interrupted, "interrupted")
+                return Err(Error::interrupted()
                     .because("you were asked, and nothing was done yet")
                     .hint("run the same command again; --dry-run=client shows what it would change"));
             }

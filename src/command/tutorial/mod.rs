@@ -321,7 +321,7 @@ fn worse(before: ExitCode, now: ExitCode) -> ExitCode {
 }
 
 fn interrupted() -> Error {
-    Error::new(ExitCode::Interrupted, "interrupted").because("what the story had changed was put back")
+    Error::interrupted().because("what the story had changed was put back")
 }
 
 /// The sandbox knows the truth: who really reached the outside.

@@ -174,6 +174,8 @@ impl Teller<'_> {
 
     /// Undoes all that the story did, and looks whether anything is left.
     pub(super) async fn put_back(&self) -> Result<ExitCode> {
+        // Only who presses Ctrl-C once more ends this.
+        let _answers = interruption();
         let here = self.put_back_in(&self.connected, "").await;
         let there = match &self.target {
             Some(target) => {

@@ -43,7 +43,7 @@ use super::holders;
 use super::lockdown::simulation::{self, Wanted};
 use super::pods;
 use crate::cluster::{Cluster, LogReach};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::plan::lock::LockSettings;
 use crate::plan::{GatewayTarget, Plan, PlanSettings};
 use crate::vocabulary::PlanIdentity;
@@ -147,10 +147,19 @@ pub async fn learn(
     cluster: &Cluster,
     settings: &LearnSettings,
     events: &Events,
-    interrupted: impl Future<Output = ()>,
+    mut interrupted: impl Future<Output = ()> + Unpin,
 ) -> Result<Learned> {
-    let scene = Scene::gather(cluster, &settings.plan, &settings.namespace).await?;
-    let journal = super::journal_store::read(cluster, &settings.plan).await?;
+    let beginning = async {
+        let scene = Scene::gather(cluster, &settings.plan, &settings.namespace).await?;
+        let journal = super::journal_store::read(cluster, &settings.plan).await?;
+        Ok::<_, Error>((scene, journal))
+    };
+    let (scene, journal) = tokio::select! {
+        begun = beginning => begun?,
+        () = &mut interrupted => {
+            return Err(Error::interrupted().because("nothing was heard yet"));
+        }
+    };
     let stored = journal.as_ref().map(|journal| &journal.plan);
     let observation = observe(cluster, &scene, &[settings.window], events, interrupted).await;
     let named = settings.gateway.as_deref();

@@ -49,7 +49,6 @@ use super::lease::Lease;
 use super::probe_pod::{ProbePod, remove_probe_pod};
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
-use crate::vocabulary::ExitCode;
 use changes::Changes;
 use work::Work;
 
@@ -66,7 +65,7 @@ pub async fn run(
     let mut interrupted = std::pin::pin!(interrupted);
     let lease = tokio::select! {
         lease = Lease::acquire(cluster, &prepared.run.plan) => lease?,
-        () = &mut interrupted => return Err(Error::new(ExitCode::Interrupted, "interrupted").hint("nothing was changed")),
+        () = &mut interrupted => return Err(Error::interrupted().hint("nothing was changed")),
     };
     let work = Work {
         cluster,

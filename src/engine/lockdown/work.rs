@@ -46,7 +46,7 @@ impl Work<'_> {
         let proof = self.proof(&mut document, &mut armed, bare_pod, fresh_pod);
         let proven = tokio::select! {
             proven = proof => proven,
-            () = interrupted => Err(Error::new(ExitCode::Interrupted, "interrupted")),
+            () = interrupted => Err(Error::interrupted()),
         };
         match proven {
             Ok(true) => Ok(document),

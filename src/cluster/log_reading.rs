@@ -44,8 +44,15 @@ impl Cluster {
         let response = self.transport().stream(&call).await;
         let response = response.map_err(|failure| self.transport().explain(failure, &subject()))?;
         let mut lines = Lines::new(response.into_body(), LINE_LIMIT);
+        let patience = self.transport().request_timeout;
+        let broke_off = |why: String| Error::cluster(format!("the log of {pod} broke off")).because(why);
         loop {
-            match lines.next().await {
+            // What is there already needs no time; a connection that hangs, or drips, would keep us for ever.
+            let Ok(line) = tokio::time::timeout(patience, lines.next()).await else {
+                let seconds = patience.as_secs_f32();
+                return Err(broke_off(format!("no whole line came within {seconds} s")));
+            };
+            match line {
                 Ok(line) => each(&line),
                 Err(End::Clean(rest)) => {
                     if !rest.is_empty() {
@@ -53,9 +60,7 @@ impl Cluster {
                     }
                     return Ok(());
                 }
-                Err(End::Cut(why)) => {
-                    return Err(Error::cluster(format!("the log of {pod} broke off")).because(why));
-                }
+                Err(End::Cut(why)) => return Err(broke_off(why)),
             }
         }
     }

@@ -25,6 +25,7 @@ mod check;
 mod crowd;
 mod differential;
 mod documents;
+mod ended;
 mod explain_log;
 mod gateways;
 mod gitops;

@@ -23,15 +23,7 @@ impl Work<'_> {
         reached: &[ReachedBefore],
     ) -> Result<bool> {
         let prepared = self.prepared;
-        if armed.left(self.cluster) < DISARM_SECONDS {
-            document.findings.push(
-                Finding::new(
-                    &catalogue::LOCK_ROLLED_BACK,
-                    "the proof took longer than the dead-man's switch waits",
-                )
-                .fixed_by("give it more time: --confirm-within"),
-            );
-            document.verdict = Verdict::Inconclusive;
+        if self.is_too_late(document, armed) {
             return Ok(false);
         }
         let started = self.start("confirm", "disarm the switch, and read the lock again");
@@ -56,6 +48,23 @@ impl Work<'_> {
         self.finish("confirm", started, None);
         document.end = LockdownEnd::Locked;
         Ok(true)
+    }
+
+    /// Whether the switch has acted, or may at any moment: what is seen from then on says nothing about the lock, which
+    /// the document then says.
+    pub(super) fn is_too_late(&self, document: &mut Lockdown, armed: &Armed) -> bool {
+        if armed.left(self.cluster) >= DISARM_SECONDS {
+            return false;
+        }
+        document.findings.push(
+            Finding::new(
+                &catalogue::LOCK_ROLLED_BACK,
+                "the proof took longer than the dead-man's switch waits",
+            )
+            .fixed_by("give it more time: --confirm-within"),
+        );
+        document.verdict = Verdict::Inconclusive;
+        true
     }
 
     /// Everything of the run but the lock.

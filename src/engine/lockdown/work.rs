@@ -159,6 +159,9 @@ impl Work<'_> {
             // The API server's affair, or somebody else's who deleted it, which says nothing about the lock.
             Err(error) if error.code() != ExitCode::TimedOut => return Err(error),
             Err(error) => {
+                if self.is_too_late(document, switch) {
+                    return Ok(false);
+                }
                 // Only a pod that is there and not ready says something: else the API server did not answer in time.
                 let made = cluster.get(&fresh_pod.reference(&prepared.run.namespace)).await?;
                 if made.is_none_or(|pod| pods::are_containers_ready(&pod)) {
@@ -175,6 +178,10 @@ impl Work<'_> {
         for result in &results {
             events(Event::Probed(Box::new(result.clone())));
         }
+        if self.is_too_late(document, switch) {
+            document.after = results;
+            return Ok(false);
+        }
         let claims = claims(&results, true, &[]);
         document.claims.routed = claims.routed;
         document.claims.enforced = claims.enforced;
@@ -188,6 +195,13 @@ impl Work<'_> {
         if let Err(error) = self.restart_source(&open.own).await {
             if error.code() != ExitCode::TimedOut {
                 // The API server's affair, which says nothing about the lock.
+                return Err(error);
+            }
+            if self.is_too_late(document, switch) {
+                return Ok(false);
+            }
+            if self.is_source_back().await? {
+                // The API server did not answer in time; the pod started.
                 return Err(error);
             }
             document.findings.push(Finding::new(
@@ -315,6 +329,16 @@ impl Work<'_> {
         .await?;
         self.finish("source", started, None);
         Ok(())
+    }
+
+    /// Whether a pod of our source is ready now.
+    async fn is_source_back(&self) -> Result<bool> {
+        let (namespace, selector) = (&self.prepared.run.namespace, source::label_selector());
+        let pods = self
+            .cluster
+            .list(&kinds::pod(), Some(namespace), Some(&selector))
+            .await?;
+        Ok(pods.iter().any(pods::is_ready))
     }
 
     async fn ready_pods(&self) -> Result<BTreeSet<(String, String)>> {

@@ -38,14 +38,20 @@ impl Presence {
         known.is_told = false;
     }
 
-    /// A request failed so. Whether that may be a restart.
-    pub(super) fn failed(&self, failure: &Failure) -> bool {
-        let mut known = self.known();
-        let is_back = known.back.is_some_and(|back| back.elapsed() < AWAY);
+    /// A request failed so.
+    pub(super) fn failed(&self, failure: &Failure) {
         if failure.is_of_network() {
-            known.is_failing = true;
+            self.known().is_failing = true;
+        }
+    }
+
+    /// Whether a request may have failed so because the server restarts.
+    pub(super) fn may_restart(&self, failure: &Failure) -> bool {
+        let known = self.known();
+        if failure.is_of_network() {
             return known.has_answered;
         }
+        let is_back = known.back.is_some_and(|back| back.elapsed() < AWAY);
         is_back && matches!(failure.code(), Some(500 | 503))
     }
 

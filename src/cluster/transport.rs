@@ -174,7 +174,8 @@ impl Transport {
                 Ok(answer) => return Ok(Reply { tries, ..answer }),
                 Err(failure) => failure,
             };
-            let is_away = self.presence.failed(&failure);
+            self.presence.failed(&failure);
+            let is_away = self.presence.may_restart(&failure);
             let (most, longest) = if is_away {
                 (u32::MAX, AWAY)
             } else {

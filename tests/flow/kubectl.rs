@@ -305,7 +305,9 @@ fn what_is_not_simulated_says_so() {
     server
         .k("create configmap x --from-literal=a=b")
         .fails("is not simulated");
-    server.k("get storageclasses").fails("doesn't have a resource type");
+    server
+        .k("get storageclasses")
+        .fails("doesn't have a resource type");
 }
 
 #[test]

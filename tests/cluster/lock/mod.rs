@@ -157,11 +157,7 @@ fn a_namespace_is_routed_and_locked_by_the_plan_of_another() {
 #[test]
 fn a_workload_that_would_stop_being_ready_takes_the_lock_back() {
     let mut stage = open!(shared).with_route();
-    let other = stage.another_namespace();
-    stage.make_namespace(&other, "");
-    stage.kubectl.apply(&WEB.replace("NAMESPACE", &other));
-    stage.rolled_out(&other, "web");
-    let web = stage.addresses(&other, "app=web").into_iter().next().unwrap();
+    let web = web_elsewhere(&mut stage);
     stage.kubectl.apply(
         &NEEDY
             .replace("NAMESPACE", &stage.namespace)
@@ -237,11 +233,7 @@ fn registry_only_does_not_pass_for_a_lock() {
 #[test]
 fn in_cluster_traffic_is_stopped_unless_it_is_allowed() {
     let mut stage = open!(shared).with_route();
-    let other = stage.another_namespace();
-    stage.make_namespace(&other, "");
-    stage.kubectl.apply(&WEB.replace("NAMESPACE", &other));
-    stage.rolled_out(&other, "web");
-    let web = stage.addresses(&other, "app=web").into_iter().next().unwrap();
+    let web = web_elsewhere(&mut stage);
     assert!(answered(&stage, web), "without a lock");
     stage.egress(LOCKDOWN).exits(0);
     assert!(!answered(&stage, web), "deny stops other pods");
@@ -250,6 +242,15 @@ fn in_cluster_traffic_is_stopped_unless_it_is_allowed() {
     assert_eq!(locks(&stage).len(), 1, "a changed lock keeps its name");
     assert!(answered(&stage, web), "allow opens other pods");
     stage.egress("verify").exits(0);
+}
+
+/// A web server in a namespace that is not locked; its address.
+fn web_elsewhere(stage: &mut Stage) -> IpAddr {
+    let other = stage.another_namespace();
+    stage.make_namespace(&other, "");
+    stage.kubectl.apply(&WEB.replace("NAMESPACE", &other));
+    stage.rolled_out(&other, "web");
+    stage.addresses(&other, "app=web").into_iter().next().unwrap()
 }
 
 fn answered(stage: &Stage, address: IpAddr) -> bool {

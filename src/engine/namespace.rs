@@ -107,9 +107,7 @@ pub(super) async fn remove_namespace(
     });
     let mut content: Vec<(ObjectReference, Object)> =
         try_join_all(lists).await?.into_iter().flatten().collect();
-    if settings.dry_run.is_dry() {
-        leave_out_what_would_go(&mut content, &journal.plan.identity);
-    }
+    leave_out_what_goes(&mut content, &journal.plan.identity);
     if let Some((first, _)) = content.first() {
         let more = if content.len() > 1 {
             format!(" and {} more", content.len() - 1)
@@ -153,8 +151,9 @@ async fn let_go(cluster: &Cluster, reference: &ObjectReference, dry_run: DryRun)
     }
 }
 
-/// After a dry run everything is still there: what the plan alone owns would be gone, and what belongs to that.
-fn leave_out_what_would_go(content: &mut Vec<(ObjectReference, Object)>, plan: &PlanIdentity) {
+/// What the plan alone owns goes, and what belongs to that: after a dry run all of it is still there; else what an answer
+/// denied when it was to be deleted, or what the journal does not know of, and that goes with the namespace.
+fn leave_out_what_goes(content: &mut Vec<(ObjectReference, Object)>, plan: &PlanIdentity) {
     let shared_manager = plan.shared_manager();
     let is_the_plans = |object: &Object| {
         let mut managers = object

@@ -7,36 +7,24 @@ use rstest::rstest;
 
 const LOCK: &str = "lockdown --yes";
 
-/// One command, what goes before it, and the moment at which it is ended by a signal.
-struct Ending {
-    before: &'static [&'static str],
-    command: &'static str,
-    moment: &'static str,
-    signal: &'static str,
-}
-
-impl Ending {
-    /// Ends it; then the same command ends well, and a clean-up leaves nothing.
-    fn is_survived(&self, stage: &Stage) {
-        for command in self.before {
-            stage.egress(command).exits(0);
-        }
-        let mut running = stage.start(self.command);
-        running.until_it_says(self.moment);
-        running.signal(self.signal);
-        let ended = running.finish();
-        match self.signal {
-            "KILL" => assert_eq!(ended.code, None, "{ended}"),
-            _ => drop(ended.exits(130)),
-        }
-        let again = stage.once_the_lease_is_free(self.command);
-        assert!(found_out(&again), "{again}");
-        stage.probe_host().is("routed", &stage.gateway_addresses());
-        stage.once_the_lease_is_free("cleanup --verify").exits(0);
-        let dump = Dump::take(&stage.kubectl);
-        let left = dump.mentioning(&stage.namespace);
-        assert!(left.is_empty(), "{left:?}");
+/// Ends a command by a signal when it says that; then the same command ends well, and a clean-up leaves nothing.
+fn is_survived(stage: &Stage, before: &[&str], command: &str, (moment, signal): (&str, &str)) {
+    for command in before {
+        stage.egress(command).exits(0);
     }
+    let mut running = stage.start(command);
+    running.until_it_says(moment);
+    running.signal(signal);
+    let ended = running.finish();
+    let expected = if signal == "KILL" { None } else { Some(130) };
+    assert_eq!(ended.code, expected, "{ended}");
+    let again = stage.once_the_lease_is_free(command);
+    assert!(found_out(&again), "{again}");
+    stage.probe_host().is("routed", &stage.gateway_addresses());
+    stage.once_the_lease_is_free("cleanup --verify").exits(0);
+    let dump = Dump::take(&stage.kubectl);
+    let left = dump.mentioning(&stage.namespace);
+    assert!(left.is_empty(), "{left:?}");
 }
 
 /// Whether it came to an end of its own: done, or proven, disproven or undecided.
@@ -46,55 +34,34 @@ fn found_out(run: &Run) -> bool {
 
 #[rstest]
 fn a_set_up_that_is_told_to_end_is_gone_on_with(
-    #[values("INT", "TERM")] signal: &'static str,
-    #[values("serviceentry/", "both proxies have the route", "send 1 probe")] moment: &'static str,
+    #[values("INT", "TERM")] signal: &str,
+    #[values("serviceentry/", "both proxies have the route", "send 1 probe")] moment: &str,
 ) {
     let stage = open!(shared);
-    let setup = format!("setup {} --create-namespace", stage.host).leak();
-    let (before, command) = (&[][..], &*setup);
-    let ending = Ending {
-        before,
-        command,
-        moment,
-        signal,
-    };
-    ending.is_survived(&stage);
+    let setup = format!("setup {} --create-namespace", stage.host);
+    is_survived(&stage, &[], &setup, (moment, signal));
 }
 
 #[rstest]
 fn a_proof_that_is_ended_leaves_no_pod(
-    #[values("KILL", "TERM")] signal: &'static str,
-    #[values("container istio-init is being created", "try to get out without the gateway")]
-    moment: &'static str,
+    #[values("KILL", "TERM")] signal: &str,
+    #[values("container istio-init is being created", "try to get out without the gateway")] moment: &str,
 ) {
     let stage = open!(shared).with_route();
-    let (before, command) = (&[LOCK][..], "verify --bypass --require enforced");
-    let ending = Ending {
-        before,
-        command,
-        moment,
-        signal,
-    };
-    ending.is_survived(&stage);
+    let verify = "verify --bypass --require enforced";
+    is_survived(&stage, &[LOCK], verify, (moment, signal));
 }
 
 #[rstest]
 fn a_lock_that_is_being_changed_or_taken_away_is_ended(
-    #[values("KILL", "TERM")] signal: &'static str,
-    #[values("lockdown --in-cluster allow --yes", "unlock --yes")] command: &'static str,
+    #[values("KILL", "TERM")] signal: &str,
+    #[values("lockdown --in-cluster allow --yes", "unlock --yes")] command: &str,
 ) {
     let stage = open!(shared).with_route();
-    let before = &[LOCK][..];
     let moment = if command.starts_with("unlock") {
         "deleted from"
     } else {
         "new pod with sidecar"
     };
-    let ending = Ending {
-        before,
-        command,
-        moment,
-        signal,
-    };
-    ending.is_survived(&stage);
+    is_survived(&stage, &[LOCK], command, (moment, signal));
 }

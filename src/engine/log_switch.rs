@@ -85,20 +85,27 @@ fn telemetry(
     selector: BTreeMap<String, String>,
 ) -> Result<Option<Manifest>> {
     let namespace = pods.namespace;
-    match access_log::state(pods, &facts.telemetries, facts.root_namespace(), &facts.mesh) {
+    let (telemetries, root, mesh) = (&facts.telemetries, facts.root_namespace(), &facts.mesh);
+    match access_log::state(pods, telemetries, root, mesh) {
         AccessLog::On(_) => Ok(None),
         AccessLog::Off => {
-            let provider = access_log::provider(&facts.mesh).ok_or_else(no_provider)?;
-            Ok(Some(access_log::telemetry(plan, namespace, name, selector, provider)))
+            let provider = access_log::provider(mesh).ok_or_else(no_provider)?;
+            let beside = access_log::beside(provider, pods, telemetries, root, mesh);
+            Ok(Some(access_log::telemetry(
+                plan, namespace, name, selector, provider, beside,
+            )))
         }
-        AccessLog::Held(holder) => Err(Error::consent(format!(
-            "{holder} decides the access log of these pods, and leaves it off"
-        ))
-        .because("Istio follows the oldest Telemetry that selects a workload, so one of ours would be ignored")
-        .hint(format!(
-            "add to its spec: accessLogging: [{{providers: [{{name: envoy}}]}}] (kubectl edit telemetry {} -n {namespace})",
-            holder.name
-        ))),
+        AccessLog::Held(holder) => {
+            let provider = access_log::provider(mesh).unwrap_or(access_log::BUILT_IN_PROVIDER);
+            Err(Error::consent(format!(
+                "{holder} decides the access log of these pods: it is off, or not every line is written"
+            ))
+            .because("somebody wanted it so for exactly these pods, and a proof needs every line")
+            .hint(format!(
+                "set its spec.accessLogging to [{{providers: [{{name: {provider}}}]}}]: kubectl edit telemetry {} -n {namespace}",
+                holder.name
+            )))
+        }
     }
 }
 

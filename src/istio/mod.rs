@@ -6,6 +6,7 @@
 pub mod access_log;
 pub mod kinds;
 pub mod kyma;
+pub mod log_merge;
 mod mesh_configuration;
 mod networking;
 

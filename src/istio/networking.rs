@@ -340,6 +340,28 @@ pub struct AccessLogging {
     /// Switches logging off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disabled: Option<bool>,
+    /// Which connections; absent: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub r#match: Option<LogSelector>,
+    /// Which lines; absent: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<LogFilter>,
+}
+
+/// The connections that an entry is about.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LogSelector {
+    /// `CLIENT`, `SERVER` or `CLIENT_AND_SERVER`.
+    pub mode: String,
+}
+
+/// The lines that an entry lets through.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LogFilter {
+    /// In CEL.
+    pub expression: String,
 }
 
 /// A provider by name.

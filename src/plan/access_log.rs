@@ -1,15 +1,18 @@
 //! Whether a proxy writes an access log, decided from the mesh configuration and Telemetry resources; and the
 //! Telemetry that switches it on for one workload only.
 //!
-//! Source: Istio's Telemetry reference ("configuration hierarchy": workload, namespace, root namespace; within a
-//! namespace the oldest wins) and the mesh configuration's `accessLogFile`, `defaultProviders`, `extensionProviders`.
+//! Source: [`log_merge`] for what Telemetries do to each other, and the mesh configuration's `accessLogFile` (which holds
+//! where no provider is in effect), `defaultProviders`, `extensionProviders`.
 
 use super::ownership::{self, Manifest, shared};
 use crate::istio::access_log::LogTemplate;
-use crate::istio::{AccessLogging, ProviderReference, TelemetrySpec, WorkloadSelector, kinds};
+use crate::istio::log_merge::{self, LogMode, Writing};
+use crate::istio::{
+    AccessLogging, LogFilter, LogSelector, ProviderReference, TelemetrySpec, WorkloadSelector, kinds,
+};
 use crate::vocabulary::{Object, ObjectReference, PlanIdentity};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Provider that is built into Istio and writes to the proxy's standard output, unless the mesh configuration gives
 /// its name another meaning. Kyma's own of this name writes JSON.
@@ -22,7 +25,7 @@ pub enum AccessLog {
     On(String),
     /// It is off, and a Telemetry of ours for this workload switches it on.
     Off,
-    /// A Telemetry of somebody else for exactly this workload decides, and leaves it off. Ours would be ignored.
+    /// A Telemetry of somebody else for exactly this workload decides, and leaves it off, or lets only some lines through.
     Held(ObjectReference),
 }
 
@@ -35,16 +38,17 @@ pub struct Workload<'a> {
     pub labels: &'a Value,
 }
 
-/// How the lines are laid out that `workload` writes to standard output as things are, our own Telemetry counted; empty
-/// if it writes none.
+/// How the lines are laid out that `workload` writes to standard output as things are, our own Telemetry counted, also where
+/// only some are let through; empty if it writes none.
 pub fn templates(
     workload: &Workload<'_>,
     telemetries: &[Object],
     root_namespace: &str,
     mesh: &Value,
 ) -> Vec<LogTemplate> {
-    let all = telemetries.iter().collect();
-    decide(workload, all, root_namespace, mesh).1
+    let speaking = log_merge::speaking(telemetries, workload.namespace, workload.labels, root_namespace);
+    let written = written(&speaking, mesh).into_iter();
+    written.map(|written| written.template).collect()
 }
 
 /// Decides whether `workload` would write its access log to standard output without us.
@@ -57,119 +61,135 @@ pub fn state(
     root_namespace: &str,
     mesh: &Value,
 ) -> AccessLog {
-    let others = telemetries
-        .iter()
-        .filter(|telemetry| !ownership::is_ours(telemetry));
-    decide(workload, others.collect(), root_namespace, mesh).0
+    let all = log_merge::speaking(telemetries, workload.namespace, workload.labels, root_namespace);
+    let others = without_ours(&all);
+    if let Some(whole) = whole(&others, mesh) {
+        return AccessLog::On(whole.by);
+    }
+    let mut held = in_effect(&others, mesh, LogMode::Client)
+        .into_iter()
+        .filter(|(name, _)| writes_to_stdout(name, mesh))
+        .filter_map(|(_, writing)| writing.by)
+        .find(|telemetry| log_merge::has_selector(telemetry));
+    // Ours is there, and somebody's that is newer has the last word.
+    if others.len() < all.len() && whole(&all, mesh).is_none() {
+        held = held.or(others.last().copied());
+    }
+    held.map_or(AccessLog::Off, |telemetry| {
+        AccessLog::Held(telemetry.reference(&kinds::telemetry()))
+    })
 }
 
-/// Who decides, and what is written; nothing, where it is off.
-fn decide(
+/// What a Telemetry of ours has to say again, so that it takes nothing away: the other providers that are in effect for
+/// `workload`, as who names providers last says which there are. Not those that write to standard output, where each line
+/// is then written, once.
+pub fn beside(
+    provider: &str,
     workload: &Workload<'_>,
-    mut candidates: Vec<&Object>,
+    telemetries: &[Object],
     root_namespace: &str,
     mesh: &Value,
-) -> (AccessLog, Vec<LogTemplate>) {
-    // RFC 3339 in UTC sorts by time.
-    candidates.sort_by_key(|telemetry| telemetry.text("/metadata/creationTimestamp"));
-    let in_namespace = |namespace: &str| {
-        candidates
-            .iter()
-            .copied()
-            .filter(move |telemetry| telemetry.namespace() == Some(namespace))
-            .collect::<Vec<_>>()
+) -> Vec<AccessLogging> {
+    let all = log_merge::speaking(telemetries, workload.namespace, workload.labels, root_namespace);
+    let others = without_ours(&all);
+    let modes = [LogMode::Client, LogMode::Server];
+    let filters = modes.map(|mode| {
+        let writing = in_effect(&others, mesh, mode).into_iter();
+        let on = writing.filter(|(name, writing)| {
+            *name != provider && !writing.disabled && !writes_to_stdout(name, mesh)
+        });
+        on.map(|(name, writing)| (name, writing.filter))
+            .collect::<BTreeMap<_, _>>()
+    });
+    let names: BTreeSet<&str> = filters
+        .iter()
+        .flat_map(|by_name| by_name.keys().copied())
+        .collect();
+    let entry = |name: &str, filter: Option<&str>, mode: Option<LogMode>| AccessLogging {
+        providers: vec![ProviderReference {
+            name: name.to_owned(),
+        }],
+        disabled: None,
+        r#match: mode.map(|mode| LogSelector {
+            mode: mode.word().to_owned(),
+        }),
+        filter: filter.map(|expression| LogFilter {
+            expression: expression.to_owned(),
+        }),
     };
-    let own = in_namespace(workload.namespace);
-    let selects = |telemetry: &&Object| {
-        telemetry
-            .at("/spec/selector/matchLabels")
-            .as_object()
-            .is_some_and(|wanted| {
-                !wanted.is_empty()
-                    && wanted
-                        .iter()
-                        .all(|(name, value)| workload.labels.get(name) == Some(value))
-            })
-    };
-    let wide = |telemetry: &&Object| {
-        telemetry
-            .at("/spec/selector/matchLabels")
-            .as_object()
-            .is_none_or(serde_json::Map::is_empty)
-    };
-    let by_wider = || wider(&own, &in_namespace(root_namespace), wide, mesh);
-    let off = |who: AccessLog| (who, Vec::new());
-    let Some(telemetry) = own.iter().copied().find(selects) else {
-        return by_wider().map_or_else(
-            || off(AccessLog::Off),
-            |(by, written)| (AccessLog::On(by), written),
-        );
-    };
-    let reference = telemetry.reference(&kinds::telemetry());
-    match logs(telemetry, mesh) {
-        Some(written) if !written.is_empty() => (AccessLog::On(reference.to_string()), written),
-        Some(_) => off(AccessLog::Held(reference)),
-        // It does not speak of logs: the wider levels decide, and a second one for the workload is ignored.
-        None => match by_wider() {
-            Some((by, written)) => (AccessLog::On(by), written),
-            None => off(AccessLog::Held(reference)),
-        },
-    }
-}
-
-fn wider(
-    own: &[&Object],
-    root: &[&Object],
-    wide: impl Fn(&&Object) -> bool,
-    mesh: &Value,
-) -> Option<(String, Vec<LogTemplate>)> {
-    for level in [own, root] {
-        if let Some(telemetry) = level.iter().copied().find(|telemetry| wide(telemetry))
-            && let Some(written) = logs(telemetry, mesh)
-        {
-            let by = telemetry.reference(&kinds::telemetry()).to_string();
-            return (!written.is_empty()).then_some((by, written));
+    let mut entries = Vec::new();
+    for name in names {
+        let [out, within] = [0, 1].map(|mode: usize| filters[mode].get(name).copied());
+        match (out, within) {
+            (Some(filter), Some(same)) if filter == same => entries.push(entry(name, filter, None)),
+            _ => entries.extend(
+                modes
+                    .into_iter()
+                    .zip([out, within])
+                    .filter_map(|(mode, filter)| Some(entry(name, filter?, Some(mode)))),
+            ),
         }
     }
-    if mesh["accessLogFile"]
-        .as_str()
-        .is_some_and(|file| file == "/dev/stdout")
-    {
-        return Some(("meshConfig.accessLogFile".to_owned(), vec![of_mesh(mesh)]));
-    }
-    let written = by_default(mesh);
-    (!written.is_empty()).then(|| ("meshConfig.defaultProviders".to_owned(), written))
+    entries
 }
 
-/// What the mesh's default providers write.
-fn by_default(mesh: &Value) -> Vec<LogTemplate> {
-    let names = mesh["defaultProviders"]["accessLogging"].as_array();
-    names
-        .into_iter()
-        .flatten()
-        .filter_map(|name| template_of(name.as_str()?, mesh))
+fn without_ours<'a>(speaking: &[&'a Object]) -> Vec<&'a Object> {
+    let others = speaking.iter().copied();
+    others
+        .filter(|telemetry| !ownership::is_ours(telemetry))
         .collect()
 }
 
-/// What a Telemetry lets be written to standard output; `None` if it does not speak of logs.
-fn logs(telemetry: &Object, mesh: &Value) -> Option<Vec<LogTemplate>> {
-    let entries = telemetry.items("/spec/accessLogging");
-    if entries.is_empty() {
-        return None;
+/// The providers in effect that there are.
+fn in_effect<'a>(speaking: &[&'a Object], mesh: &'a Value, mode: LogMode) -> BTreeMap<&'a str, Writing<'a>> {
+    let defaults = log_merge::default_providers(mesh);
+    let mut merged = log_merge::merged(speaking, &defaults, mode);
+    merged.retain(|name, _| *name == BUILT_IN_PROVIDER || configured(name, mesh).is_some());
+    merged
+}
+
+/// What a proxy writes to standard output of what goes out.
+struct Written {
+    /// Who decided it.
+    by: String,
+    /// How a line is laid out.
+    template: LogTemplate,
+    /// Whether every line is written.
+    whole: bool,
+}
+
+fn written(speaking: &[&Object], mesh: &Value) -> Vec<Written> {
+    let effective = in_effect(speaking, mesh, LogMode::Client);
+    if effective.is_empty() {
+        let to_stdout = mesh["accessLogFile"] == "/dev/stdout";
+        return Vec::from_iter(to_stdout.then(|| Written {
+            by: "meshConfig.accessLogFile".to_owned(),
+            template: of_mesh(mesh),
+            whole: true,
+        }));
     }
-    let full = entries.iter().filter(|entry| {
-        let server_only = entry["match"]["mode"].as_str() == Some("SERVER");
-        let filtered = entry["filter"]["expression"].as_str().is_some();
-        !server_only && !filtered && entry["disabled"].as_bool() != Some(true)
-    });
-    let written = full.flat_map(|entry| match entry["providers"].as_array() {
-        Some(providers) if !providers.is_empty() => providers
-            .iter()
-            .filter_map(|provider| template_of(provider["name"].as_str()?, mesh))
-            .collect(),
-        _ => by_default(mesh),
-    });
-    Some(written.collect())
+    let on = effective.into_iter().filter(|(_, writing)| !writing.disabled);
+    on.filter_map(|(name, writing)| {
+        Some(Written {
+            by: writing.by.map_or_else(
+                || "meshConfig.defaultProviders".to_owned(),
+                |telemetry| telemetry.reference(&kinds::telemetry()).to_string(),
+            ),
+            template: template_of(name, mesh)?,
+            whole: writing.filter.is_none(),
+        })
+    })
+    .collect()
+}
+
+/// The first that is written whole.
+fn whole(speaking: &[&Object], mesh: &Value) -> Option<Written> {
+    written(speaking, mesh).into_iter().find(|written| written.whole)
+}
+
+fn configured<'a>(name: &str, mesh: &'a Value) -> Option<&'a Value> {
+    let mut configured = mesh["extensionProviders"].as_array().into_iter().flatten();
+    configured.find(|provider| provider["name"] == name)
 }
 
 fn writes_to_stdout(name: &str, mesh: &Value) -> bool {
@@ -178,8 +198,7 @@ fn writes_to_stdout(name: &str, mesh: &Value) -> bool {
 
 /// How a provider lays its lines out; `None` if it does not write to standard output.
 fn template_of(name: &str, mesh: &Value) -> Option<LogTemplate> {
-    let mut configured = mesh["extensionProviders"].as_array().into_iter().flatten();
-    let Some(provider) = configured.find(|provider| provider["name"] == name) else {
+    let Some(provider) = configured(name, mesh) else {
         return (name == BUILT_IN_PROVIDER).then(|| of_mesh(mesh));
     };
     let file = provider.get("envoyFileAccessLog")?;
@@ -230,22 +249,25 @@ pub fn provider(mesh: &Value) -> Option<&str> {
         .find(|name| writes_to_stdout(name, mesh))
 }
 
-/// The Telemetry that switches the log on for the pods with these labels. Plans share it.
+/// The Telemetry that switches the log on for the pods with these labels. Plans share it. `beside`: see [`beside()`].
 pub fn telemetry(
     plan: &PlanIdentity,
     namespace: &str,
     name: &str,
     labels: BTreeMap<String, String>,
     provider: &str,
+    beside: Vec<AccessLogging>,
 ) -> Manifest {
+    let mut access_logging = vec![AccessLogging {
+        providers: vec![ProviderReference {
+            name: provider.to_owned(),
+        }],
+        ..AccessLogging::default()
+    }];
+    access_logging.extend(beside);
     let spec = TelemetrySpec {
         selector: Some(WorkloadSelector { match_labels: labels }),
-        access_logging: vec![AccessLogging {
-            providers: vec![ProviderReference {
-                name: provider.to_owned(),
-            }],
-            disabled: None,
-        }],
+        access_logging,
     };
     shared(
         plan,
@@ -257,162 +279,4 @@ pub fn telemetry(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn telemetry_object(namespace: &str, name: &str, created: &str, spec: &Value) -> Object {
-        Object(
-            json!({"metadata": {"namespace": namespace, "name": name, "creationTimestamp": created}, "spec": spec}),
-        )
-    }
-
-    fn at_gateway(telemetries: &[Object], mesh: &Value) -> AccessLog {
-        let labels = json!({"istio": "egressgateway"});
-        state(
-            &Workload {
-                namespace: "gw",
-                labels: &labels,
-            },
-            telemetries,
-            "istio-system",
-            mesh,
-        )
-    }
-
-    #[test]
-    fn off_when_nobody_says_anything() {
-        assert_eq!(at_gateway(&[], &json!({})), AccessLog::Off);
-    }
-
-    #[test]
-    fn the_mesh_configuration_switches_it_on() {
-        assert!(matches!(
-            at_gateway(&[], &json!({"accessLogFile": "/dev/stdout"})),
-            AccessLog::On(_)
-        ));
-        let mesh = json!({"defaultProviders": {"accessLogging": ["mine"]},
-            "extensionProviders": [{"name": "mine", "envoyFileAccessLog": {"path": "/dev/stdout"}}]});
-        assert!(matches!(at_gateway(&[], &mesh), AccessLog::On(_)));
-        let otel = json!({"defaultProviders": {"accessLogging": ["otel"]},
-            "extensionProviders": [{"name": "otel", "envoyOtelAls": {}}]});
-        assert_eq!(at_gateway(&[], &otel), AccessLog::Off);
-    }
-
-    #[test]
-    fn the_provider_is_one_that_the_mesh_configuration_lets_write_to_standard_output() {
-        assert_eq!(provider(&json!({})), Some("envoy"));
-        let json_file = json!({"path": "/dev/stdout", "logFormat": {"labels": {}}});
-        let kyma = json!({"extensionProviders": [
-            {"name": "kyma-traces", "opentelemetry": {}},
-            {"name": "envoy", "envoyFileAccessLog": json_file},
-            {"name": "stdout-json", "envoyFileAccessLog": {"logFormat": {"labels": {"method": "%REQ(:METHOD)%"}}}},
-        ]});
-        assert_eq!(provider(&kyma), Some("envoy"));
-        let taken = json!({"extensionProviders": [
-            {"name": "envoy", "envoyOtelAls": {}},
-            {"name": "short", "envoyFileAccessLog": {"path": "/dev/stdout", "logFormat": {"text": "%PROTOCOL%"}}},
-            {"name": "file", "envoyFileAccessLog": {"path": "/var/log/x"}},
-            {"name": "stdout-json", "envoyFileAccessLog": {"logFormat": {"labels": {"method": "%REQ(:METHOD)%"}}}},
-        ]});
-        assert_eq!(provider(&taken), Some("stdout-json"));
-        assert_eq!(
-            provider(&json!({"extensionProviders": [{"name": "envoy", "envoyOtelAls": {}}]})),
-            None
-        );
-        let on = json!({"accessLogging": [{"providers": [{"name": "stdout-json"}]}]});
-        let telemetry = telemetry_object("istio-system", "mesh-default", "2026-01-01T00:00:00Z", &on);
-        assert!(matches!(at_gateway(&[telemetry], &kyma), AccessLog::On(_)));
-    }
-
-    #[test]
-    fn the_root_namespace_counts_and_the_own_namespace_wins() {
-        let on = json!({"accessLogging": [{"providers": [{"name": "envoy"}]}]});
-        let off = json!({"accessLogging": [{"disabled": true}]});
-        let root = telemetry_object("istio-system", "mesh-default", "2026-01-01T00:00:00Z", &on);
-        assert!(matches!(
-            at_gateway(std::slice::from_ref(&root), &json!({})),
-            AccessLog::On(_)
-        ));
-        let own = telemetry_object("gw", "quiet", "2026-01-02T00:00:00Z", &off);
-        assert_eq!(
-            at_gateway(&[root, own], &json!({"accessLogFile": "/dev/stdout"})),
-            AccessLog::Off
-        );
-    }
-
-    #[test]
-    fn a_foreign_telemetry_for_the_workload_holds_it() {
-        let metrics = json!({"selector": {"matchLabels": {"istio": "egressgateway"}}, "metrics": []});
-        let held = telemetry_object("gw", "metrics", "2026-01-01T00:00:00Z", &metrics);
-        assert!(matches!(
-            at_gateway(std::slice::from_ref(&held), &json!({})),
-            AccessLog::Held(_)
-        ));
-        assert!(matches!(
-            at_gateway(&[held], &json!({"accessLogFile": "/dev/stdout"})),
-            AccessLog::On(_)
-        ));
-        let other = json!({"selector": {"matchLabels": {"app": "x"}}, "accessLogging": [{"disabled": true}]});
-        let other = telemetry_object("gw", "other", "2026-01-01T00:00:00Z", &other);
-        assert_eq!(at_gateway(&[other], &json!({})), AccessLog::Off);
-    }
-
-    #[test]
-    fn ours_counts_for_what_is_and_not_for_what_would_be_without_it() {
-        let plan = PlanIdentity::new("demo", "default").unwrap();
-        let labels = json!({"istio": "egressgateway"});
-        let workload = Workload {
-            namespace: "gw",
-            labels: &labels,
-        };
-        let selector = BTreeMap::from([("istio".to_owned(), "egressgateway".to_owned())]);
-        let mut ours = telemetry(&plan, "gw", "ours", selector, BUILT_IN_PROVIDER).object;
-        ours.0["metadata"]["managedFields"] = json!([{"manager": plan.shared_manager()}]);
-        let all = [ours];
-        let written = |telemetries: &[Object]| templates(&workload, telemetries, "istio-system", &json!({}));
-        assert_eq!(written(&all), [LogTemplate::Default]);
-        assert_eq!(written(&[]), []);
-        assert_eq!(state(&workload, &all, "istio-system", &json!({})), AccessLog::Off);
-    }
-
-    /// Istio's documentation (mesh configuration): the built-in provider writes the mesh's own format, another one its
-    /// own or Istio's.
-    #[test]
-    fn the_format_is_the_mesh_s_or_the_provider_s_own() {
-        let labels = json!({"istio": "egressgateway"});
-        let workload = Workload {
-            namespace: "gw",
-            labels: &labels,
-        };
-        let by = |names: &[&str], mesh: &Value| {
-            let providers: Vec<Value> = names.iter().map(|name| json!({"name": name})).collect();
-            let spec = json!({"accessLogging": [{"providers": providers}]});
-            let telemetry = telemetry_object("istio-system", "mesh-default", "2026-01-01T00:00:00Z", &spec);
-            templates(&workload, &[telemetry], "istio-system", mesh)
-        };
-        let text = |text: &str| LogTemplate::Text(text.to_owned());
-        let mesh = json!({"accessLogFile": "/dev/stdout", "accessLogFormat": "%DURATION%", "extensionProviders": [
-            {"name": "plain", "envoyFileAccessLog": {}},
-            {"name": "short", "envoyFileAccessLog": {"logFormat": {"text": "%PROTOCOL%"}}}]});
-        assert_eq!(
-            templates(&workload, &[], "istio-system", &mesh),
-            [text("%DURATION%")]
-        );
-        assert_eq!(by(&["envoy"], &mesh), [text("%DURATION%")]);
-        assert_eq!(by(&["plain"], &mesh), [LogTemplate::Default]);
-        assert_eq!(
-            by(&["short", "plain"], &mesh),
-            [text("%PROTOCOL%"), LogTemplate::Default]
-        );
-        let json = json!({"accessLogFile": "/dev/stdout", "accessLogEncoding": "JSON", "accessLogFormat": r#"{"t": "%DURATION%"}"#});
-        let labelled = LogTemplate::Labels([("t".to_owned(), "%DURATION%".to_owned())].into());
-        assert_eq!(templates(&workload, &[], "istio-system", &json), [labelled]);
-    }
-
-    #[test]
-    fn a_filter_is_not_a_full_log() {
-        let filtered = json!({"accessLogging": [{"providers": [{"name": "envoy"}], "filter": {"expression": "response.code >= 500"}}]});
-        let telemetry = telemetry_object("gw", "errors", "2026-01-01T00:00:00Z", &filtered);
-        assert_eq!(at_gateway(&[telemetry], &json!({})), AccessLog::Off);
-    }
-}
+mod tests;

@@ -1,8 +1,10 @@
 //! Access logs in formats of the operator's own: what they tell is used, what they lack is named.
 
 use crate::support::kubectl::Kubectl;
+use crate::support::kyma::Foreign;
 use crate::support::{Stage, open};
 use serde_json::json;
+use std::time::{Duration, Instant};
 
 /// The mesh configuration with another format; put back when this value goes.
 struct MeshFormat {
@@ -118,4 +120,46 @@ fn what_a_format_of_the_operators_own_tells_is_used_and_what_it_lacks_is_named()
     assert!(!said.contains("UPSTREAM_HOST"), "{said}");
     // What was counted is told: the sidecar's way to the gateway.
     assert!(said.contains("+1 at outbound|443|egress-default|"), "{said}");
+}
+
+/// A Telemetry for exactly the gateway's pods that names another provider, and a newer one that says nothing of logs.
+const THEIRS: &str = "apiVersion: telemetry.istio.io/v1\nkind: Telemetry\nmetadata: {name: kept, namespace: istio-system}\n\
+spec: {selector: {matchLabels: {istio: egressgateway}}, accessLogging: [{providers: [{name: kept}]}]}\n\
+---\napiVersion: telemetry.istio.io/v1\nkind: Telemetry\nmetadata: {name: traces, namespace: istio-system}\n\
+spec: {selector: {matchLabels: {istio: egressgateway}}, tracing: [{randomSamplingPercentage: 1}]}\n";
+
+/// Istio writes to the providers that the newest Telemetry for a workload names, and to no others.
+#[test]
+fn what_somebody_elses_telemetry_lets_the_gateway_write_is_written_beside_our_log() {
+    let stage = open!(alone).with_namespace("istio-injection=enabled");
+    let mesh = MeshFormat::of(&stage);
+    let provider = "{path: /dev/stderr, logFormat: {text: \"kept %REQUESTED_SERVER_NAME%\\n\"}}";
+    mesh.write(&format!(
+        "{}\nextensionProviders: [{{name: kept, envoyFileAccessLog: {provider}}}]\n",
+        mesh.before.trim_end()
+    ));
+    let _theirs = Foreign::apply(&stage, THEIRS, "telemetries kept traces -n istio-system");
+    let host = &stage.host;
+    stage.egress(&format!("setup {host} --no-probe")).exits(0);
+    let gateway = stage.gateway_addresses();
+    let probed = stage.probe_until(&format!("https://{host}"), "routed");
+    probed.is("routed", &gateway);
+    assert!(
+        !receipts(&probed.probe, "gateway-log").is_empty(),
+        "{}",
+        probed.run
+    );
+    let kept = format!("kept {host}");
+    let logs = || {
+        stage
+            .kubectl
+            .run("logs -n istio-system deploy/istio-egressgateway --tail=1000")
+    };
+    let until = Instant::now() + Duration::from_secs(30);
+    while !logs().contains(&kept) {
+        assert!(Instant::now() < until, "their provider has no line: {}", logs());
+    }
+    stage.egress("cleanup --verify --yes").exits(0);
+    let left = stage.kubectl.names("get telemetries -n istio-system");
+    assert_eq!(left.len(), 2, "{left:?}");
 }

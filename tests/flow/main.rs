@@ -7,6 +7,7 @@
     reason = "a test fails by panicking; one that is skipped says so"
 )]
 
+mod access_log;
 mod binary;
 mod bypass;
 mod certificates;

@@ -1,18 +1,20 @@
 //! Telemetry resources that leave lines out of the gateway's access log, or have no effect.
 //!
-//! Source: domain.md problems 33, 34; Istio's Telemetry reference and code (`applicableTelemetries`), and the lab. Whether a log is on at
-//! all is `plan::access_log`'s knowledge.
+//! Source: domain.md problems 33, 34, and [`log_merge`]. Whether a log is on at all is `plan::access_log`'s knowledge.
 
 use super::Remark;
 use super::scene::{Scene, name_of};
 use crate::finding::catalogue;
+use crate::istio::log_merge::{self, LogMode};
 use crate::vocabulary::Object;
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 pub(super) fn check(scene: &Scene<'_>, remarks: &mut Vec<Remark>) {
+    remarks.extend(filtered(scene));
     let mut all: Vec<&Object> = scene.telemetries.clone();
     all.sort_by(|left, right| created(left).cmp(&created(right)));
     for (index, older) in all.iter().enumerate() {
-        remarks.extend(filtered(scene, older));
         let mut of_namespace = all[index + 1..].iter();
         while let Some(newer) = of_namespace.find(|newer| newer.namespace() == older.namespace()) {
             remarks.extend(ignored(scene, older, newer));
@@ -20,7 +22,7 @@ pub(super) fn check(scene: &Scene<'_>, remarks: &mut Vec<Remark>) {
     }
 }
 
-fn selector(telemetry: &Object) -> Option<&serde_json::Value> {
+fn selector(telemetry: &Object) -> Option<&Value> {
     let selector = telemetry.at("/spec/selector/matchLabels");
     selector
         .as_object()
@@ -28,74 +30,45 @@ fn selector(telemetry: &Object) -> Option<&serde_json::Value> {
         .then_some(selector)
 }
 
-fn applies(telemetry: &Object, pod: &Object, root: &str) -> bool {
-    match selector(telemetry) {
-        Some(selector) => {
-            telemetry.namespace() == pod.namespace() && pod.labels_match("/metadata/labels", selector)
+/// Telemetries that have the last word on a gateway's log and let only some of its lines through, each with one gateway.
+fn filtered(scene: &Scene<'_>) -> Vec<Remark> {
+    let defaults = log_merge::default_providers(&scene.mesh);
+    let mut remarks = BTreeMap::new();
+    for gateway in scene.routers().iter().filter(|pod| !is_ingress(pod)) {
+        let home = gateway.namespace().unwrap_or_default();
+        let labels = gateway.at("/metadata/labels");
+        let speaking = log_merge::speaking(scene.telemetries.iter().copied(), home, labels, scene.root());
+        let merged = log_merge::merged(&speaking, &defaults, LogMode::Client);
+        let on = || merged.values().filter(|writing| !writing.disabled);
+        // One provider may be filtered while another one gets all lines.
+        if on().any(|writing| writing.filter.is_none()) {
+            continue;
         }
-        None => [pod.namespace(), Some(root)].contains(&telemetry.namespace()),
+        for (telemetry, expression) in on().filter_map(|writing| Some((writing.by?, writing.filter?))) {
+            let remark = || filter_remark(scene, telemetry, expression, gateway);
+            remarks.entry(name_of(telemetry)).or_insert_with(remark);
+        }
     }
+    remarks.into_values().collect()
 }
 
-fn filtered(scene: &Scene<'_>, telemetry: &Object) -> Option<Remark> {
-    let entries = telemetry.items("/spec/accessLogging");
-    let expression = entries
-        .iter()
-        .filter(|entry| entry["match"]["mode"] != "SERVER")
-        .find_map(|entry| entry["filter"]["expression"].as_str())?;
-    // One provider may be filtered while another one gets all lines.
-    let full = entries.iter().any(|entry| {
-        entry["filter"]["expression"].is_null()
-            && entry["disabled"] != true
-            && entry["match"]["mode"] != "SERVER"
-    });
-    let gateway = scene
-        .routers()
-        .iter()
-        .find(|pod| !is_ingress(pod) && applies(telemetry, pod, scene.root()))?;
-    if full || overruled(scene, telemetry, gateway) {
-        return None;
-    }
+fn filter_remark(scene: &Scene<'_>, telemetry: &Object, expression: &str, gateway: &Object) -> Remark {
+    let home = gateway.namespace().unwrap_or_default();
     let message = format!(
-        "{} writes a line for pod {}/{} only if `{expression}`",
+        "{} writes a line for pod {home}/{} only if `{expression}`",
         name_of(telemetry),
-        gateway.namespace().unwrap_or_default(),
         gateway.name()
     );
-    let home = gateway.namespace().unwrap_or_default();
     let remark = Remark::new(&catalogue::ACCESS_LOG_FILTERED, message)
         .about(telemetry)
         .of(home);
-    Some(
-        users(scene, home)
-            .into_iter()
-            .fold(remark, |remark, user| remark.of(&user)),
-    )
+    users(scene, home)
+        .into_iter()
+        .fold(remark, |remark, user| remark.of(&user))
 }
 
 fn is_ingress(pod: &Object) -> bool {
     pod.label("istio") == Some("ingressgateway")
-}
-
-/// Whether another Telemetry has the last word for a pod: a narrower one; of wide ones the oldest; of those for single
-/// workloads the newest (Istio, `applicableTelemetries`).
-fn overruled(scene: &Scene<'_>, telemetry: &Object, pod: &Object) -> bool {
-    let rank = |telemetry: &Object| match (selector(telemetry), telemetry.namespace() == Some(scene.root())) {
-        (Some(_), _) => 0,
-        (None, false) => 1,
-        (None, true) => 2,
-    };
-    let own = created(telemetry);
-    scene.telemetries.iter().any(|other| {
-        let speaks = !other.items("/spec/accessLogging").is_empty();
-        let same = rank(other) == rank(telemetry);
-        let last = if rank(telemetry) == 0 {
-            created(other) > own
-        } else {
-            created(other) < own
-        };
-        speaks && (rank(other) < rank(telemetry) || (same && last)) && applies(other, pod, scene.root())
-    })
 }
 
 /// The order in which Istio takes them.

@@ -28,7 +28,7 @@ pub fn probe_log(run: &Run, provider: &str) -> Manifest {
             providers: vec![ProviderReference {
                 name: provider.to_owned(),
             }],
-            disabled: None,
+            ..AccessLogging::default()
         }],
     };
     let body = json!({"metadata": {"labels": labels(run, "log")}, "spec": spec});

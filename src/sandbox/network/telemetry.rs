@@ -1,10 +1,8 @@
 //! Whether a proxy writes an access log, and in which format: mesh configuration and Telemetry objects.
-//!
-//! Rule: the Telemetry closest to the workload decides (its selector, its namespace, the root namespace), then
-//! the mesh configuration (Istio's Telemetry reference).
 
+use crate::istio::log_merge::{self, LogMode};
 use crate::sandbox::state::State;
-use crate::vocabulary::names::ISTIO_NAMESPACE;
+use crate::vocabulary::{Object, names::ISTIO_NAMESPACE};
 use serde_json::Value;
 
 /// How a proxy logs.
@@ -14,7 +12,7 @@ pub(super) enum LogFormat {
     Json,
 }
 
-/// The format of a pod's proxy; `None` if it writes nothing.
+/// The format of a pod's proxy; `None` if it writes nothing. Filters are not simulated: what has one writes nothing.
 pub(super) fn format(state: &State, pod: &Value) -> Option<LogFormat> {
     let mesh: Value = state
         .object("", "configmaps", ISTIO_NAMESPACE, "istio")
@@ -25,77 +23,34 @@ pub(super) fn format(state: &State, pod: &Value) -> Option<LogFormat> {
     } else {
         LogFormat::Text
     };
+    let listed = state.store.list("telemetry.istio.io", "telemetries", None);
+    let telemetries: Vec<Object> = listed.map(|(_, telemetry)| Object(telemetry.clone())).collect();
+    let namespace = pod["metadata"]["namespace"].as_str().unwrap_or_default();
+    let labels = &pod["metadata"]["labels"];
+    let speaking = log_merge::speaking(&telemetries, namespace, labels, ISTIO_NAMESPACE);
+    let defaults = log_merge::default_providers(&mesh);
+    let effective = log_merge::merged(&speaking, &defaults, LogMode::Client);
     let by_file = mesh["accessLogFile"]
         .as_str()
         .is_some_and(|file| !file.is_empty());
-    match closest(state, pod) {
-        None => by_file.then_some(encoding),
-        Some(logging) => of_entries(&logging, &mesh, encoding),
+    if effective.is_empty() {
+        return by_file.then_some(encoding);
     }
+    let mut whole = effective
+        .iter()
+        .filter(|(_, writing)| !writing.disabled && writing.filter.is_none());
+    whole.find_map(|(name, _)| of_provider(name, &mesh, encoding))
 }
 
-/// The `accessLogging` that decides on a pod.
-fn closest(state: &State, pod: &Value) -> Option<Vec<Value>> {
-    let namespace = pod["metadata"]["namespace"].as_str().unwrap_or_default();
-    let labels = &pod["metadata"]["labels"];
-    let mut found: Option<(u8, String, Vec<Value>)> = None;
-    for (key, telemetry) in state.store.list("telemetry.istio.io", "telemetries", None) {
-        let Some(logging) = telemetry["spec"]["accessLogging"].as_array() else {
-            continue;
-        };
-        let selector = telemetry["spec"]["selector"]["matchLabels"].as_object();
-        let level = match selector {
-            Some(wanted) if !wanted.is_empty() => {
-                let fits = wanted.iter().all(|(name, value)| labels.get(name) == Some(value));
-                if !fits || key.namespace != namespace {
-                    continue;
-                }
-                2
-            }
-            _ if key.namespace == namespace => 1,
-            _ if key.namespace == ISTIO_NAMESPACE => 0,
-            _ => continue,
-        };
-        let age = telemetry["metadata"]["creationTimestamp"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
-        let better = found
-            .as_ref()
-            .is_none_or(|(known, created, _)| level > *known || (level == *known && age < *created));
-        if better {
-            found = Some((level, age, logging.clone()));
-        }
-    }
-    found.map(|(_, _, logging)| logging)
-}
-
-fn of_entries(logging: &[Value], mesh: &Value, encoding: LogFormat) -> Option<LogFormat> {
-    for entry in logging {
-        if entry["disabled"] == true {
-            continue;
-        }
-        for provider in entry["providers"].as_array().into_iter().flatten() {
-            let name = provider["name"].as_str().unwrap_or_default();
-            let known = mesh["extensionProviders"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .find(|known| known["name"] == name);
-            if known.is_none() && name == "envoy" {
-                return Some(encoding);
-            }
-            if let Some(file) = known.and_then(|known| known.get("envoyFileAccessLog")) {
-                let labels = file["logFormat"].get("labels").is_some();
-                return Some(if labels { LogFormat::Json } else { LogFormat::Text });
-            }
-        }
-        if entry["providers"].as_array().is_none_or(Vec::is_empty) {
-            return mesh["accessLogFile"]
-                .as_str()
-                .is_some_and(|file| !file.is_empty())
-                .then_some(encoding);
-        }
-    }
-    None
+fn of_provider(name: &str, mesh: &Value, encoding: LogFormat) -> Option<LogFormat> {
+    let mut configured = mesh["extensionProviders"].as_array().into_iter().flatten();
+    let Some(provider) = configured.find(|provider| provider["name"] == name) else {
+        return (name == "envoy").then_some(encoding);
+    };
+    let labels = provider.get("envoyFileAccessLog")?["logFormat"].get("labels");
+    Some(if labels.is_some() {
+        LogFormat::Json
+    } else {
+        LogFormat::Text
+    })
 }

@@ -48,7 +48,10 @@ fn rendered(row: &Row, namespace: &str, other: &str, host: &str) -> Vec<Value> {
 fn telemetry(namespace: &str) -> Value {
     let plan = PlanIdentity::new(namespace, "default").unwrap();
     let labels = [("app".to_owned(), "curl".to_owned())].into();
-    access_log::telemetry(&plan, namespace, "egress-source", labels, "envoy")
+    let entry = json!({"providers": [{"name": "otel"}], "match": {"mode": "CLIENT"},
+        "filter": {"expression": "response.code >= 500"}});
+    let beside = vec![serde_json::from_value(entry).unwrap()];
+    access_log::telemetry(&plan, namespace, "egress-source", labels, "envoy", beside)
         .object
         .0
 }

@@ -51,17 +51,23 @@ fn pod_specification(specification: &mut Value) {
     set(specification, "dnsPolicy", json!("ClusterFirst"));
     set(specification, "schedulerName", json!("default-scheduler"));
     set(specification, "securityContext", json!({}));
-    for container in specification["containers"].as_array_mut().into_iter().flatten() {
+    for container in entries(specification, "containers") {
         let image = container["image"].as_str().unwrap_or_default();
         let last = image.rsplit('/').next().unwrap_or_default();
         let latest = !last.contains(':') || last.ends_with(":latest");
         let policy = if latest { "Always" } else { "IfNotPresent" };
         set(container, "imagePullPolicy", json!(policy));
         set(container, "resources", json!({}));
-        for port in container["ports"].as_array_mut().into_iter().flatten() {
+        for port in entries(container, "ports") {
             set(port, "protocol", json!("TCP"));
         }
     }
+}
+
+/// The entries of a list. Reading it by index would write `null` where there is none.
+fn entries<'a>(object: &'a mut Value, list: &str) -> impl Iterator<Item = &'a mut Value> {
+    let entries = object.get_mut(list).and_then(Value::as_array_mut);
+    entries.into_iter().flatten()
 }
 
 fn service(state: &mut State, object: &mut Value) {
@@ -81,7 +87,7 @@ fn service(state: &mut State, object: &mut Value) {
     let specification = &mut object["spec"];
     let addresses = json!([specification["clusterIP"]]);
     set(specification, "clusterIPs", addresses);
-    for port in specification["ports"].as_array_mut().into_iter().flatten() {
+    for port in entries(specification, "ports") {
         set(port, "protocol", json!("TCP"));
         let number = port["port"].clone();
         set(port, "targetPort", number);

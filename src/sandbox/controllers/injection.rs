@@ -36,11 +36,7 @@ pub(super) fn inject(settings: &SandboxSettings, state: &State, namespace: &str,
     let image = format!("docker.io/istio/proxyv2:{}", settings.istio_version);
     let gateway = pod["metadata"]["annotations"]["inject.istio.io/templates"] == "gateway";
     if gateway {
-        for container in pod["spec"]["containers"].as_array_mut().into_iter().flatten() {
-            if container["name"] == PROXY_CONTAINER {
-                container["image"] = json!(image);
-            }
-        }
+        make_router(pod, &image);
     } else {
         add_sidecar(pod, &image);
         pod["metadata"]["labels"]["security.istio.io/tlsMode"] = json!("istio");
@@ -49,10 +45,26 @@ pub(super) fn inject(settings: &SandboxSettings, state: &State, namespace: &str,
     pod["metadata"]["labels"]["service.istio.io/canonical-name"] =
         if name.is_null() { json!("unknown") } else { name };
     pod["metadata"]["labels"]["service.istio.io/canonical-revision"] = json!("latest");
-    let status =
-        json!({"initContainers": ["istio-init", PROXY_CONTAINER], "containers": null, "revision": "default"});
+    let (first, beside) = if gateway {
+        (Value::Null, json!([PROXY_CONTAINER]))
+    } else {
+        (json!(["istio-init", PROXY_CONTAINER]), Value::Null)
+    };
+    let status = json!({"initContainers": first, "containers": beside, "revision": "default"});
     pod["metadata"]["annotations"]["sidecar.istio.io/status"] = json!(status.to_string());
     pod["metadata"]["annotations"]["istio.io/rev"] = json!("default");
+}
+
+/// What the template `gateway` makes of a container that is called as the proxy is.
+fn make_router(pod: &mut Value, image: &str) {
+    for container in pod["spec"]["containers"].as_array_mut().into_iter().flatten() {
+        if container["name"] == PROXY_CONTAINER {
+            container["image"] = json!(image);
+            container["args"] = json!(["proxy", "router"]);
+            container["ports"] =
+                json!([{"containerPort": 15090, "name": "http-envoy-prom", "protocol": "TCP"}]);
+        }
+    }
 }
 
 /// A native sidecar: an init container that stays (truth.md, limits of the lab, 5).

@@ -41,6 +41,7 @@ pub use log::{LogEvent, LogFollower, LogStart};
 pub use log_reading::LogReach;
 pub use objects::{DeleteOptions, Deleted};
 pub use pods::PodChange;
+pub use served::ApiGroups;
 pub use server::ServerVersion;
 pub use settings::{ConnectionSettings, DEFAULT_REQUEST_TIMEOUT, Environment, Notice, Observer};
 pub use wait::Waited;
@@ -61,8 +62,8 @@ pub struct Cluster(Arc<Inner>);
 struct Inner {
     transport: Transport,
     seen: Seen,
-    /// In which versions Istio's kinds are served, once known; see `served`.
-    istio_versions: tokio::sync::OnceCell<Vec<String>>,
+    /// What is served, once known; see `served`.
+    api_groups: tokio::sync::OnceCell<Arc<ApiGroups>>,
     default_namespace: String,
 }
 
@@ -160,7 +161,7 @@ impl Cluster {
         Self(Arc::new(Inner {
             transport,
             seen: Seen::default(),
-            istio_versions: tokio::sync::OnceCell::new(),
+            api_groups: tokio::sync::OnceCell::new(),
             default_namespace,
         }))
     }

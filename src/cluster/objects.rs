@@ -48,15 +48,38 @@ impl Cluster {
     /// # Errors
     /// If the server is unreachable or refuses.
     pub async fn get(&self, object: &ObjectReference) -> Result<Option<Object>> {
+        match self.get_or_failure(object).await {
+            Ok(found) => found,
+            Err(failure) => Err(self.transport().explain(failure, &Subject::object("get", object))),
+        }
+    }
+
+    /// What was read, or that it is not what was asked for; else why there was no answer to read.
+    async fn get_or_failure(
+        &self,
+        object: &ObjectReference,
+    ) -> std::result::Result<Result<Option<Object>>, Failure> {
         let path = path::object(&self.served(object).await);
         let call = Call::get(path, Subject::object("get", object));
         match self.transport().plain(&call).await {
-            Ok(reply) => self.keep(object, &call, &reply).map(Some),
+            Ok(reply) => Ok(self.keep(object, &call, &reply).map(Some)),
             Err(failure) if failure.is_absent(&object.kind) => {
                 self.seen().forget(object);
-                Ok(None)
+                Ok(Ok(None))
             }
-            Err(failure) => Err(self.transport().explain(failure, &call.subject)),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Like [`Self::get`], and `None` where it is forbidden: for what a decision is surer with, and possible without.
+    ///
+    /// # Errors
+    /// If the server is unreachable, or refuses for another reason.
+    pub async fn get_as_permitted(&self, object: &ObjectReference) -> Result<Option<Object>> {
+        match self.get_or_failure(object).await {
+            Err(failure) if failure.code() == Some(403) => Ok(None),
+            Err(failure) => Err(self.transport().explain(failure, &Subject::object("get", object))),
+            Ok(found) => found,
         }
     }
 
@@ -116,6 +139,20 @@ impl Cluster {
             Err(failure) if failure.code() == Some(403) => Ok(Err(explain(failure))),
             Err(failure) => Err(explain(failure)),
         }
+    }
+
+    /// Like [`Self::list`], and empty where it is forbidden: for what a decision is surer with, and possible without.
+    ///
+    /// # Errors
+    /// If the server is unreachable, or refuses for another reason.
+    pub async fn list_as_permitted(
+        &self,
+        kind: &Kind,
+        namespace: Option<&str>,
+        label_selector: Option<&str>,
+    ) -> Result<Vec<Object>> {
+        let listed = self.list_if_permitted(kind, namespace, label_selector).await?;
+        Ok(listed.unwrap_or_default())
     }
 
     /// A list with the version that a watch can go on from.
@@ -408,6 +445,6 @@ fn deleted(reply: &Reply) -> std::result::Result<Deleted, Failure> {
     }
 }
 
-fn not_asked_for() -> Failure {
+pub(super) fn not_asked_for() -> Failure {
     Failure::Garbled("the server's answer is something else than what was asked for".to_owned())
 }

@@ -16,7 +16,8 @@ const AT_ONCE: usize = 8;
 /// hold is not asked for again.
 ///
 /// # Errors
-/// Names the first such object (exit 5). One that may not be read is left to the API server's own conflicts.
+/// Names the first such object (exit 5); also if the cluster cannot be asked. One that may not be read is left to the API
+/// server's own conflicts.
 pub(super) async fn check<'a>(
     cluster: &Cluster,
     facts: &Facts,
@@ -48,10 +49,10 @@ pub(super) async fn check<'a>(
         }
     }
     let mut reading = stream::iter(unread)
-        .map(|reference| async move { (reference, cluster.get(reference).await) })
+        .map(|reference| async move { (reference, cluster.get_as_permitted(reference).await) })
         .buffered(AT_ONCE);
     while let Some((reference, read)) = reading.next().await {
-        if let Ok(Some(found)) = read
+        if let Some(found) = read?
             && is_new(reference)
         {
             refuse_foreign(reference, &found)?;

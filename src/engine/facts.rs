@@ -2,7 +2,7 @@
 
 use super::platform::{self, Platform};
 use super::{gateway_finder, istio_version};
-use crate::cluster::Cluster;
+use crate::cluster::{ApiGroups, Cluster};
 use crate::error::{Error, Result};
 use crate::istio::kinds;
 use crate::istio::mesh_configuration;
@@ -73,19 +73,20 @@ impl Facts {
         );
         let single = futures::future::try_join5(
             cluster.version(),
-            cluster.istio_versions(),
+            cluster.api_groups(),
             cluster.get(&namespace),
-            async { Ok(cluster.get(&mesh).await.unwrap_or(None)) },
+            cluster.get_as_permitted(&mesh),
             cluster.get(&journal),
         );
         let (lists, neighbours, single, platform) =
             futures::future::try_join4(lists, neighbours, single, Platform::detect(cluster)).await?;
         let (gateways, sidecars) = neighbours;
         let (services, telemetries, virtual_services, service_entries, destination_rules) = lists;
-        let (version, istio_versions, namespace, mesh, journal) = single;
+        let (version, api_groups, namespace, mesh, journal) = single;
+        let istio = api_groups.has(kinds::NETWORKING);
         let control_planes = control_planes(&services);
-        let istio_version = version_of(cluster, &control_planes, !istio_versions.is_empty()).await;
-        check_istio(cluster, istio_versions, &istio_version, &platform).await?;
+        let istio_version = version_of(cluster, &control_planes, istio).await;
+        check_istio(&api_groups, &istio_version, &platform)?;
         let mesh = mesh.map_or(Value::Null, |map| mesh_configuration(&map).unwrap_or(Value::Null));
         if let Some(namespace) = &namespace {
             check_namespace(namespace)?;
@@ -107,7 +108,7 @@ impl Facts {
             istio_version,
             revisions,
             platform,
-            istio: !istio_versions.is_empty(),
+            istio,
             mesh,
             namespace,
             journal: journal
@@ -171,7 +172,7 @@ impl Facts {
             }
         }
         if found.is_empty() {
-            let pods = cluster.list(&kinds::pod(), None, None).await.unwrap_or_default();
+            let pods = cluster.list_as_permitted(&kinds::pod(), None, None).await?;
             let routers: Vec<Object> = pods.into_iter().filter(gateway_finder::is_gateway_pod).collect();
             found = self
                 .services
@@ -333,18 +334,14 @@ async fn list_visible(
     Ok(visible)
 }
 
-async fn check_istio(
-    cluster: &Cluster,
-    versions: &[String],
-    installed: &str,
-    platform: &Platform,
-) -> Result<()> {
+fn check_istio(groups: &ApiGroups, installed: &str, platform: &Platform) -> Result<()> {
+    let versions = groups.versions(kinds::NETWORKING);
     if versions.is_empty() {
         return match platform.kyma().map(|kyma| kyma.modules.counted.as_ref()) {
             Some(Some(counted)) => Err(platform::not_installed_yet(counted)),
             // Whether the resource may be made is decided where the gateway is chosen.
             Some(None) => Ok(()),
-            None => Err(no_istio(cluster).await),
+            None => Err(no_istio(groups)),
         };
     }
     if versions.iter().any(|version| version == "v1") {
@@ -379,14 +376,9 @@ async fn image_version(cluster: &Cluster) -> Option<String> {
     Some(tag.to_owned())
 }
 
-async fn no_istio(cluster: &Cluster) -> Error {
+fn no_istio(groups: &ApiGroups) -> Error {
     // Every module of Kyma has its kind in this group.
-    let group = kinds::istio_module().group;
-    if cluster
-        .served_versions(&group)
-        .await
-        .is_ok_and(|versions| !versions.is_empty())
-    {
+    if groups.has(&kinds::istio_module().group) {
         return Error::cluster("this Kyma cluster has no Istio: the Istio module is missing")
             .hint("add it: kyma module add istio --default-cr (or in Kyma dashboard)");
     }

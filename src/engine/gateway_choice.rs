@@ -9,6 +9,7 @@ use crate::finding::Finding;
 use crate::istio::kinds;
 use crate::plan::istio_module::{self, ModuleChange};
 use crate::plan::{GatewayTarget, Plan, gateway_workload};
+use crate::vocabulary::ExitCode;
 
 /// What was chosen.
 #[derive(Debug)]
@@ -64,10 +65,21 @@ pub(super) async fn choose(
     }
     let found = match found {
         // A gateway of ours that was deleted meanwhile is made again.
-        Err(_) if plan.settings.gateway.is_none() && stored.is_some_and(|stored| stored.created) => None,
+        Err(error)
+            if is_about_the_gateway(&error)
+                && plan.settings.gateway.is_none()
+                && stored.is_some_and(|stored| stored.created) =>
+        {
+            None
+        }
         result => result?,
     };
     Ok(found.map_or_else(|| ours(facts), Choice::of))
+}
+
+/// Whether there is no such gateway, or it is none: the cluster was asked, and has answered.
+fn is_about_the_gateway(error: &Error) -> bool {
+    error.code() == ExitCode::Usage
 }
 
 fn ours(facts: &Facts) -> Choice {
@@ -102,7 +114,7 @@ fn on_kyma(
     let modules = istio_module::gateway();
     let found = match found {
         // The module's gateway is made by the module, whatever is left of it.
-        Err(_) if named == Some(modules.to_string().as_str()) => None,
+        Err(error) if is_about_the_gateway(&error) && named == Some(modules.to_string().as_str()) => None,
         result => result?,
     };
     let was_there = found.is_some();

@@ -123,11 +123,13 @@ async fn list_all(cluster: &Cluster, kind: &Kind, plan: &PlanIdentity) -> Result
         return list_secrets(cluster, plan).await;
     }
     if *kind == kinds::api_rule() {
-        // Most clusters have no such kind.
-        return Ok(cluster
-            .list_if_served(kind, None, None)
-            .await?
-            .unwrap_or_default());
+        // Most clusters have no such kind, and tell a user without permission so only by discovery.
+        let served = cluster.api_groups().await?.has(&kind.group);
+        return if served {
+            cluster.list(kind, None, None).await
+        } else {
+            Ok(Vec::new())
+        };
     }
     if [kinds::stateful_set(), kinds::daemon_set()].contains(kind) {
         // We make none; those of the plan's namespace may have a field of ours.
@@ -136,7 +138,6 @@ async fn list_all(cluster: &Cluster, kind: &Kind, plan: &PlanIdentity) -> Result
     if *kind != kinds::istio_module() {
         return cluster.list(kind, None, None).await;
     }
-    // Most clusters have no such kind, and tell a user without permission so only by discovery.
     match platform::list(cluster).await? {
         Listed::NotServed => Ok(Vec::new()),
         Listed::Resources(resources) => Ok(resources),

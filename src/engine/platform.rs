@@ -30,7 +30,8 @@ pub struct Kyma {
 }
 
 impl Platform {
-    /// Asks the cluster: one request, and on Kyma one more for the module's network policies.
+    /// Asks the cluster: nothing more than its API groups, and on Kyma two requests for the module's resources and network
+    /// policies.
     ///
     /// # Errors
     /// If the server cannot be reached.
@@ -45,9 +46,8 @@ impl Platform {
             let policies = kinds::network_policy();
             // Without permission to list them there is only the resource's own word.
             let found = cluster
-                .list(&policies, Some(names::ISTIO_NAMESPACE), None)
-                .await
-                .unwrap_or_default();
+                .list_as_permitted(&policies, Some(names::ISTIO_NAMESPACE), None)
+                .await?;
             istio_module::gateway_wants_label(counted, &found)
         };
         Ok(Self::Kyma(Box::new(Kyma {
@@ -86,21 +86,34 @@ pub(super) enum Listed {
     Refused(Error),
 }
 
-/// Lists them in all namespaces; where that is not allowed, in the one that counts. A user without permission is told
-/// 403 also where the kind is not served, so that discovery is asked then.
+/// Lists them in all namespaces; where that is not allowed, in the one that counts.
+///
+/// That there are none of the kind decides who owns the gateway, so it takes two answers that agree: no such group, or
+/// a group (other modules have their kinds in it) whose list of kinds goes without this one.
 ///
 /// # Errors
-/// If the server cannot be reached.
+/// If the server cannot be reached, or contradicts itself.
 pub(super) async fn list(cluster: &Cluster) -> Result<Listed> {
     let kind = kinds::istio_module();
+    if !cluster.api_groups().await?.has(&kind.group) {
+        return Ok(Listed::NotServed);
+    }
     let refused = match cluster.list_if_served(&kind, None, None).await {
-        Ok(None) => return Ok(Listed::NotServed),
         Ok(Some(resources)) => return Ok(Listed::Resources(resources)),
-        Err(error) => error,
+        Ok(None) => None,
+        Err(error) => Some(error),
     };
     if !cluster.serves(&kind).await? {
         return Ok(Listed::NotServed);
     }
+    let Some(refused) = refused else {
+        return Err(Error::cluster(format!(
+            "the API server serves {}.{}, and knows no such path when they are listed",
+            kind.plural, kind.group
+        ))
+        .because("the kind is being installed or removed, or something between answers in the server's place")
+        .hint("run the same command again"));
+    };
     Ok(match cluster.list(&kind, Some(kyma::NAMESPACE), None).await {
         Ok(resources) => Listed::Resources(resources),
         Err(_) => Listed::Refused(refused),

@@ -3,7 +3,7 @@
 use crate::served::{Served, serve};
 use crate::support::quick;
 use futures::future::join_all;
-use kubectl_egress::sandbox::{Sandbox, SandboxSettings};
+use kubectl_egress::sandbox::{Fault, FaultKind, Sandbox, SandboxSettings};
 use serde_json::json;
 
 const HOST: &str = "target.example.com";
@@ -73,6 +73,12 @@ async fn somebody_elses_workload_of_the_same_name_is_left_alone() {
         }
         served.sandbox.put(&theirs).unwrap();
         let typed = typed(&served, &folder).await;
+        // That it could not be read does not say that it is not there.
+        let reading = Fault::new("s/httpbin", FaultKind::Status(422, None));
+        served.sandbox.inject(reading.method("GET"));
+        let unread = served.run(&typed).await;
+        assert_ne!(unread.code, Some(0), "{kind}: {unread:?}");
+        served.sandbox.mend();
         let run = served.run(&typed).await.exits(5);
         assert!(run.stderr.contains("is there already"), "{run:?}");
         let written: Vec<_> = served

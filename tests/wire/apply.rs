@@ -25,15 +25,15 @@ fn live(version: &str, spec: &Value) -> Value {
         "spec": spec, "status": {"observed": version}})
 }
 
-const GROUP: &str = "/apis/networking.istio.io";
+const GROUPS: &str = "/apis";
 
 /// A server with Istio, which is asked once for the version that it serves.
 async fn with_istio(answer: impl Fn(&Seen, usize) -> Reply + Send + Sync + 'static) -> Server {
-    let group =
-        json!({"kind": "APIGroup", "versions": [{"version": "v1"}], "preferredVersion": {"version": "v1"}});
+    let groups = json!({"kind": "APIGroupList", "groups": [{"name": "networking.istio.io",
+        "versions": [{"version": "v1"}], "preferredVersion": {"version": "v1"}}]});
     Server::start(move |request, before| {
-        if request.path == GROUP {
-            ok(&group)
+        if request.path == GROUPS {
+            ok(&groups)
         } else {
             answer(request, before)
         }
@@ -44,7 +44,7 @@ async fn with_istio(answer: impl Fn(&Seen, usize) -> Reply + Send + Sync + 'stat
 /// The requests but that one.
 fn sent(server: &Server) -> Vec<Seen> {
     let mut requests = server.requests();
-    requests.retain(|request| request.path != GROUP);
+    requests.retain(|request| request.path != GROUPS);
     requests
 }
 

@@ -59,31 +59,41 @@ async fn every_request_says_which_program_asks_streams_included() {
 }
 
 #[tokio::test]
-async fn served_versions_put_the_preferred_one_first() {
-    let server = Server::start(|request, _| {
-        if request.path.ends_with("networking.istio.io") {
-            ok(&json!({"preferredVersion": {"version": "v1"},
-                "versions": [{"version": "v1beta1"}, {"version": "v1"}, {"version": "v1alpha3"}]}))
-        } else {
-            Reply::Whole(404, Vec::new(), b"404 page not found\n".to_vec())
-        }
+async fn api_groups_have_the_preferred_version_first_and_are_asked_for_once() {
+    let server = Server::start(|_, _| {
+        ok(&json!({"kind": "APIGroupList", "groups": [
+            {"name": "networking.istio.io", "preferredVersion": {"version": "v1"},
+                "versions": [{"version": "v1beta1"}, {"version": "v1"}, {"version": "v1alpha3"}]},
+            {"name": "apps", "preferredVersion": {"version": "v1"}, "versions": [{"version": "v1"}]}]}))
     })
     .await;
     let client = server.client().await;
-    let versions = client
-        .cluster
-        .served_versions("networking.istio.io")
-        .await
-        .unwrap();
+    let groups = client.cluster.api_groups().await.unwrap();
+    let versions = groups.versions("networking.istio.io");
     assert_eq!(versions, ["v1", "v1beta1", "v1alpha3"]);
-    assert!(
-        client
-            .cluster
-            .served_versions("operator.kyma-project.io")
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(groups.has("apps") && !groups.has("operator.kyma-project.io"));
+    client.cluster.api_groups().await.unwrap();
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn that_there_is_no_istio_is_asked_again_and_other_answers_are_no_list_without_groups() {
+    let server = Server::start(|_, before| match before {
+        0 | 1 => ok(&json!({"kind": "APIGroupList", "groups": []})),
+        2 => ok(&json!({"kind": "Status", "status": "Success"})),
+        3 => Reply::Whole(404, Vec::new(), b"404 page not found\n".to_vec()),
+        _ => unreachable!("it is asked four times"),
+    })
+    .await;
+    let client = server.client().await;
+    for _ in 0..2 {
+        assert!(!client.cluster.api_groups().await.unwrap().has("apps"));
+    }
+    for said in ["something else than what was asked for", "404"] {
+        let error = client.cluster.api_groups().await.unwrap_err();
+        assert!(format!("{error:?}").contains(said), "{error:?}");
+    }
+    assert_eq!(server.requests().len(), 4);
 }
 
 #[tokio::test]

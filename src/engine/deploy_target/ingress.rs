@@ -105,8 +105,8 @@ fn none(named: Option<&str>) -> Error {
 /// # Errors
 /// If the server cannot be reached.
 pub async fn exposure(cluster: &Cluster) -> Result<Exposure> {
-    let versions = cluster.served_versions(&kinds::api_rule().group).await?;
-    Ok(if versions.contains(&kinds::api_rule().version) {
+    let (groups, newest) = (cluster.api_groups().await?, kinds::api_rule());
+    Ok(if groups.versions(&newest.group).contains(&newest.version) {
         Exposure::ApiRule
     } else {
         Exposure::VirtualService

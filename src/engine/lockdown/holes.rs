@@ -8,7 +8,7 @@ use crate::istio::kinds;
 use crate::mesh::network_policy::{Inside, NetworkPolicies};
 use crate::plan::ownership::is_ours;
 use crate::vocabulary::{Kind, LabelSelector, Object, ObjectReference, names};
-use futures::future::{join_all, try_join3};
+use futures::future::{try_join_all, try_join3};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -103,19 +103,16 @@ pub async fn read(cluster: &Cluster, namespace: &str) -> Result<Policies> {
         async { cluster.list(&kinds::pod(), Some(namespace), None).await },
         async {
             // Without the permission a rule's namespaceSelector is matched by nothing that is known.
-            Ok(cluster
-                .list(&kinds::namespace(), None, None)
-                .await
-                .unwrap_or_default())
+            cluster.list_as_permitted(&kinds::namespace(), None, None).await
         },
     )
     .await?;
-    let foreign = join_all(
+    let foreign = try_join_all(
         FOREIGN_KINDS
             .iter()
             .map(|kind| foreign_policies(cluster, namespace, kind)),
     )
-    .await;
+    .await?;
     Ok(Policies {
         namespace: namespace.to_owned(),
         policies,
@@ -129,17 +126,14 @@ async fn foreign_policies(
     cluster: &Cluster,
     namespace: &str,
     (group, version, kind, plural, namespaced): &(&str, &str, &str, &str, bool),
-) -> Vec<String> {
+) -> Result<Vec<String>> {
     let kind = Kind::new(group, version, kind, plural, *namespaced);
     // A kind that is not served has no objects; one that may not be read cannot be named.
     let found = cluster
-        .list(&kind, namespaced.then_some(namespace), None)
-        .await
-        .unwrap_or_default();
-    found
-        .iter()
-        .map(|object| object.reference(&kind).to_string())
-        .collect()
+        .list_as_permitted(&kind, namespaced.then_some(namespace), None)
+        .await?;
+    let named = found.iter().map(|object| object.reference(&kind).to_string());
+    Ok(named.collect())
 }
 
 /// What lets a pod of the namespace out beside the lock: one finding per policy and destination, with its pods.

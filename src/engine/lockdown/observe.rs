@@ -65,10 +65,9 @@ pub(super) async fn observe(cluster: &Cluster, known: Known<'_>) -> Result<Obser
         slices,
         async {
             // Only for a cache of the node, which not every cluster has nor every user may see.
-            Ok(cluster
-                .list(&kinds::daemon_set(), Some("kube-system"), None)
+            cluster
+                .list_as_permitted(&kinds::daemon_set(), Some("kube-system"), None)
                 .await
-                .unwrap_or_default())
         },
         api_server(cluster),
     )

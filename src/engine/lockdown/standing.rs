@@ -56,10 +56,9 @@ pub async fn standing(cluster: &Cluster, journal: &Journal, namespace: &str) -> 
         holes::read(cluster, namespace),
         try_join_all(around.map(|namespace| async move {
             // Pods that may not be listed are not known; then more counts as a way out, never less.
-            Ok(cluster
-                .list(&kinds::pod(), Some(namespace), None)
+            cluster
+                .list_as_permitted(&kinds::pod(), Some(namespace), None)
                 .await
-                .unwrap_or_default())
         })),
         async { Ok(outdated(cluster, journal, record).await) },
     )

@@ -144,3 +144,39 @@ async fn a_failure_of_each_request_about_the_resource_is_survived() {
         }
     }
 }
+
+/// Kyma's module comes to a cluster between two runs on it: the gateway that we had made serves on, and goes with the rest.
+#[tokio::test]
+async fn where_the_module_came_after_our_gateway_ours_is_kept_and_cleaned_up() {
+    let (sandbox, cluster) = on(module());
+    let before = dump(&sandbox);
+    let groups = json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": [{"name": kinds::NETWORKING,
+        "versions": [{"version": "v1"}], "preferredVersion": {"version": "v1"}}]});
+    sandbox.inject(Fault::new("/apis", FaultKind::Reply(200, groups.to_string())));
+    set_up(&client(&sandbox), hosts()).await.unwrap();
+    sandbox.mend();
+    assert!(has_gateway(&sandbox));
+    let prepared = prepare(&cluster, hosts()).await.unwrap();
+    assert_eq!(prepared.consents, Vec::<String>::new());
+    set_up(&cluster, hosts()).await.unwrap();
+    assert_eq!(switch(&sandbox), Value::Null, "the module is not needed");
+    nothing_is_left(&sandbox, &cluster, &before).await;
+}
+
+/// "No such path" decides nothing while the server says that it serves the kind: who owns the gateway hangs on it.
+#[tokio::test]
+async fn that_the_kind_is_not_there_is_believed_only_if_discovery_says_so_too() {
+    let (sandbox, cluster) = on(module());
+    let before = dump(&sandbox);
+    sandbox.inject(Fault::new(
+        "/istios",
+        FaultKind::Reply(404, "404 page not found".into()),
+    ));
+    let error = set_up(&cluster, hosts()).await.unwrap_err();
+    assert_eq!(error.code(), ExitCode::Cluster);
+    assert!(
+        error.message().contains("serves istios.operator.kyma-project.io"),
+        "{error}"
+    );
+    assert_eq!(differences(&before, &dump(&sandbox)), Vec::<String>::new());
+}

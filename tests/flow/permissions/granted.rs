@@ -121,9 +121,11 @@ pub(crate) fn is_done_without(asked: &Asked) -> bool {
 
 /// What a run here does not come to: a Lease is made, or looked for where another run holds it, taken over from a dead
 /// one, and renewed in longer runs; what is there at once is not waited for; a
-/// namespace stays in which the ServiceAccount is, and that it is in is the only way to run this.
+/// namespace stays in which the ServiceAccount is, and that it is in is the only way to run this; APIRules are asked
+/// for where discovery has them.
 pub(crate) fn is_not_reached_here(asked: &Asked) -> bool {
-    asked.resource == "leases" && ["create", "get", "patch", "update"].contains(&asked.verb.as_str())
+    asked.resource == "apirules"
+        || asked.resource == "leases" && ["create", "get", "patch", "update"].contains(&asked.verb.as_str())
         || asked.verb == "watch"
         || asked.resource == "namespaces" && ["delete", "get"].contains(&asked.verb.as_str())
 }

@@ -128,7 +128,9 @@ fn tried(
 }
 
 /// What was not survived once: scenario, part of the request's path, which of those requests (from 1), and how it failed.
-const KEPT: [(&str, &str, usize, &str); 14] = [
+const KEPT: [(&str, &str, usize, &str); 15] = [
+    // A module that is said not to be there leaves the gateway to us, until the next run finds it.
+    ("setup, Kyma", "/istios?limit=500", 1, "404, no such path"),
     // A watch that is refused is no proof that the lock keeps a sidecar from its start; nor is a request without answer.
     (
         "lockdown, changed",

@@ -155,24 +155,34 @@ fn word(found: &str, before: &str, after: &str) -> String {
     let count =
         after.starts_with(" milliseconds") || after.starts_with(" log lines") || after.starts_with(" ms");
     let number = found.starts_with(|letter: char| letter.is_ascii_digit());
-    let unit = found.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
-    let is_duration = number
-        && matches!(&found[unit.len()..], "s" | "ms" | "m")
-        && unit
-            .chars()
-            .all(|letter| letter.is_ascii_digit() || letter == '.');
     let is_time = number && found.contains(':') && (found.len() == 8 || found.contains('T'));
     if before == "--context" {
         "CONTEXT".to_owned()
     } else if found.parse::<IpAddr>().is_ok() || found.parse::<SocketAddr>().is_ok() {
         "ADDRESS".to_owned()
-    } else if is_duration || (count && number) {
+    } else if is_duration(found) || (count && number) {
         "NUMBER".to_owned()
     } else if is_time {
         "TIME".to_owned()
     } else {
         name(found)
     }
+}
+
+/// `250ms`, `12.3s`, and from a minute on `1m05s`: on a busy machine a step takes as long.
+fn is_duration(found: &str) -> bool {
+    let is_number = |text: &str| {
+        text.starts_with(|letter: char| letter.is_ascii_digit())
+            && text
+                .chars()
+                .all(|letter| letter.is_ascii_digit() || letter == '.')
+    };
+    let one_unit = |unit| found.strip_suffix(unit).is_some_and(is_number);
+    let minutes = |text: &str| {
+        text.split_once('m')
+            .is_some_and(|(minutes, seconds)| is_number(minutes) && is_number(seconds))
+    };
+    ["s", "ms", "m"].into_iter().any(one_unit) || found.strip_suffix('s').is_some_and(minutes)
 }
 
 /// Names of pods, and of what a run makes for itself.
@@ -193,5 +203,18 @@ fn name(found: &str) -> String {
             "DIGEST".to_owned()
         }
         _ => found.to_owned(),
+    }
+}
+
+#[test]
+fn how_long_a_step_took_makes_no_difference() {
+    for took in ["0.4s", "59.9s", "1m05s", "12m40s", "250ms", "15m"] {
+        assert_eq!(
+            text(&format!("✔ source x/curl  {took}")),
+            "✔ source x/curl  NUMBER"
+        );
+    }
+    for other in ["s", "ms", "5.s3", "m5s", "80to443", "v1", "10m5"] {
+        assert_eq!(text(&format!("port {other}")), format!("port {other}"));
     }
 }

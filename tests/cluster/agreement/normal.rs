@@ -188,20 +188,24 @@ fn is_duration(found: &str) -> bool {
 /// Names of pods, and of what a run makes for itself.
 fn name(found: &str) -> String {
     let parts: Vec<&str> = found.split('-').collect();
-    let generated = |part: &&str| part.len() >= 5 && part.chars().any(|letter| letter.is_ascii_digit());
+    let is_hex = |part: &str, length: usize| {
+        part.len() == length && part.chars().all(|digit| digit.is_ascii_hexdigit())
+    };
     match parts.as_slice() {
         ["curl", _, _] => "curl-POD".to_owned(),
         ["istio", "egressgateway", _, _] => "istio-egressgateway-POD".to_owned(),
-        ["kubectl", "egress", kind @ ("lock" | "unmeshed"), run, rest @ ..] if generated(run) => {
-            let rest: Vec<&str> = rest.iter().filter(|part| !generated(part)).copied().collect();
-            format!("kubectl-egress-{kind}-RUN {}", rest.join("-"))
+        ["kubectl", "egress", kind @ ("unmeshed" | "meshed"), run] if is_hex(run, 6) => {
+            format!("kubectl-egress-{kind}-RUN")
+        }
+        // The switch's pod has an end that Kubernetes chose.
+        ["kubectl", "egress", "lock", run, rest @ ..] if is_hex(run, 10) => {
+            let what = rest.first().unwrap_or(&"");
+            format!("kubectl-egress-lock-RUN {what}")
         }
         // A run's number by itself.
-        [run] if run.len() == 10 && run.chars().all(|digit| digit.is_ascii_hexdigit()) => "RUN".to_owned(),
+        [run] if is_hex(run, 10) => "RUN".to_owned(),
         // A certificate's digest.
-        [digest] if digest.len() == 64 && digest.chars().all(|digit| digit.is_ascii_hexdigit()) => {
-            "DIGEST".to_owned()
-        }
+        [digest] if is_hex(digest, 64) => "DIGEST".to_owned(),
         _ => found.to_owned(),
     }
 }
@@ -216,5 +220,37 @@ fn how_long_a_step_took_makes_no_difference() {
     }
     for other in ["s", "ms", "5.s3", "m5s", "80to443", "v1", "10m5"] {
         assert_eq!(text(&format!("port {other}")), format!("port {other}"));
+    }
+}
+
+#[test]
+fn names_of_a_run_make_no_difference_whichever_digits_they_got() {
+    for (first, second) in [
+        ("kubectl-egress-unmeshed-fffacc", "kubectl-egress-unmeshed-4f60a2"),
+        ("kubectl-egress-meshed-abcdef", "kubectl-egress-meshed-012345"),
+        (
+            "kubectl-egress-lock-decadeface-switch-bcdfg",
+            "kubectl-egress-lock-0123456789-switch-x2z4w",
+        ),
+        (
+            "kubectl-egress-lock-decadeface-canary",
+            "kubectl-egress-lock-a1b2c3d4e5-canary",
+        ),
+        (
+            "NetworkPolicy x/kubectl-egress-lock-decadeface",
+            "NetworkPolicy x/kubectl-egress-lock-0a1b2c3d4e",
+        ),
+        ("curl-bcdfghjkl-mnpqr", "curl-2456789bcd-x5z7b"),
+    ] {
+        assert_eq!(text(first), text(second));
+    }
+    for (one, other) in [
+        ("kubectl-egress-unmeshed-fffacc", "kubectl-egress-meshed-fffacc"),
+        (
+            "kubectl-egress-lock-decadeface-switch",
+            "kubectl-egress-lock-decadeface-canary",
+        ),
+    ] {
+        assert_ne!(text(one), text(other));
     }
 }

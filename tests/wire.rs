@@ -33,3 +33,5 @@ mod server;
 mod tls;
 #[path = "wire/wait.rs"]
 mod wait;
+#[path = "wire/webhook.rs"]
+mod webhook;

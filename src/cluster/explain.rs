@@ -1,6 +1,6 @@
 //! Failures in words: what was attempted, why it did not work, what to do.
 
-use super::failure::{Failure, Obstacle, Status, Subject};
+use super::failure::{Failure, Obstacle, Status, Subject, uncalled_webhook};
 use crate::error::Error;
 use crate::vocabulary::ExitCode;
 
@@ -117,11 +117,8 @@ fn with_default<'text>(message: &'text str, default: &'text str) -> &'text str {
 
 /// Refusals by admission webhooks arrive with whatever status the webhook chose, and its failures as 500.
 fn by_webhook(message: &str, attempt: &str) -> Option<Error> {
-    let name = |before: &str| {
-        let rest = message.split_once(before)?.1;
-        Some(rest.split_once('"')?.0)
-    };
-    if let Some(webhook) = name("admission webhook \"") {
+    let refusing = message.split_once("admission webhook \"");
+    if let Some((webhook, _)) = refusing.and_then(|(_, rest)| rest.split_once('"')) {
         let reason = message
             .split_once("denied the request: ")
             .map_or(message, |(_, reason)| reason);
@@ -131,7 +128,7 @@ fn by_webhook(message: &str, attempt: &str) -> Option<Error> {
                 .hint("change what it objects to, or ask whoever runs the webhook"),
         );
     }
-    let webhook = name("failed calling webhook \"")?;
+    let webhook = uncalled_webhook(message)?;
     Some(
         Error::cluster(attempt)
             .because(format!("the admission webhook `{webhook}` does not work: {message}"))

@@ -204,6 +204,14 @@ impl Failure {
         self.is_absent_object() || self.is_unknown_kind(kind)
     }
 
+    /// The admission webhook that the API server could not call. It asks before it does anything, so nothing was done.
+    pub(super) fn uncalled_webhook(&self) -> Option<&str> {
+        match self {
+            Self::Refused(status, _) => uncalled_webhook(&status.message),
+            _ => None,
+        }
+    }
+
     /// Whether the same request may succeed a moment later.
     pub(super) fn is_transient(&self) -> bool {
         match self {
@@ -224,6 +232,13 @@ impl Failure {
             Self::Credential(error) => error.message().to_owned(),
         }
     }
+}
+
+/// The admission webhook that could not be called, by what the API server says of it (with 500, where the webhook's failure
+/// policy is `Fail`).
+pub(super) fn uncalled_webhook(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("failed calling webhook \"")?;
+    Some(rest.split_once('"')?.0)
 }
 
 /// A 404 for a path that is not served carries no object's name (or is the plain text `404 page not found`).

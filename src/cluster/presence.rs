@@ -1,12 +1,14 @@
-//! Whether the API server is there. A restart, or a replacement behind its load balancer, takes seconds; a command that
-//! has begun is worth that wait, and one that cannot even begin is not.
+//! Whether the API server is there, and the admission webhooks that it asks. A restart, or a replacement behind a load
+//! balancer, takes seconds; a command that has begun is worth that wait, and one that cannot even begin is not.
 
 use super::failure::Failure;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long the pauses between the tries of a request take together at most while the server is away, and for how long
+/// How long the pauses between the tries of a request take together at most while the server is away; how long a webhook is
+/// waited for (istiod that is rolled out: the lab, where its Service lags behind its pods); and for how long
 /// after its return it may still answer with an internal error: one that has just started has not read everything yet
 /// (seen on the lab: "failed to allocate a serviceIP: range is full").
 pub(super) const AWAY: Duration = Duration::from_secs(15);
@@ -25,6 +27,17 @@ struct Known {
     is_told: bool,
     /// When it answered again after a failure.
     back: Option<Instant>,
+    /// The webhooks that it could not call.
+    webhooks: BTreeMap<String, Webhook>,
+}
+
+/// How it stands with a webhook that could not be called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Webhook {
+    /// That it is away was said.
+    Told,
+    /// It was waited for in vain. What is written next does not wait again.
+    GivenUp,
 }
 
 impl Presence {
@@ -63,6 +76,27 @@ impl Presence {
     /// Whether this is the first to tell that it is away.
     pub(super) fn is_first_to_tell(&self) -> bool {
         !std::mem::replace(&mut self.known().is_told, true)
+    }
+
+    /// Whether a webhook that could not be called is worth waiting for.
+    pub(super) fn may_return(&self, webhook: &str) -> bool {
+        self.known().webhooks.get(webhook) != Some(&Webhook::GivenUp)
+    }
+
+    /// A webhook was waited for in vain.
+    pub(super) fn given_up_webhook(&self, webhook: &str) {
+        let webhook = webhook.to_owned();
+        self.known().webhooks.insert(webhook, Webhook::GivenUp);
+    }
+
+    /// Whether this is the first to tell that a webhook is away.
+    pub(super) fn is_first_to_tell_of(&self, webhook: &str) -> bool {
+        let mut known = self.known();
+        let is_first = !known.webhooks.contains_key(webhook);
+        if is_first {
+            known.webhooks.insert(webhook.to_owned(), Webhook::Told);
+        }
+        is_first
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

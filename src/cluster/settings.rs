@@ -53,10 +53,11 @@ pub enum Notice {
         /// Why, as a fragment.
         reason: String,
     },
-    /// No connection comes about to a server that has answered before; told once until it answers again.
+    /// No connection comes about to a server that has answered before, which is told once until it answers again; or the
+    /// server cannot call an admission webhook, which is told once.
     Away {
-        /// Its address.
-        server: String,
+        /// Who does not answer, as the subject of a sentence.
+        who: String,
         /// How long it is tried again.
         patience: Duration,
     },

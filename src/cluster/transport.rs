@@ -34,6 +34,17 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// A body that keeps dripping is given up after this many request timeouts.
 const BODY_TIMEOUTS: u32 = 10;
 
+/// What the next try of a request waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    /// A moment in which it may come right.
+    Moment,
+    /// A server that has answered before.
+    Return,
+    /// An admission webhook that the server could not call.
+    Webhook,
+}
+
 /// One request.
 #[derive(Debug, Clone)]
 pub(super) struct Call {
@@ -165,8 +176,9 @@ impl Transport {
     }
 
     /// Sends a request and reads the whole answer. Idempotent requests are sent up to three times, and for longer while a
-    /// server that has answered before is away.
+    /// server that has answered before is away; all of them as long as the server cannot call an admission webhook.
     pub(super) async fn plain(&self, call: &Call) -> Result<Reply, Failure> {
+        let begun = Instant::now();
         let mut paused = Duration::ZERO;
         let mut tries = 1;
         loop {
@@ -175,26 +187,25 @@ impl Transport {
                 Err(failure) => failure,
             };
             self.presence.failed(&failure);
-            let is_away = self.presence.may_restart(&failure);
-            let (most, longest) = if is_away {
-                (u32::MAX, AWAY)
-            } else {
-                (TRIES, PAUSES)
+            let wait = self.wait_for(&failure);
+            let (most, longest) = match wait {
+                Wait::Moment => (TRIES, PAUSES),
+                Wait::Return => (u32::MAX, AWAY),
+                // Each try may have waited for the webhook as well.
+                Wait::Webhook => (
+                    u32::MAX,
+                    AWAY.saturating_sub(begun.elapsed().saturating_sub(paused)),
+                ),
             };
-            let pause = pause_before_retry(call, &failure, is_away, tries)
+            let pause = pause_before_retry(call, &failure, wait, tries)
                 .filter(|_| tries < most && paused < longest)
                 .map(|pause| pause.min(longest.saturating_sub(paused)));
             let Some(pause) = pause else {
-                if is_away && call.idempotent && failure.is_of_network() {
-                    self.presence.given_up();
-                }
+                self.give_up(call, &failure, wait);
                 return Err(failure);
             };
-            if tries >= TRIES && failure.is_of_network() && self.presence.is_first_to_tell() {
-                (self.observer)(Notice::Away {
-                    server: self.destination.server.clone(),
-                    patience: AWAY,
-                });
+            if tries >= TRIES {
+                self.tell_away(&failure);
             }
             (self.observer)(Notice::Retrying {
                 method: call.method.to_string(),
@@ -205,6 +216,44 @@ impl Transport {
             paused += pause;
             tries += 1;
         }
+    }
+
+    /// What is worth waiting for after a failure.
+    fn wait_for(&self, failure: &Failure) -> Wait {
+        if let Some(webhook) = failure.uncalled_webhook() {
+            return if self.presence.may_return(webhook) {
+                Wait::Webhook
+            } else {
+                Wait::Moment
+            };
+        }
+        if self.presence.may_restart(failure) {
+            Wait::Return
+        } else {
+            Wait::Moment
+        }
+    }
+
+    /// What comes next does not wait as long again.
+    fn give_up(&self, call: &Call, failure: &Failure, wait: Wait) {
+        if let Some(webhook) = failure.uncalled_webhook() {
+            self.presence.given_up_webhook(webhook);
+        } else if wait == Wait::Return && call.idempotent && failure.is_of_network() {
+            self.presence.given_up();
+        }
+    }
+
+    fn tell_away(&self, failure: &Failure) {
+        let who = match failure.uncalled_webhook() {
+            Some(webhook) if self.presence.is_first_to_tell_of(webhook) => {
+                format!("the admission webhook `{webhook}`")
+            }
+            None if failure.is_of_network() && self.presence.is_first_to_tell() => {
+                format!("the API server {}", self.destination.server)
+            }
+            _ => return,
+        };
+        (self.observer)(Notice::Away { who, patience: AWAY });
     }
 
     /// Like [`Self::plain`], with the failure in words.
@@ -353,15 +402,15 @@ fn without_query(path: &str) -> String {
 }
 
 /// How long to wait before the next try, or `None` if there is to be none.
-fn pause_before_retry(call: &Call, failure: &Failure, is_away: bool, tries: u32) -> Option<Duration> {
-    if !call.idempotent {
-        return None;
-    }
+fn pause_before_retry(call: &Call, failure: &Failure, wait: Wait, tries: u32) -> Option<Duration> {
     let asked = match failure {
+        // Nothing was done, so that it may be asked again whatever it is.
+        _ if wait == Wait::Webhook => None,
+        _ if !call.idempotent => return None,
         Failure::Refused(status, retry_after) if matches!(status.code, 429 | 503 | 504) => *retry_after,
         Failure::Refused(status, _) if status.code == 404 && call.refers_to_new => None,
         Failure::Connection(Obstacle::Network | Obstacle::Proxy, _) => None,
-        Failure::Refused(..) if is_away => None,
+        Failure::Refused(..) if wait == Wait::Return => None,
         _ => return None,
     };
     // 100 ms, then 400 ms, and so on; jitter keeps several of us from coming back at the same moment.

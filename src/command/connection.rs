@@ -150,8 +150,8 @@ pub(super) fn observer(printer: &Printer) -> Observer {
             )));
         }
         Notice::Warning(text) => events(Event::Warning(format!("the API server warns: {text}"))),
-        Notice::Away { server, patience } => events(Event::Warning(format!(
-            "the API server {server} is away: trying again for {} s",
+        Notice::Away { who, patience } => events(Event::Warning(format!(
+            "{who} is away: trying again for {} s",
             patience.as_secs()
         ))),
         Notice::CredentialPluginStarts(_) => events(Event::ScreenPaused),

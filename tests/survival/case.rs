@@ -119,6 +119,7 @@ pub(crate) fn concerns(failing: &Failing, request: &RecordedRequest) -> bool {
         // Whom the server tells that what it was to delete is not there, when it is, can only believe it.
         Strikes::All if failing.denies => request.method != "DELETE",
         Strikes::All => true,
+        Strikes::Writes => request.method != "GET",
         Strikes::Streams => matches!(request.stream, Some("EXEC" | "LOG")),
     }
 }
@@ -137,6 +138,12 @@ pub(crate) async fn wrong(
     sandbox.inject(Fault::new("", failing.kind.clone()).nth(u32::try_from(nth).unwrap()));
     let first = place.run(scenario.command).await;
     let mut wrong = broken(&first, &usual.codes[..1], failing.denies);
+    if failing.passes && first.code != Some(usual.codes[0]) {
+        wrong.push(format!(
+            "exit code {:?}, where trying again is enough",
+            first.code
+        ));
+    }
     sandbox.mend();
     wrong.extend(unproven_lock(scenario, &place, &first, nth));
     tokio::time::sleep(LEASE).await;

@@ -9,6 +9,8 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Strikes {
     All,
+    /// What an admission webhook is asked about.
+    Writes,
     /// exec and logs.
     Streams,
 }
@@ -21,6 +23,8 @@ pub(crate) struct Failing {
     pub(crate) strikes: Strikes,
     /// Whether the answer truthfully denies that something exists, which a command may take at its word.
     pub(crate) denies: bool,
+    /// Whether the command does as it usually does, whichever request it was: the same once more is enough.
+    pub(crate) passes: bool,
 }
 
 fn refusal(code: u16, reason: &str) -> FaultKind {
@@ -31,6 +35,14 @@ fn refusal(code: u16, reason: &str) -> FaultKind {
     FaultKind::Reply(code, body.to_string())
 }
 
+/// What the API server says while istiod is rolled out.
+fn uncalled_webhook() -> String {
+    let message = "Internal error occurred: failed calling webhook \"validation.istio.io\": failed to call webhook: Post \
+        \"https://istiod.istio-system.svc:443/validate?timeout=10s\": dial tcp 10.96.0.9:443: connect: connection refused";
+    json!({"kind": "Status", "status": "Failure", "reason": "InternalError", "message": message, "code": 500})
+        .to_string()
+}
+
 /// All of them.
 pub(crate) fn all() -> Vec<Failing> {
     let every = |name, kind| Failing {
@@ -38,6 +50,7 @@ pub(crate) fn all() -> Vec<Failing> {
         kind,
         strikes: Strikes::All,
         denies: false,
+        passes: false,
     };
     let stream = |name, kind| Failing {
         strikes: Strikes::Streams,
@@ -62,6 +75,11 @@ pub(crate) fn all() -> Vec<Failing> {
         every("429, retry after 1 s", FaultKind::Status(429, Some(1))),
         every("429, retry after 1 h", FaultKind::Status(429, Some(3600))),
         every("500", status(500)),
+        Failing {
+            strikes: Strikes::Writes,
+            passes: true,
+            ..every("500, webhook", FaultKind::Reply(500, uncalled_webhook()))
+        },
         every("503", status(503)),
         every("503, retry after 1 h", FaultKind::Status(503, Some(3600))),
         every("refused once", FaultKind::Refused(1)),

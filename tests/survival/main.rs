@@ -4,7 +4,9 @@
 //!
 //! `SURVIVAL=all` tries every case, `SURVIVAL=4000` about so many, always the same ones; without it the sweep is left out, and
 //! kills and races are tried at some moments, and what was not survived once. The test says how many there were.
-//! `SURVIVAL_SEED=1` takes another sample; `SURVIVAL_ONLY=lockdown` leaves out what has no such word in its name.
+//! `SURVIVAL_SEED=1` takes another sample; no case is in two, so that 29 runs of `SURVIVAL=2000`, from `SURVIVAL_SEED=0` to 28, are
+//! all of them in parts. `SURVIVAL_ONLY=lockdown` leaves out what has no such word in its name, and
+//! `SURVIVAL_FAULT=webhook` all other ways to fail.
 
 #![expect(
     clippy::unwrap_used,

@@ -89,22 +89,33 @@ fn numbered(usual: &[Usual], faults: &[Failing]) -> Vec<Numbered> {
     all
 }
 
-/// The sample: spread evenly, so that every command, request and fault has its turn as the number of cases allows.
-fn sampled(all: Vec<Numbered>) -> Vec<Numbered> {
+/// The sample: spread evenly, so that every command, request and fault has its turn as the number of cases allows; and how
+/// many such samples, by their seeds, are all.
+fn sampled(all: Vec<Numbered>) -> (Vec<Numbered>, usize) {
     let wanted = std::env::var("SURVIVAL").unwrap_or_default();
     let size = match wanted.as_str() {
         "all" => all.len(),
         number => number.parse().unwrap_or(SAMPLE),
     };
     if all.len() <= size {
-        return all;
+        return (all, 1);
     }
     // Odd, so that it does not beat with the number of faults.
     let step = (all.len() / size.max(1)) | 1;
     let seed = std::env::var("SURVIVAL_SEED").ok();
     let seed: usize = seed.and_then(|number| number.parse().ok()).unwrap_or(0);
     // A prime apart, as the cases next to each other are one request's.
-    all.into_iter().skip(seed * 97 % step).step_by(step).collect()
+    let begin = seed * 97 % step;
+    (all.into_iter().skip(begin).step_by(step).collect(), step)
+}
+
+/// Ways to fail whose names contain the text of `SURVIVAL_FAULT`.
+fn ways() -> Vec<Failing> {
+    let only = std::env::var("SURVIVAL_FAULT").unwrap_or_default();
+    let all = faults::all();
+    all.into_iter()
+        .filter(|failing| failing.name.contains(&only))
+        .collect()
 }
 
 /// Scenarios whose names contain the text of `SURVIVAL_ONLY`.
@@ -216,16 +227,16 @@ fn every_request_of_every_command_fails_in_every_way() {
     }
     case::note_panics();
     let folder = certificates();
-    let (scenarios, faults) = (chosen(), faults::all());
+    let (scenarios, faults) = (chosen(), ways());
     let usual = on_all_processors(&scenarios, |scenario| {
         by_own_clock(case::usual(scenario, folder.path()))
     });
     let all = numbered(&usual, &faults);
     let count = all.len();
-    let sample = sampled(all);
+    let (sample, samples) = sampled(all);
     let requests: usize = usual.iter().map(|usual| usual.requests.len()).sum();
     eprintln!(
-        "{} commands, {requests} requests, {} faults: {count} cases, of which {} are tried",
+        "{} commands, {requests} requests, {} faults: {count} cases, of which {} are tried (a sample of {samples})",
         scenarios.len(),
         faults.len(),
         sample.len()

@@ -3,6 +3,7 @@
 use super::harness::observer;
 use http_body_util::Full;
 use kubectl_egress::cluster::{Cluster, Notice};
+use kubectl_egress::error::Result;
 use kubectl_egress::istio::kinds;
 use kubectl_egress::vocabulary::{ExitCode, Object, ObjectReference};
 use serde_json::json;
@@ -17,10 +18,6 @@ const UNCALLED: &str = "Internal error occurred: failed calling webhook \"valida
 
 fn object() -> Object {
     Object(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "demo"}}))
-}
-
-fn reference() -> ObjectReference {
-    ObjectReference::namespaced(kinds::config_map(), "demo", "a")
 }
 
 /// A server whose webhook cannot be called until some moment; each refusal takes it some time. With the requests counted.
@@ -58,6 +55,12 @@ impl Served {
         }
     }
 
+    /// What is not to be done twice.
+    async fn create(&self) -> Result<Object> {
+        let reference = ObjectReference::namespaced(kinds::config_map(), "demo", "a");
+        self.cluster.create(&reference, &object(), false).await
+    }
+
     /// Who was told to be away.
     fn told(&self) -> Vec<String> {
         let notices = self.notices.lock().unwrap();
@@ -72,11 +75,7 @@ impl Served {
 #[tokio::test(start_paused = true)]
 async fn what_could_not_be_admitted_is_asked_for_again_also_what_is_done_once_only() {
     let served = Served::new(Duration::from_secs(8), Duration::ZERO);
-    let (reference, object) = (reference(), object());
-    let (first, second) = tokio::join!(
-        served.cluster.create(&reference, &object, false),
-        served.cluster.create(&reference, &object, false)
-    );
+    let (first, second) = tokio::join!(served.create(), served.create());
     first.unwrap();
     second.unwrap();
     assert_eq!(served.told(), ["the admission webhook `validation.istio.io`"]);
@@ -85,11 +84,7 @@ async fn what_could_not_be_admitted_is_asked_for_again_also_what_is_done_once_on
 #[tokio::test(start_paused = true)]
 async fn a_moment_of_it_is_not_worth_a_word() {
     let served = Served::new(Duration::from_millis(300), Duration::ZERO);
-    served
-        .cluster
-        .create(&reference(), &object(), false)
-        .await
-        .unwrap();
+    served.create().await.unwrap();
     assert_eq!(served.told(), Vec::<String>::new());
 }
 
@@ -97,11 +92,7 @@ async fn a_moment_of_it_is_not_worth_a_word() {
 async fn one_that_stays_away_is_given_up_once_and_not_for_each_request() {
     let served = Served::new(Duration::from_secs(3600), Duration::ZERO);
     let begun = Instant::now();
-    let error = served
-        .cluster
-        .create(&reference(), &object(), false)
-        .await
-        .unwrap_err();
+    let error = served.create().await.unwrap_err();
     let long = begun.elapsed();
     assert!(
         long > Duration::from_secs(14) && long < Duration::from_secs(16),
@@ -115,11 +106,7 @@ async fn one_that_stays_away_is_given_up_once_and_not_for_each_request() {
     );
     let before = served.requests.load(Ordering::SeqCst);
     let begun = Instant::now();
-    served
-        .cluster
-        .create(&reference(), &object(), false)
-        .await
-        .unwrap_err();
+    served.create().await.unwrap_err();
     assert_eq!(begun.elapsed(), Duration::ZERO);
     assert_eq!(served.requests.load(Ordering::SeqCst), before + 1);
 }
@@ -129,11 +116,7 @@ async fn one_that_stays_away_is_given_up_once_and_not_for_each_request() {
 async fn what_the_server_waited_counts() {
     let served = Served::new(Duration::from_secs(3600), Duration::from_secs(10));
     let begun = Instant::now();
-    served
-        .cluster
-        .create(&reference(), &object(), false)
-        .await
-        .unwrap_err();
+    served.create().await.unwrap_err();
     assert!(begun.elapsed() < Duration::from_secs(26), "{:?}", begun.elapsed());
     assert_eq!(served.requests.load(Ordering::SeqCst), 2);
 }

@@ -109,21 +109,11 @@ fn sampled(all: Vec<Numbered>) -> (Vec<Numbered>, usize) {
     (all.into_iter().skip(begin).step_by(step).collect(), step)
 }
 
-/// Ways to fail whose names contain the text of `SURVIVAL_FAULT`.
-fn ways() -> Vec<Failing> {
-    let only = std::env::var("SURVIVAL_FAULT").unwrap_or_default();
-    let all = faults::all();
+/// Those whose names contain the text of an environment variable; all of them without it.
+fn chosen<Item>(all: Vec<Item>, variable: &str, name: impl Fn(&Item) -> &'static str) -> Vec<Item> {
+    let only = std::env::var(variable).unwrap_or_default();
     all.into_iter()
-        .filter(|failing| failing.name.contains(&only))
-        .collect()
-}
-
-/// Scenarios whose names contain the text of `SURVIVAL_ONLY`.
-fn chosen() -> Vec<Scenario> {
-    let only = std::env::var("SURVIVAL_ONLY").unwrap_or_default();
-    let all = scenarios::all();
-    all.into_iter()
-        .filter(|scenario| scenario.name.contains(&only))
+        .filter(|item| name(item).contains(&only))
         .collect()
 }
 
@@ -227,7 +217,8 @@ fn every_request_of_every_command_fails_in_every_way() {
     }
     case::note_panics();
     let folder = certificates();
-    let (scenarios, faults) = (chosen(), ways());
+    let scenarios = chosen(scenarios::all(), "SURVIVAL_ONLY", |scenario| scenario.name);
+    let faults = chosen(faults::all(), "SURVIVAL_FAULT", |failing| failing.name);
     let usual = on_all_processors(&scenarios, |scenario| {
         by_own_clock(case::usual(scenario, folder.path()))
     });

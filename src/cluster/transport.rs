@@ -204,7 +204,8 @@ impl Transport {
                 self.give_up(call, &failure, wait);
                 return Err(failure);
             };
-            if tries >= TRIES {
+            // The server may have kept us waiting for the webhook's own deadline.
+            if tries >= TRIES || (wait == Wait::Webhook && begun.elapsed() >= PAUSES) {
                 self.tell_away(&failure);
             }
             (self.observer)(Notice::Retrying {

@@ -119,4 +119,5 @@ async fn what_the_server_waited_counts() {
     served.create().await.unwrap_err();
     assert!(begun.elapsed() < Duration::from_secs(26), "{:?}", begun.elapsed());
     assert_eq!(served.requests.load(Ordering::SeqCst), 2);
+    assert_eq!(served.told(), ["the admission webhook `validation.istio.io`"]);
 }
